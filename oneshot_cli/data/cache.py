@@ -1,0 +1,144 @@
+"""Binary drawings decoded once and kept, eight pixels a byte, in a file checked before it is used.
+
+The folder is `$ONESHOT_CACHE`, or the user's cache folder. What it holds can be deleted at any
+time: it is rebuilt from the source, and a folder that cannot be written costs only time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.files import atomic_write
+
+FORMAT = 1
+CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Binary S x S drawings: `bits` is uint8 (N, ceil(S * S / 8)); the rest as in Drawings."""
+
+    bits: NDArray[np.uint8]
+    size: int
+    character: NDArray[np.int64]
+    alphabet: NDArray[np.int64]
+    characters: tuple[str, ...]
+    alphabets: tuple[str, ...]
+
+    def drawings(self, keep: Tensor, resample: Callable[[Tensor], Tensor]) -> Drawings:
+        """Unpack the characters where `keep` (C,) is true, `resample` (B, S, S) images on the way.
+
+        Works in chunks, so that the full-size images of a data set are never in memory at once.
+        """
+        kept = keep.numpy()
+        renumber = np.cumsum(kept) - 1
+        rows = np.flatnonzero(kept[self.character])
+        pixels = self.size * self.size
+        images = [
+            resample(
+                torch.from_numpy(
+                    np.unpackbits(self.bits[rows[i : i + CHUNK]], axis=1, count=pixels)
+                ).view(-1, self.size, self.size)
+            )
+            for i in range(0, len(rows), CHUNK)
+        ]
+        empty = torch.zeros(0, self.size, self.size, dtype=torch.uint8)
+        return Drawings(
+            images=torch.cat(images) if images else resample(empty),
+            character=torch.from_numpy(renumber[self.character[rows]]),
+            alphabet=torch.from_numpy(self.alphabet[kept]),
+            characters=tuple(n for n, k in zip(self.characters, kept, strict=True) if k),
+            alphabets=self.alphabets,
+        )
+
+
+def cache_folder() -> Path:
+    """`$ONESHOT_CACHE`, or the place that the system has for caches."""
+    chosen = os.environ.get("ONESHOT_CACHE")
+    return Path(chosen).expanduser() if chosen else user_cache_path("oneshot", appauthor=False)
+
+
+def fingerprint(*paths: Path) -> str:
+    """A short hash of the files' bytes: what a cache was made from."""
+    digest = blake2b(digest_size=16)
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def cached(name: str, source: str, build: Callable[[], Packed]) -> Packed:
+    """The drawings of data set `name` made from `source` (a fingerprint), built if not yet kept."""
+    path = cache_folder() / f"{name}-{source[:12]}.safetensors"
+    packed = _read(path, source)
+    if packed is None:
+        packed = build()
+        with suppress(OSError):  # a full disk or a read-only home: decode again next time
+            _write(path, source, packed)
+    return packed
+
+
+def _checksum(bits: NDArray[np.uint8]) -> int:
+    return zlib.crc32(np.ascontiguousarray(bits).data)
+
+
+def _write(path: Path, source: str, packed: Packed) -> None:
+    header = {
+        "format": FORMAT,
+        "source": source,
+        "size": packed.size,
+        "checksum": _checksum(packed.bits),
+        "characters": packed.characters,
+        "alphabets": packed.alphabets,
+    }
+    arrays: dict[str, NDArray[Any]] = {
+        "bits": packed.bits,
+        "character": packed.character,
+        "alphabet": packed.alphabet,
+    }
+    with atomic_write(path) as temporary:
+        save_file(arrays, temporary, metadata={"oneshot": json.dumps(header)})
+
+
+def _read(path: Path, source: str) -> Packed | None:
+    """The cached drawings, or None when the file is missing, damaged, or of something else."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {})["oneshot"])
+            if header["format"] != FORMAT or header["source"] != source:
+                return None
+            bits, character, alphabet = (
+                file.get_tensor(name) for name in ("bits", "character", "alphabet")
+            )
+        characters, alphabets = tuple(header["characters"]), tuple(header["alphabets"])
+        consistent = (
+            len(bits) == len(character)
+            and len(alphabet) == len(characters)
+            and bits.shape[1] == (header["size"] ** 2 + 7) // 8
+            and character.max() == len(characters) - 1
+            and alphabet.max() == len(alphabets) - 1
+            and _checksum(bits) == header["checksum"]
+        )
+    except (OSError, SafetensorError, LookupError, ValueError, TypeError):
+        return None
+    if not consistent:
+        return None
+    return Packed(bits, header["size"], character, alphabet, characters, alphabets)

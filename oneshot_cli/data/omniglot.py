@@ -1,0 +1,120 @@
+"""Omniglot (Lake et al. 2015): 1,623 characters of 50 alphabets, 20 drawings each, 105 x 105."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from oneshot_cli.data.cache import Packed, cached, fingerprint
+from oneshot_cli.data.fetch import Progress, Remote, obtain
+from oneshot_cli.data.splits import OMNIGLOT_BACKGROUND, OMNIGLOT_EVALUATION
+from oneshot_cli.errors import OneshotError
+
+SIZE = 105
+DRAWINGS = 20
+PARTS = {"background": OMNIGLOT_BACKGROUND, "evaluation": OMNIGLOT_EVALUATION}
+FOLDERS = ("omniglot", "omniglot-py")
+_URL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
+FILES = tuple(
+    Remote(f"images_{part}.zip", (f"{_URL}/images_{part}.zip",), f"md5:{md5}")
+    for part, md5 in (
+        ("background", "68d2efa1b9178cc56df9314c21c6e718"),
+        ("evaluation", "6b91aef0f799c5bb55b94e3f2daec811"),
+    )
+)
+
+
+def packed(data_dir: str | Path | None = None, progress: Progress | None = None) -> Packed:
+    """All 32,460 drawings, ink 1: background then evaluation, each sorted by name.
+
+    Archives that the user provides are checked by what they hold, not by a hash, since the same
+    pictures may come in another container. Raises OneshotError naming what is missing.
+    """
+    paths = obtain(FILES, FOLDERS, data_dir, progress)
+    return cached("omniglot", fingerprint(*paths), lambda: decode(paths, progress))
+
+
+def decode(paths: list[Path], progress: Progress | None = None) -> Packed:
+    """Read the background and the evaluation archive (in this order) whole."""
+    bits: list[NDArray[np.uint8]] = []
+    names: list[str] = []
+    total = DRAWINGS * sum(sum(alphabets.values()) for alphabets in PARTS.values())
+    for path, alphabets in zip(paths, PARTS.values(), strict=True):
+        with _opened(path) as archive:
+            for character, members in _members(path, archive, alphabets).items():
+                names.append(character)
+                bits.extend(_pixels(path, archive, member) for member in members)
+                if progress:
+                    progress("decoding Omniglot", len(bits), total)
+    alphabet_names = tuple(name for alphabets in PARTS.values() for name in sorted(alphabets))
+    number = {name: i for i, name in enumerate(alphabet_names)}
+    return Packed(
+        bits=np.stack(bits),
+        size=SIZE,
+        character=np.repeat(np.arange(len(names)), DRAWINGS),
+        alphabet=np.array([number[name.split("/")[0]] for name in names]),
+        characters=tuple(names),
+        alphabets=alphabet_names,
+    )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive, whose damage found while reading is told as an OneshotError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise OneshotError(
+            f"{path} is damaged or not a zip archive ({error}). Fetch it again."
+        ) from None
+    except OSError as error:
+        raise OneshotError(f"{path} cannot be read ({error}).") from None
+
+
+def _members(
+    path: Path, archive: zipfile.ZipFile, alphabets: dict[str, int]
+) -> dict[str, list[str]]:
+    """The members of each character, "Latin/character01" first to last; complain of a gap."""
+    found: dict[str, list[str]] = {}
+    for member in sorted(archive.namelist()):
+        parts = PurePosixPath(member).parts
+        if len(parts) >= 3 and member.endswith(".png") and not parts[-1].startswith("."):
+            found.setdefault("/".join(parts[-3:-1]), []).append(member)
+    expected = [
+        f"{alphabet}/character{number:02d}"
+        for alphabet in sorted(alphabets)
+        for number in range(1, alphabets[alphabet] + 1)
+    ]
+    for character in expected:
+        count = len(found.get(character, ()))
+        if count != DRAWINGS:
+            what = f"{count} of the {DRAWINGS} drawings of" if count else "no drawing of"
+            raise OneshotError(
+                f"{path} has {what} {character}; the official archive has {len(expected)} "
+                f"characters, {DRAWINGS} drawings each. Fetch it again."
+            )
+    return {character: found[character] for character in expected}
+
+
+def _pixels(path: Path, archive: zipfile.ZipFile, member: str) -> NDArray[np.uint8]:
+    """One drawing, eight pixels a byte, ink 1 (the files have it black on white)."""
+    data = archive.read(member)
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            grey = np.asarray(image.convert("L"))
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on damaged PNGs
+        raise OneshotError(f"{path}: {member} is not a readable picture ({error}).") from None
+    if grey.shape != (SIZE, SIZE):
+        raise OneshotError(
+            f"{path}: {member} is {grey.shape[1]} x {grey.shape[0]} pixels, not {SIZE} x {SIZE}."
+        )
+    return np.packbits(grey <= 127)
