@@ -1,0 +1,131 @@
+"""The context: a set of images, empty, one or many, and what is read of it at each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from oneshot_cli.model.attention import Reader
+from oneshot_cli.model.config import ModelConfig
+from oneshot_cli.model.summary import Summary
+
+
+@dataclass(frozen=True)
+class Context:
+    """x', what a drawing is conditioned on.
+
+    `images` (B, M, 1, S, S) with ink 1; `mask` (B, M) bool, true where there is an image;
+    `alphabet` (B,) bool: whether they are characters of the target's alphabet (task 3) rather than
+    drawings of the target's own character (task 2). Without any image it is task 1.
+    """
+
+    images: Tensor
+    mask: Tensor
+    alphabet: Tensor
+
+    @classmethod
+    def empty(cls, batch: int, size: int, device: torch.device | str = "cpu") -> Context:
+        """No context: unconditional generation."""
+        return cls(
+            images=torch.zeros(batch, 0, 1, size, size, device=device),
+            mask=torch.zeros(batch, 0, dtype=torch.bool, device=device),
+            alphabet=torch.zeros(batch, dtype=torch.bool, device=device),
+        )
+
+    @classmethod
+    def of(cls, images: Tensor, *, alphabet: bool = False) -> Context:
+        """The context of (B, M, 1, S, S) images that are all there."""
+        batch, members = images.shape[:2]
+        return cls(
+            images=images,
+            mask=torch.ones(batch, members, dtype=torch.bool, device=images.device),
+            alphabet=torch.full((batch,), alphabet, device=images.device),
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def repeat(self, times: int) -> Context:
+        """Each example `times` times over, in place: B -> B * times."""
+        if times == 1:
+            return self
+        return Context(
+            images=self.images.repeat_interleave(times, 0),
+            mask=self.mask.repeat_interleave(times, 0),
+            alphabet=self.alphabet.repeat_interleave(times, 0),
+        )
+
+
+@dataclass(frozen=True)
+class EncodedContext:
+    """What of the context does not depend on h: images (B * M, 1, S, S), summaries, mask, null."""
+
+    images: Tensor
+    features: Tensor
+    mask: Tensor
+    null: Tensor
+
+    def repeat(self, times: int) -> EncodedContext:
+        """Each example `times` times over, in place."""
+        if times == 1:
+            return self
+        members = self.mask.shape[1]
+        images = self.images.unflatten(0, (-1, members)) if members else self.images
+        return EncodedContext(
+            images=images.repeat_interleave(times, 0).flatten(0, 1) if members else images,
+            features=self.features.repeat_interleave(times, 0),
+            mask=self.mask.repeat_interleave(times, 0),
+            null=self.null.repeat_interleave(times, 0),
+        )
+
+
+class ContextReader(nn.Module):
+    """v_t = f_v(h_{t-1}, x'): a glimpse of each image, then attention over the set.
+
+    Each image gives e_m = silu(G glimpse_m + s_m), with a window that h chooses and a summary s_m
+    computed once; v_t = sum_m a_m e_m with a = softmax(query(h) . e). A learned null member is
+    always in the set, so the empty set needs no special case and the model may look away. The sum
+    is over a set: its order does not matter.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        units = config.context_units
+        self.units = units
+        self.summary = Summary(config) if config.summary_units else None
+        self.reader = Reader(config.hidden, config.glimpse, config.read_scale)
+        self.embed_glimpse = nn.Linear(config.glimpse**2, units)
+        self.embed_summary = nn.Linear(config.summary_units, units) if self.summary else None
+        self.embed_kind = nn.Embedding(2, units)
+        self.null = nn.Embedding(2, units)
+        self.query = nn.Linear(config.hidden, units)
+        nn.init.normal_(self.embed_kind.weight, std=0.1)
+        nn.init.normal_(self.null.weight, std=0.1)
+
+    def encode(self, context: Context) -> EncodedContext:
+        """Everything that is the same at every step."""
+        batch, members = context.mask.shape
+        kind = context.alphabet.long()
+        images = context.images.flatten(0, 1)
+        features = self.embed_kind(kind)[:, None].expand(batch, members, self.units)
+        if self.summary is not None and self.embed_summary is not None and members:
+            embedded = self.embed_summary(self.summary(images))
+            features = features + embedded.unflatten(0, (batch, members))
+        return EncodedContext(images, features, context.mask, self.null(kind))
+
+    def forward(self, h: Tensor, encoded: EncodedContext) -> tuple[Tensor, Tensor]:
+        """v_t (B, units), and the reading windows (B, 2, 3) that it was read through."""
+        window = self.reader.look(h)
+        members = encoded.mask.shape[1]
+        if not members:
+            return encoded.null, window
+        glimpses = self.reader(encoded.images, window.repeat_interleave(members, 0))
+        read = F.silu(self.embed_glimpse(glimpses).unflatten(0, (-1, members)) + encoded.features)
+        there = torch.cat([torch.ones_like(encoded.mask[:, :1]), encoded.mask], 1)
+        values = torch.cat([encoded.null[:, None], read], 1)
+        scores = (values @ self.query(h)[:, :, None]).squeeze(-1) * self.units**-0.5
+        weights = scores.float().masked_fill(~there, -torch.inf).softmax(-1).to(values.dtype)
+        return (weights[:, None] @ values).squeeze(1), window

@@ -1,0 +1,23 @@
+"""Diagonal Gaussians against the standard normal prior, in nats."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+
+def gaussian_log_density(z: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+    """log N(z; mean, exp(log_std)^2), summed over the last dimension."""
+    standardized = (z - mean) * (-log_std).exp()
+    return (-0.5 * standardized.square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+
+
+def standard_normal_log_density(z: Tensor) -> Tensor:
+    """log N(z; 0, I), summed over the last dimension."""
+    return (-0.5 * z.square() - 0.5 * math.log(2 * math.pi)).sum(-1)
+
+
+def gaussian_analytical_kl(mean: Tensor, log_std: Tensor) -> Tensor:
+    """KL(N(mean, exp(log_std)^2) || N(0, I)), summed over the last dimension (Kingma & Welling)."""
+    return (0.5 * (mean.square() + (2 * log_std).exp() - 1) - log_std).sum(-1)

@@ -1,0 +1,227 @@
+"""The sequential generative model of Rezende et al. 2016, section 3.
+
+    z_t ~ N(0, I), t = 1..T          latents
+    v_t = f_v(h_{t-1}, x')           what is read of the context
+    h_t = f_h(h_{t-1}, z_t, v_t)     hidden state, an LSTM
+    c_t = f_c(c_{t-1}, f_w(h_t))     hidden canvas, written through a window
+    x   ~ p(x | f_o(c_T))            observation
+
+Nothing leads from the canvas back to h. So the states of all steps come first, and then all writes
+go through one batched call (`canvases` keeps the step-by-step form, which shows each canvas).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from oneshot_cli.model.attention import Writer
+from oneshot_cli.model.canvas import AdditiveCanvas, GatedCanvas
+from oneshot_cli.model.config import ModelConfig
+from oneshot_cli.model.context import Context, ContextReader
+from oneshot_cli.model.gaussian import (
+    gaussian_analytical_kl,
+    gaussian_log_density,
+    standard_normal_log_density,
+)
+from oneshot_cli.model.likelihood import bernoulli_log_likelihood
+from oneshot_cli.model.posterior import Posterior
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The terms of the variational bound, in nats, for B examples and K particles.
+
+    `log_likelihood` (B, K) is log p(x | z); `kl` (B, K, T) the KL of each step in closed form;
+    `log_ratio` (B, K, T) is log q(z_t | ...) - log p(z_t) at the sample, whose mean is the KL.
+    """
+
+    log_likelihood: Tensor
+    kl: Tensor
+    log_ratio: Tensor
+
+    @property
+    def elbo(self) -> Tensor:
+        """log p(x | z) - KL, (B, K): its mean is the evidence lower bound."""
+        return self.log_likelihood - self.kl.sum(-1)
+
+    @property
+    def log_weight(self) -> Tensor:
+        """log p(x, z) / q(z | x), (B, K): the log importance weights (Burda et al. 2015)."""
+        return self.log_likelihood - self.log_ratio.sum(-1)
+
+
+@dataclass(frozen=True)
+class States:
+    """The T hidden states (B, T, hidden), and the windows (B, T, 2, 3) that were read through.
+
+    `kl` and `log_ratio` (B, T) are those of `Bound`; they, and the windows on the target, are there
+    when there was a target.
+    """
+
+    h: Tensor
+    context_windows: Tensor
+    target_windows: Tensor | None = None
+    kl: Tensor | None = None
+    log_ratio: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A drawing, step by step.
+
+    `canvases` (B, T, 1, H, W) are the logits of ink after every step; `write_windows`,
+    `read_windows` and `target_windows` (B, T, 2, 3) are where each step wrote, what it looked at in
+    the context, and in the target when a given image was redrawn.
+    """
+
+    canvases: Tensor
+    write_windows: Tensor
+    read_windows: Tensor
+    target_windows: Tensor | None
+
+    @property
+    def probabilities(self) -> Tensor:
+        """The probability of ink at the end, (B, 1, H, W)."""
+        return torch.sigmoid(self.canvases[:, -1])
+
+
+class SequentialGenerator(nn.Module):
+    """The model: `bound` to train and measure it, `sample` to draw, `trace` to watch it draw.
+
+    Noise is always given from outside, so that a result depends on nothing else: (..., T, latent)
+    standard normal numbers, shape `noise_shape`.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        hidden, channels = config.hidden, config.canvas_channels
+        self.context = ContextReader(config)
+        self.posterior = Posterior(config)
+        self.transition = nn.Linear(config.latent + config.context_units + hidden, 4 * hidden)
+        self.start = nn.Parameter(torch.zeros(2, hidden))
+        self.writer = Writer(hidden, config.patch, channels, config.write_scale)
+        canvas = {"additive": AdditiveCanvas, "gated": GatedCanvas}[config.canvas]
+        self.canvas: AdditiveCanvas | GatedCanvas = canvas(channels, config.ink)
+        with torch.no_grad():
+            self.transition.bias[hidden : 2 * hidden].fill_(1.0)  # remember at first
+
+    @property
+    def noise_shape(self) -> tuple[int, int]:
+        """(T, latent): the noise that one drawing takes."""
+        return (self.config.steps, self.config.latent)
+
+    def step(self, h: Tensor, cell: Tensor, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """f_h: one LSTM step, (B, hidden) -> (B, hidden)."""
+        gates = self.transition(torch.cat([z, v.to(z.dtype), h], -1)).float()
+        entry, keep, candidate, exit_ = gates.chunk(4, -1)
+        cell = torch.sigmoid(keep) * cell + torch.sigmoid(entry) * torch.tanh(candidate)
+        return torch.sigmoid(exit_) * torch.tanh(cell), cell
+
+    def unroll(self, noise: Tensor, context: Context, target: Tensor | None = None) -> States:
+        """The hidden states for noise (B * K, T, latent), K particles for each of B examples.
+
+        Without a target z_t is the noise itself, a draw from the prior; with targets (B, 1, S, S)
+        it is the posterior's mean + std * noise.
+        """
+        times = len(noise) // len(context)
+        encoded = self.context.encode(context).repeat(times)
+        seen = None if target is None else self.posterior.encode(target).repeat(times)
+        h, cell = self.start[:, None].expand(2, len(noise), self.config.hidden)
+        states, looks, target_looks, kls, ratios = [], [], [], [], []
+        for t in range(self.config.steps):
+            v, look = self.context(h, encoded)
+            z = noise[:, t]
+            if seen is not None:
+                mean, log_std, target_look = self.posterior(h, v, seen)
+                z = mean + log_std.exp() * z
+                kls.append(gaussian_analytical_kl(mean, log_std))
+                ratios.append(
+                    gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z)
+                )
+                target_looks.append(target_look)
+            h, cell = self.step(h, cell, z, v)
+            states.append(h)
+            looks.append(look)
+        return States(
+            h=torch.stack(states, 1),
+            context_windows=torch.stack(looks, 1),
+            target_windows=torch.stack(target_looks, 1) if target_looks else None,
+            kl=torch.stack(kls, 1) if kls else None,
+            log_ratio=torch.stack(ratios, 1) if ratios else None,
+        )
+
+    def decode(self, h: Tensor, size: int) -> Tensor:
+        """The logits of ink (B, 1, size, size) after all steps, for states (B, T, hidden).
+
+        Equal to the last of `canvases`: all writes in one call, and with an additive canvas the
+        output convolution folded into the patches, so that one channel is written and summed.
+        """
+        batch, steps = h.shape[:2]
+        flat = h.flatten(0, 1)
+        window = self.writer.place(flat)
+        if isinstance(self.canvas, AdditiveCanvas):
+            mix = self.canvas.output.weight.flatten(1)
+            writes = self.writer(self.writer.patches(flat, mix), window, size)
+            bias = self.canvas.output.bias
+            assert bias is not None
+            return writes.unflatten(0, (batch, steps)).sum(1) + bias[:, None, None]
+        writes = self.writer(self.writer.patches(flat), window, size).unflatten(0, (batch, steps))
+        canvas = torch.zeros_like(writes[:, 0])
+        for write in writes.unbind(1):
+            canvas = self.canvas(canvas, write)
+        return self.canvas.logits(canvas)
+
+    def canvases(self, h: Tensor, size: int) -> Tensor:
+        """The logits (B, T, 1, size, size) after every step: the plain form, one write at a time."""
+        canvas = h.new_zeros(len(h), self.canvas.channels, size, size)
+        logits = []
+        for state in h.unbind(1):
+            write = self.writer(self.writer.patches(state), self.writer.place(state), size)
+            canvas = self.canvas(canvas, write)
+            logits.append(self.canvas.logits(canvas))
+        return torch.stack(logits, 1)
+
+    def bound(self, x: Tensor, context: Context, noise: Tensor) -> Bound:
+        """The terms of the bound for images (B, 1, S, S) and noise (B, K, T, latent)."""
+        batch, particles = noise.shape[:2]
+        states = self.unroll(noise.flatten(0, 1), context, x)
+        assert states.kl is not None
+        assert states.log_ratio is not None
+        logits = self.decode(states.h, x.shape[-1]).float().unflatten(0, (batch, particles))
+        return Bound(
+            log_likelihood=bernoulli_log_likelihood(logits, x[:, None]),
+            kl=states.kl.unflatten(0, (batch, particles)),
+            log_ratio=states.log_ratio.unflatten(0, (batch, particles)),
+        )
+
+    def sample(
+        self, context: Context, noise: Tensor, *, temperature: float = 1.0, size: int | None = None
+    ) -> Tensor:
+        """The probability of ink (B, 1, size, size) of drawings from noise (B, T, latent).
+
+        `temperature` scales z: 1 samples the model, less stays closer to what it finds typical.
+        """
+        states = self.unroll(temperature * noise, context)
+        return torch.sigmoid(self.decode(states.h, size or self.config.size).float())
+
+    def trace(
+        self,
+        context: Context,
+        noise: Tensor,
+        *,
+        temperature: float = 1.0,
+        size: int | None = None,
+        target: Tensor | None = None,
+    ) -> Trace:
+        """`sample`, every step of it; with a target the posterior redraws that image."""
+        states = self.unroll(temperature * noise, context, target)
+        return Trace(
+            canvases=self.canvases(states.h, size or self.config.size),
+            write_windows=self.writer.place(states.h),
+            read_windows=states.context_windows,
+            target_windows=states.target_windows,
+        )

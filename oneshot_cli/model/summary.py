@@ -1,0 +1,35 @@
+"""A convolutional summary of a whole image, computed once, beside the glimpses of every step."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from oneshot_cli.model.config import ModelConfig
+
+SMALLEST = 7
+
+
+class Summary(nn.Module):
+    """(B, 1, S, S) -> (B, summary_units): strided convolutions down to 7 x 7, then one dense layer.
+
+    Images larger than 28 x 28 get more strided layers, and are averaged to 7 x 7 at the end.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.summary_channels
+        layers: list[nn.Module] = [nn.Conv2d(1, width, 3, padding=1), nn.SiLU()]
+        channels, size = width, config.size
+        while size > SMALLEST:
+            layers += [nn.Conv2d(channels, 2 * width, 3, stride=2, padding=1), nn.SiLU()]
+            channels, size = 2 * width, (size + 1) // 2
+        self.side = min(size, SMALLEST)
+        self.convolutions = nn.Sequential(*layers)
+        self.dense = nn.Linear(channels * self.side**2, config.summary_units)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.convolutions(2 * images - 1)
+        if features.shape[-1] != self.side:
+            features = F.adaptive_avg_pool2d(features, self.side)
+        return F.silu(self.dense(features.flatten(1)))
