@@ -50,7 +50,7 @@ class Drawings:
         """
         if size == self.size:
             return self
-        rows = box_weights(self.size, size)
+        rows = area_weights(self.size, size)
         chunks = [
             ((rows @ chunk.float() @ rows.T) > 0.5 - 1e-4).to(torch.uint8)
             for chunk in self.images.split(2048)
@@ -58,7 +58,7 @@ class Drawings:
         return replace(self, images=torch.cat(chunks))
 
 
-def box_weights(source: int, target: int) -> Tensor:
+def area_weights(source: int, target: int) -> Tensor:
     """The (target, source) matrix whose row i averages the source pixels centred in target pixel i.
 
     Box resampling of an image is then `rows @ image @ columns.T`. Enlarging repeats pixels.
