@@ -126,6 +126,7 @@ class ContextReader(nn.Module):
         read = F.silu(self.embed_glimpse(glimpses).unflatten(0, (-1, members)) + encoded.features)
         there = torch.cat([torch.ones_like(encoded.mask[:, :1]), encoded.mask], 1)
         values = torch.cat([encoded.null[:, None], read], 1)
-        scores = (values @ self.query(h)[:, :, None]).squeeze(-1) * self.units**-0.5
+        # Sums of products, not batched matrix products: the sets are small, and those are slow.
+        scores = (values * self.query(h)[:, None]).sum(-1) * self.units**-0.5
         weights = scores.float().masked_fill(~there, -torch.inf).softmax(-1).to(values.dtype)
-        return (weights[:, None] @ values).squeeze(1), window
+        return (weights[..., None] * values).sum(1), window
