@@ -30,9 +30,8 @@ def load(
     """The drawings of data set `name`, at `size` x `size`, ink 1.
 
     `split` and `part` choose the characters (`part="all"` keeps every one; without a split there
-    is no test part). `resample="area"` is the house protocol: the mean of the area that a pixel
-    covers, ink above one half; `"max"` is the few-shot density protocol: max pooling of the
-    top left 104 x 104 pixels, for sizes that divide 104 (Bornschein et al. 2017 use 26).
+    is no test part). `resample="area"` is the house protocol, box resampling with ink from one
+    half on; `"max"` the few-shot density protocol, 4 x 4 max pooling to `size=26`.
     Raises OneshotError for an unknown name, split or part, or files missing or damaged.
     """
     if part not in PARTS:

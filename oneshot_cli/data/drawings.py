@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from oneshot_cli.data.resampling import box_ink
+
 
 @dataclass(frozen=True)
 class Drawings:
@@ -43,19 +45,12 @@ class Drawings:
         )
 
     def resized(self, size: int) -> Drawings:
-        """The drawings at `size` x `size`: box resampling, ink where the grey value is above 0.5.
-
-        The house protocol for binary images. The box is Pillow's: it takes up whole pixels, those
-        whose centre it covers, and rounds a tie to ink.
-        """
+        """The drawings at `size` x `size`, by the house protocol (`box_ink`)."""
         if size == self.size:
             return self
-        rows = area_weights(self.size, size)
-        chunks = [
-            ((rows @ chunk.float() @ rows.T) > 0.5 - 1e-4).to(torch.uint8)
-            for chunk in self.images.split(2048)
-        ]
-        return replace(self, images=torch.cat(chunks))
+        return replace(
+            self, images=torch.cat([box_ink(chunk, size) for chunk in self.images.split(2048)])
+        )
 
 
 def area_weights(source: int, target: int) -> Tensor:
