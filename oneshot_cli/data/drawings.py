@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from oneshot_cli.data.resampling import box_ink
+from oneshot_cli.data.resampling import area_weights, box_ink
+
+__all__ = ["Drawings", "area_weights"]
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,3 @@ class Drawings:
         return replace(
             self, images=torch.cat([box_ink(chunk, size) for chunk in self.images.split(2048)])
         )
-
-
-def area_weights(source: int, target: int) -> Tensor:
-    """The (target, source) matrix whose row i averages the source pixels centred in target pixel i.
-
-    Box resampling of an image is then `rows @ image @ columns.T`. Enlarging repeats pixels.
-    """
-    edges = torch.arange(target + 1, dtype=torch.float64) * (source / target)
-    if target > source:  # narrower than a pixel, a box holds the pixel that its centre is in
-        nearest = ((edges[1:] + edges[:-1]) / 2).long()
-        return torch.eye(source)[nearest]
-    centres = torch.arange(source, dtype=torch.float64) + 0.5
-    inside = (edges[:-1, None] < centres) & (centres <= edges[1:, None])
-    return (inside / inside.sum(1, keepdim=True)).float()

@@ -36,12 +36,12 @@ def box_ink(images: Tensor, size: int) -> Tensor:
     height, width = images.shape[-2:]
     if height == width == size:
         return images
-    rows, columns = box_weights(height, size), box_weights(width, size)
+    rows, columns = area_weights(height, size), area_weights(width, size)
     grey = torch.floor(255 * images.float() @ columns.T + 0.5)
     return (torch.floor(rows @ grey + 0.5) >= 128).to(torch.uint8)
 
 
-def box_weights(source: int, target: int) -> Tensor:
+def area_weights(source: int, target: int) -> Tensor:
     """The (target, source) means over the source pixels whose centre lies in a target pixel.
 
     Of a target smaller than a source pixel it is the pixel that its centre lies in.
