@@ -48,15 +48,9 @@ class Context:
     def __len__(self) -> int:
         return len(self.images)
 
-    def repeat(self, times: int) -> Context:
-        """Each example `times` times over, in place: B -> B * times."""
-        if times == 1:
-            return self
-        return Context(
-            images=self.images.repeat_interleave(times, 0),
-            mask=self.mask.repeat_interleave(times, 0),
-            alphabet=self.alphabet.repeat_interleave(times, 0),
-        )
+    def to(self, device: torch.device | str) -> Context:
+        """The same on `device`."""
+        return Context(self.images.to(device), self.mask.to(device), self.alphabet.to(device))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,130 @@
+"""Checkpoints: one safetensors file, whose header says in JSON what the model is and how it came.
+
+Nothing is ever unpickled. A file is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.files import atomic_write
+from oneshot_cli.model import ModelConfig, SequentialGenerator
+
+FORMAT = 1
+HEADER = "oneshot"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a checkpoint says about itself.
+
+    `config` rebuilds the model; `data` names the data set, split and size; `training` the
+    iterations, seconds and settings; `figures` what was measured, in nats, with standard errors.
+    """
+
+    config: ModelConfig
+    data: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+    sampling: dict[str, Any] = field(default_factory=dict)
+    version: str = ""
+    model: str = "sequential"
+
+    def to_json(self) -> str:
+        fields = {**self.__dict__, "config": self.config.to_dict(), "format": FORMAT}
+        return json.dumps(fields)
+
+
+def save(
+    path: str | Path,
+    model: SequentialGenerator,
+    header: Header,
+    *,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Write the model's weights (as `dtype`, if given) and its header to `path`."""
+    tensors = {
+        name: tensor.detach().cpu().to(dtype or tensor.dtype).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary, {HEADER: header.to_json()})
+
+
+def read_header(path: str | Path) -> Header:
+    """The header of the checkpoint at `path`, without its weights. Raises OneshotError."""
+    path = Path(path)
+    if not path.exists():
+        raise OneshotError(f"{path}: there is no such checkpoint")
+    if path.is_dir():
+        raise OneshotError(f"{path}: is a folder, not a checkpoint; name a .safetensors file")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise OneshotError(
+            f"{path}: not a whole safetensors file ({error}); copy or train it again"
+        ) from error
+    if HEADER not in metadata:
+        raise OneshotError(f"{path}: a safetensors file, but not a checkpoint of oneshot")
+    return _parse(path, metadata[HEADER])
+
+
+def load(
+    path: str | Path, device: torch.device | str = "cpu"
+) -> tuple[SequentialGenerator, Header]:
+    """The model of the checkpoint at `path`, in float32 and ready to draw. Raises OneshotError."""
+    header = read_header(path)
+    with torch.device("meta"):
+        model = SequentialGenerator(header.config)
+    wanted = model.state_dict()
+    with safe_open(path, "pt", device=str(device)) as file:
+        found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    _check(Path(path), wanted, found)
+    model.load_state_dict({name: t.to(torch.float32) for name, t in found.items()}, assign=True)
+    model.requires_grad_(False)
+    return model.eval(), header
+
+
+def _parse(path: Path, text: str) -> Header:
+    """A header from its JSON."""
+    try:
+        fields = json.loads(text)
+        version = fields.pop("format")
+        if version != FORMAT:
+            raise OneshotError(
+                f"{path}: checkpoint format {version}, this oneshot reads {FORMAT}; upgrade it"
+            )
+        return Header(**{**fields, "config": ModelConfig.from_dict(fields["config"])})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise OneshotError(f"{path}: its header does not describe a model ({error})") from error
+
+
+def _check(
+    path: Path, wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor]
+) -> None:
+    """Raise where names or shapes are not those of the model that the header describes."""
+    for name in sorted(wanted.keys() | found.keys()):
+        if name not in found:
+            raise OneshotError(f"{path}: the weights {name} are missing")
+        if name not in wanted:
+            raise OneshotError(f"{path}: the weights {name} belong to no part of the model")
+        if found[name].shape != wanted[name].shape:
+            raise OneshotError(
+                f"{path}: {name} has shape {tuple(found[name].shape)}, "
+                f"its header says {tuple(wanted[name].shape)}"
+            )
+
+
+def parameter_count(model: nn.Module) -> int:
+    """How many numbers are learned."""
+    return sum(p.numel() for p in model.parameters())

@@ -1,0 +1,113 @@
+"""Bounds on log p(x | x') over a data set, in nats per image, the same whatever the batch size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.model import Context, SequentialGenerator
+
+
+@dataclass(frozen=True)
+class BoundReport:
+    """Bounds of each of N drawings, in nats: `elbo`, its parts, and `iwae` if K > 1.
+
+    `log_likelihood` and `kl_per_step` (N, T) are means over the particles.
+    """
+
+    elbo: Tensor
+    iwae: Tensor
+    log_likelihood: Tensor
+    kl_per_step: Tensor
+    particles: int
+
+    def mean(self, which: str = "elbo") -> tuple[float, float]:
+        """Mean and standard error over the drawings of `elbo`, `iwae`, `log_likelihood` or `kl`."""
+        values = self.kl_per_step.sum(-1) if which == "kl" else getattr(self, which)
+        error = values.std().item() / math.sqrt(len(values)) if len(values) > 1 else math.nan
+        return values.mean().item(), error
+
+
+def contexts_for(drawings: Drawings, index: Tensor, images: int, seed: int) -> Context:
+    """The fixed evaluation context of each drawing: `images` others of its character.
+
+    Each depends on the seed and its own index alone.
+    """
+    if not images:
+        return Context.empty(len(index), drawings.size)
+    episodes = Episodes(drawings, TaskMix(), seed=seed)
+    chosen, masks = [], []
+    for i in index.tolist():
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + i)
+        context, mask = episodes.character_context(torch.tensor([i]), images, generator)
+        chosen.append(context)
+        masks.append(mask)
+    mask = torch.cat(masks)
+    shown = drawings.images[torch.cat(chosen)][:, :, None].float()
+    return Context(shown, mask, torch.zeros(len(index), dtype=torch.bool))
+
+
+@torch.inference_mode()
+def evaluate(
+    model: SequentialGenerator,
+    drawings: Drawings,
+    *,
+    index: Tensor | None = None,
+    context_images: int = 1,
+    particles: int = 1,
+    seed: int = 0,
+    batch: int = 250,
+    advance: Callable[[int], None] | None = None,
+) -> BoundReport:
+    """The bounds of `drawings` (those of `index`, or all), given others of their character.
+
+    Particles are drawn in chunks and their weights summed as they come (log-sum-exp), so memory
+    does not grow with their number; drawing i's context and noise depend on the seed and i alone.
+    """
+    index = torch.arange(len(drawings)) if index is None else index
+    device = next(model.parameters()).device
+    rows = []
+    for part in index.split(max(1, batch // min(particles, batch))):
+        context = contexts_for(drawings, part, context_images, seed).to(device)
+        x = drawings.images[part][:, None].float().to(device)
+        generators = [
+            torch.Generator().manual_seed((seed + 1) * 9_000_011 + i) for i in part.tolist()
+        ]
+        rows.append(_bounds(model, x, context, generators, particles, batch))
+        if advance is not None:
+            advance(len(part))
+    return BoundReport(*(torch.cat(column).cpu() for column in zip(*rows, strict=True)), particles)
+
+
+def _bounds(
+    model: SequentialGenerator,
+    x: Tensor,
+    context: Context,
+    generators: list[torch.Generator],
+    particles: int,
+    batch: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """ELBO, L_K, log-likelihood and KL per step of a few images, streaming over the particles."""
+    total = x.new_full((len(x),), -math.inf)
+    likelihood, kl = x.new_zeros(len(x)), x.new_zeros(len(x), model.config.steps)
+    chunk = max(1, batch // len(x))
+    for start in range(0, particles, chunk):
+        count = min(chunk, particles - start)
+        noise = torch.stack(
+            [
+                torch.stack([torch.randn(model.noise_shape, generator=g) for _ in range(count)])
+                for g in generators
+            ]
+        ).to(x.device)
+        bound = model.bound(x, context, noise)
+        total = torch.logaddexp(total, torch.logsumexp(bound.log_weight, 1))
+        likelihood += bound.log_likelihood.sum(1)
+        kl += bound.kl.sum(1)
+    likelihood, kl = likelihood / particles, kl / particles
+    return likelihood - kl.sum(-1), total - math.log(particles), likelihood, kl

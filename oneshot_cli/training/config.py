@@ -1,0 +1,80 @@
+"""How a model is trained, as plain data: written beside the run, read again to resume it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from oneshot_cli.data.episodes import Augmentation, TaskMix
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides what a run computes; where and how long is given apart."""
+
+    iterations: int = 30_000
+    batch: int = 64
+    learning_rate: float = 1.5e-3
+    warmup: int = 300
+    """Iterations over which the learning rate rises from 0."""
+    decay: float = 0.3
+    """The last share of the run, over which the learning rate falls to 0."""
+    kl_warmup: int = 2_000
+    """Iterations over which the KL's weight rises from `kl_start` to 1."""
+    kl_start: float = 0.1
+    clip: float = 20.0
+    """Largest norm of the gradient of the mean bound, in nats per unit."""
+    weight_decay: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.98)
+    average: float = 0.9995
+    """Decay of the exponential average of the weights, which is what is kept."""
+    particles: int = 1
+    """K of the IWAE objective; 1 is the ELBO."""
+    bf16: bool = False
+    """Matrix products in bfloat16."""
+    seed: int = 0
+    tasks: TaskMix = field(default_factory=TaskMix)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    """Strength at first; it fades out as the learning rate decays."""
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "batch", "particles"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
+        if not 0 <= self.decay <= 1:
+            raise ValueError(f"decay is a share of the run, between 0 and 1, not {self.decay}")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average must be at least 0 and below 1, not {self.average}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> TrainConfig:
+        """Build from JSON. Raises TypeError or ValueError when the fields do not fit."""
+        return cls(
+            **{
+                **fields,
+                "betas": tuple(fields["betas"]),
+                "tasks": TaskMix(**fields["tasks"]),
+                "augmentation": Augmentation(**fields["augmentation"]),
+            }
+        )
+
+    def rate(self, step: int) -> float:
+        """The learning rate: linear warm-up, constant, linear decay to 0 at the end."""
+        rise = min(1.0, (step + 1) / max(self.warmup, 1))
+        return self.learning_rate * rise * self.remaining(step)
+
+    def remaining(self, step: int) -> float:
+        """1 until the decay begins, then falling linearly to 0 at the end of the run."""
+        length = self.decay * self.iterations
+        return min(1.0, (self.iterations - step) / length) if length else 1.0
+
+    def kl_weight(self, step: int) -> float:
+        """The weight of the KL: rising linearly to 1, so that the latents come alive first."""
+        if step >= self.kl_warmup:
+            return 1.0
+        return self.kl_start + (1 - self.kl_start) * step / self.kl_warmup

@@ -1,0 +1,77 @@
+"""A run's folder: config.json, metrics.jsonl, state/, best and last checkpoint, samples/."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.files import atomic_write_bytes
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where everything of a run lies."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state" / "state.safetensors"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        return self.path / "last.safetensors"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Write config.json."""
+        atomic_write_bytes(self.config, (json.dumps(config, indent=2) + "\n").encode())
+
+    def read_config(self) -> dict[str, Any]:
+        """Read config.json. Raises OneshotError where there is none, or a broken one."""
+        try:
+            config = json.loads(self.config.read_text())
+        except FileNotFoundError as error:
+            raise OneshotError(f"{self.path}: no run to resume (no config.json there)") from error
+        except (OSError, ValueError) as error:
+            raise OneshotError(f"{self.config}: cannot be read ({error})") from error
+        if not isinstance(config, dict):
+            raise OneshotError(f"{self.config}: is not the configuration of a run")
+        return config
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Append a line to metrics.jsonl."""
+        with self.metrics.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def forget_after(self, step: int) -> None:
+        """Drop the metrics of iterations after `step`, which a resumed run makes again."""
+        if not self.metrics.exists():
+            return
+        kept = []
+        for line in self.metrics.read_text().splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:  # the half line of a kill
+                continue
+            if row["step"] <= step:
+                kept.append(line + "\n")
+        atomic_write_bytes(self.metrics, "".join(kept).encode())

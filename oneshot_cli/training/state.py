@@ -1,0 +1,91 @@
+"""A run's state: one safetensors file, from which training goes on as if it had never stopped.
+
+It holds weights, their average and the optimizer's moments, and in its header the counters. Data
+and noise are functions of the seed and the iteration, so no random state needs keeping.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.files import atomic_write
+from oneshot_cli.training.averaging import WeightAverage
+
+HEADER = "oneshot-state"
+
+
+@dataclass
+class Counters:
+    """How far a run has come."""
+
+    step: int = 0
+    seconds: float = 0.0
+    skipped: int = 0
+    """Iterations whose gradient was not finite."""
+    best: float | None = None
+    """Best held-out bound so far, in nats per image (higher is better)."""
+
+
+def save(
+    path: Path,
+    model: nn.Module,
+    average: WeightAverage,
+    optimizer: torch.optim.Optimizer,
+    counters: Counters,
+) -> None:
+    """Write the state to `path`, whole or not at all."""
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in model.named_parameters():
+        tensors[f"model/{name}"] = parameter.detach()
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer/{key}/{name}"] = value
+    for name, parameter in average.model.named_parameters():
+        tensors[f"average/{name}"] = parameter
+    whole = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_write(path) as temporary:
+        save_file(whole, temporary, {HEADER: json.dumps(asdict(counters))})
+
+
+def restore(
+    path: Path, model: nn.Module, average: WeightAverage, optimizer: torch.optim.Optimizer
+) -> Counters:
+    """Read `path` into a model, its average and its optimizer. Raises OneshotError."""
+    try:
+        with safe_open(path, "pt") as file:
+            counters = Counters(**json.loads((file.metadata() or {})[HEADER]))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise OneshotError(f"{path}: cannot resume from it ({error})") from error
+    try:
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(tensors[f"model/{name}"])
+            for name, parameter in average.model.named_parameters():
+                parameter.copy_(tensors[f"average/{name}"])
+    except (KeyError, RuntimeError) as error:
+        raise OneshotError(f"{path}: is the state of another model ({error})") from error
+    _restore_moments(model, optimizer, tensors)
+    return counters
+
+
+def _restore_moments(
+    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
+) -> None:
+    """The optimizer's state from tensors called optimizer/<key>/<parameter>."""
+    moments: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer/"):
+            _, key, parameter = name.split("/", 2)
+            moments.setdefault(parameter, {})[key] = tensor
+    names = [name for name, _ in model.named_parameters()]
+    whole = optimizer.state_dict()
+    whole["state"] = {i: moments[name] for i, name in enumerate(names) if name in moments}
+    optimizer.load_state_dict(whole)
