@@ -1,0 +1,214 @@
+"""Glyphs: invented alphabets, drawn with a pen from a seed; no download, the same everywhere.
+
+An alphabet is a style (where strokes start and end, which way they run, how they bend), a
+character a few strokes in that style, a drawing one person's hand: the same strokes, shifted,
+slanted, bent and traced with a pen of another width. Good for a first run and for tests; figures
+that mean something need Omniglot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot_cli.data.cache import Packed
+from oneshot_cli.errors import OneshotError
+
+Array = NDArray[np.float64]
+
+SIZE = 105
+KNOTS = 9  # control points a stroke
+STEPS = 20  # points of the pen's path between two knots
+STROKES = 4
+
+
+@dataclass(frozen=True)
+class Style:
+    """What the characters of an alphabet have in common; lengths where the picture is 2 wide.
+
+    `anchors` (A, 2) are where strokes start and end, `directions` (D,) in radians the ways they
+    prefer, `bend` how far a stroke bulges in proportion to its length; the rest are probabilities,
+    but for `strokes` (4,), the distribution of how many strokes there are.
+    """
+
+    anchors: Array
+    directions: Array
+    bend: float
+    strokes: Array
+    joined: float
+    corner: float
+    loop: float
+    dot: float
+
+    @classmethod
+    def invent(cls, rng: np.random.Generator) -> Style:
+        """A style from a seeded generator."""
+        columns, rows = rng.integers(2, 4), rng.integers(2, 5)
+        width, height = rng.uniform(0.4, 0.62), rng.uniform(0.45, 0.68)
+        grid = np.stack(
+            np.meshgrid(np.linspace(-width, width, columns), np.linspace(-height, height, rows)), -1
+        )
+        slant = rng.normal(0, 0.12)
+        anchors = grid.reshape(-1, 2) @ np.array([[1, 0], [-slant, 1]])
+        fan = rng.choice([np.pi / 2, np.pi / 3, np.pi / 4])
+        return cls(
+            anchors=anchors,
+            directions=np.arange(0, 2 * np.pi, fan) + rng.choice([0.0, np.pi / 4, slant]),
+            bend=float(rng.choice([0.0, rng.uniform(0.1, 0.3), rng.uniform(0.3, 0.55)])),
+            strokes=rng.dirichlet([1.0, 3.5, 3.0, 1.5]),
+            joined=rng.uniform(0.5, 0.95),
+            corner=rng.uniform(0.1, 0.6),
+            loop=float(rng.choice([0.0, rng.uniform(0.05, 0.3)])),
+            dot=float(rng.choice([0.0, 0.0, rng.uniform(0.05, 0.25)])),
+        )
+
+
+def invent_character(style: Style, rng: np.random.Generator) -> Array:
+    """The knots of a character's strokes: (strokes, KNOTS, 2), x then y, in [-1, 1]."""
+    strokes: list[Array] = []
+    for number in range(1 + rng.choice(STROKES, p=style.strokes)):
+        kind = rng.random()
+        if number and kind < style.dot:
+            start = style.anchors[rng.integers(len(style.anchors))] + rng.normal(0, 0.1, 2)
+            strokes.append(start + np.linspace(0, 0.06, KNOTS)[:, None])
+        elif kind < style.dot + style.loop:
+            strokes.append(_loop(style, rng))
+        else:
+            strokes.append(_line(style, strokes, rng))
+    knots = np.stack(strokes)
+    low, high = knots.min((0, 1)), knots.max((0, 1))
+    # In the middle, and neither a speck nor wider than the picture.
+    span = max(high - low)
+    return (knots - (low + high) / 2) * (np.clip(span, 1.0, 1.5) / max(span, 0.2))
+
+
+def _line(style: Style, earlier: list[Array], rng: np.random.Generator) -> Array:
+    """A stroke from anchor to anchor, or from a point of an earlier one; perhaps with corners."""
+    if earlier and rng.random() < style.joined:
+        point = earlier[rng.integers(len(earlier))][rng.choice([0, KNOTS // 2, KNOTS - 1])]
+    else:
+        point = style.anchors[rng.integers(len(style.anchors))]
+    corners = int(rng.random() < style.corner) + int(rng.random() < style.corner / 3)
+    ends = np.linspace(0, KNOTS - 1, corners + 2).round().astype(int)
+    side = rng.choice([-1, 1])
+    path = [point[None]]
+    for knots in np.diff(ends):
+        along = np.arange(1, knots + 1) / knots
+        goal = _goal(style, point, np.concatenate([*earlier, *path]), rng)
+        leg = goal - point
+        bulge = side * style.bend * rng.uniform(0.5, 1.2) * np.array([-leg[1], leg[0]])
+        path.append(point + along[:, None] * leg + (4 * along * (1 - along))[:, None] * bulge / 2)
+        point = goal
+    return np.concatenate(path)
+
+
+def _goal(style: Style, point: Array, drawn: Array, rng: np.random.Generator) -> Array:
+    """Another anchor, likelier in a preferred direction, not too near, not along what is drawn."""
+    away = style.anchors - point
+    distance = np.hypot(*away.T)
+    angle = np.arctan2(away[:, 1], away[:, 0])
+    fit = np.cos(angle[:, None] - style.directions).max(1)
+    halfway = (style.anchors + point) / 2
+    free = np.linalg.norm(halfway[:, None] - drawn, axis=-1).min(1) > 0.15
+    weight = np.exp(12 * (fit - 1)) * (distance > 0.35) * (free + 1e-3) + 1e-6
+    return style.anchors[rng.choice(len(weight), p=weight / weight.sum())]
+
+
+def _loop(style: Style, rng: np.random.Generator) -> Array:
+    """A closed or nearly closed oval around a point between two anchors."""
+    centre = style.anchors[rng.choice(len(style.anchors), 2)].mean(0)
+    turn = np.linspace(0, rng.uniform(1.6, 2.1) * np.pi, KNOTS) + rng.uniform(0, 2 * np.pi)
+    radius = rng.uniform(0.18, 0.42) * np.array([rng.uniform(0.7, 1.2), 1.0])
+    return centre + radius * np.stack([np.cos(turn), np.sin(turn)], -1)
+
+
+def draw(knots: Array, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """`count` hands draw a character (strokes, KNOTS, 2).
+
+    Returns the pen's paths (count, points, 2) in [-1, 1] and its radii (count,), in pixels.
+    """
+    strokes = len(knots)
+    bends = np.cos(np.pi * np.arange(3)[:, None] * np.linspace(0, 1, KNOTS))  # smooth, not shaky
+    length = np.ptp(knots, axis=1).max(-1)[:, None, None]
+    wobble = np.einsum("nsmc,mk->nskc", rng.normal(0, 1, (count, strokes, 3, 2)), bends)
+    size = np.exp(rng.normal(0, 0.07, (count, strokes, 1, 1)))
+    middle = knots.mean(1, keepdims=True)
+    moved = middle + size * (knots - middle) + (0.01 + 0.02 * length) * wobble
+    moved = moved + 0.01 * length * rng.normal(0, 1, moved.shape)
+    angle, shear, *scales = rng.normal(0, [0.07, 0.1, 0.1, 0.1], (count, 4)).T
+    cos, sin = np.cos(angle), np.sin(angle)
+    sx, sy = np.exp(scales)
+    maps = np.array([[sx * cos, sx * (shear * cos - sin)], [sy * sin, sy * (shear * sin + cos)]])
+    moved = np.einsum("abn,nskb->nska", maps, moved) + rng.normal(0, 0.06, (count, 1, 1, 2))
+    return _spline(moved).reshape(count, -1, 2), rng.uniform(1.4, 2.1, count)
+
+
+def _spline(knots: Array) -> Array:
+    """Catmull-Rom through (..., KNOTS, 2): (..., (KNOTS - 1) * STEPS, 2)."""
+    padded = np.concatenate([knots[..., :1, :], knots, knots[..., -1:, :]], -2)
+    before, here, there, after = (padded[..., i : i + KNOTS - 1, None, :] for i in range(4))
+    t = np.linspace(0, 1, STEPS)[:, None]
+    points = (
+        here
+        + 0.5 * t * (there - before)
+        + 0.5 * t**2 * (2 * before - 5 * here + 4 * there - after)
+        + 0.5 * t**3 * (3 * here - before - 3 * there + after)
+    )
+    return points.reshape(*knots.shape[:-2], -1, 2)
+
+
+def rasterize(paths: Array, radii: Array, size: int = SIZE) -> NDArray[np.uint8]:
+    """The pixels whose centres a round pen covers: (N, P, 2), (N,) -> binary (N, size, size)."""
+    reach = int(np.ceil(radii.max() + 0.5))
+    margin = 2 * reach  # where a pen that left the picture touches neither it nor the array's end
+    wide = size + 2 * margin
+    images = np.zeros((len(paths), wide * wide), np.uint8)
+    points = ((paths + 1) * (size / 2) + margin).astype(np.float32).clip(reach, wide - reach - 1)
+    corner = points.astype(np.int32)
+    place = corner[..., 1] * wide + corner[..., 0] + wide * wide * np.arange(len(paths))[:, None]
+    offsets = range(-reach, reach + 1)
+    gaps = {d: (corner + np.float32(d + 0.5) - points) ** 2 for d in offsets}
+    limit = (radii * radii).astype(np.float32)[:, None]
+    for dy in offsets:
+        for dx in offsets:
+            covered = gaps[dx][..., 0] + gaps[dy][..., 1] <= limit
+            images.reshape(-1)[place[covered] + (dy * wide + dx)] = 1
+    return images.reshape(-1, wide, wide)[:, margin : margin + size, margin : margin + size]
+
+
+def packed(
+    *,
+    alphabets: int = 20,
+    characters: int = 20,
+    drawings: int = 20,
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Packed:
+    """`alphabets` x `characters` x `drawings` pictures, 105 x 105, a function of the seed alone.
+
+    A character depends on the seed and its own number only: asking for more of them leaves the
+    others as they are.
+    """
+    if min(alphabets, characters, drawings) < 1 or seed < 0:
+        raise OneshotError("glyphs needs one alphabet, character and drawing or more; seed >= 0.")
+    bits, names = [], []
+    for a in range(alphabets):
+        style = Style.invent(np.random.default_rng([seed, a]))
+        for c in range(characters):
+            rng = np.random.default_rng([seed, a, c])
+            images = rasterize(*draw(invent_character(style, rng), drawings, rng))
+            bits.append(np.packbits(images.reshape(drawings, -1), axis=1))
+            names.append(f"Glyphs{a + 1:02d}/character{c + 1:02d}")
+        if progress:
+            progress("drawing glyphs", (a + 1) * characters * drawings, len(names) * drawings)
+    return Packed(
+        bits=np.concatenate(bits),
+        size=SIZE,
+        character=np.repeat(np.arange(alphabets * characters), drawings),
+        alphabet=np.repeat(np.arange(alphabets), characters),
+        characters=tuple(names),
+        alphabets=tuple(f"Glyphs{a + 1:02d}" for a in range(alphabets)),
+    )
