@@ -1,0 +1,51 @@
+# `make` lists the targets. All run in .venv, which is made when it is missing or out of date.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+ARGS ?=
+
+# Real data, where it is at hand: the tests that need it are skipped otherwise.
+ifndef ONESHOT_DATA
+ifneq ($(wildcard ../shared/data),)
+export ONESHOT_DATA := $(abspath ../shared/data)
+endif
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format train bench clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED)  ## the virtual environment, with the package and its development tools
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(INSTALLED)  ## ten variations of each of a few real characters, in out/demo
+	$(BIN)/oneshot vary docs/exemplars/*.png -n 10 --output out/demo --force $(ARGS)
+
+test: $(INSTALLED)  ## the tests (ARGS="-k splits" for some of them)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED)  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy oneshot_cli
+
+format: $(INSTALLED)  ## put the code into the style that lint asks for
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+train: $(INSTALLED)  ## train on Omniglot as the shipped checkpoint was (ARGS="--max-time 30m")
+	$(BIN)/oneshot train --dataset omniglot --split weak $(ARGS)
+
+bench: $(INSTALLED)  ## how fast training and drawing are on this machine
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:  ## remove the environment and what was built, drawn and cached here; runs stay
+	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache
