@@ -1,0 +1,5 @@
+"""`python -m oneshot_cli` is the `oneshot` command."""
+
+from oneshot_cli.app import main
+
+main()

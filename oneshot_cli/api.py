@@ -1,0 +1,338 @@
+"""oneshot from Python: load a checkpoint, then vary, alphabet, sample and draw.
+
+Every picture comes from noise that depends on the seed, the exemplars and its own number only: the
+tenth variation is the same whether one or a thousand are asked for, alone or in a batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from oneshot_cli import checkpoint as checkpoints
+from oneshot_cli.devices import resolve_device
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.imaging.exemplar import Picture, exemplar
+from oneshot_cli.imaging.likeness import ink_distance
+from oneshot_cli.model import Context, SequentialGenerator
+from oneshot_cli.paths import flagship
+
+Pictures: TypeAlias = "Picture | list[Picture] | tuple[Picture, ...]"
+
+SPREAD = 0.5
+"""The temperature of the latents for a checkpoint whose header names none."""
+
+PIXELS_AT_ONCE = 2**24
+"""Drawings are made in batches of at most this many written pixels: bounded memory at any size."""
+
+PARTICLES = 16
+"""Importance samples per picture when pictures are ranked by their likelihood."""
+
+COPY_DISTANCE = 0.8
+"""Characters nearer than this (`ink_distance`, pixels of 28) count as the same."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """Drawings step by step, and where each step looked and wrote.
+
+    `frames` (n, T, 1, H, W) are probabilities of ink. Windows (n, T, 2, 3) are maps from patch to
+    image coordinates in [-1, 1]: `write_windows` on the canvas, `read_windows` on the exemplars,
+    `target_windows` on the picture that is redrawn (or None). `exemplars` (M, 1, S, S) is what was
+    read.
+    """
+
+    frames: Tensor
+    write_windows: Tensor
+    read_windows: Tensor
+    target_windows: Tensor | None
+    exemplars: Tensor
+
+
+@dataclass(frozen=True)
+class NewCharacters:
+    """`pictures` (n, 1, H, W) in [0, 1] and their `distance` (n, M) to each context image."""
+
+    pictures: Tensor
+    distance: Tensor
+
+
+class Oneshot:
+    """A model and what it can do. Pictures in are whatever `imaging.exemplar` reads; pictures out
+    are float tensors (n, 1, H, W), ink 1, on the CPU. Every method raises OneshotError for pictures
+    that cannot be read."""
+
+    def __init__(
+        self, model: SequentialGenerator, header: checkpoints.Header, path: Path | None = None
+    ) -> None:
+        self.model = model
+        self.header = header
+        self.path = path
+
+    @property
+    def size(self) -> int:
+        """Height and width of the pictures that the model reads, in pixels."""
+        return self.model.config.size
+
+    @property
+    def spread(self) -> float:
+        """The default temperature of the latents."""
+        return float(self.header.sampling.get("spread", SPREAD))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    def read(self, pictures: Pictures) -> Tensor:
+        """One picture, or several, as the model sees them: ink (M, 1, S, S), 0 or 1."""
+        each: list[Picture] = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
+        if not each:
+            raise OneshotError("no exemplar was given")
+        return torch.stack([exemplar(picture, self.size)[None] for picture in each])
+
+    def vary(
+        self,
+        image: Pictures,
+        n: int = 10,
+        *,
+        seed: int = 0,
+        spread: float | None = None,
+        size: int | None = None,
+        keep_best: int | None = None,
+    ) -> Tensor:
+        """n new drawings of the character in `image` (or in several drawings of it).
+
+        `spread` is the temperature of the latents, `size` the side of what is drawn. With
+        `keep_best` the likeliest of the n are returned, best first: by the importance-weighted
+        bound of the picture given the exemplar, at the model's own size.
+        """
+        inks = [self.read(image)]
+        return self.vary_batch(inks, n, seed=seed, spread=spread, size=size, keep_best=keep_best)[0]
+
+    def vary_batch(
+        self,
+        exemplars: Sequence[Tensor],
+        n: int,
+        *,
+        seed: int = 0,
+        spread: float | None = None,
+        size: int | None = None,
+        keep_best: int | None = None,
+    ) -> Tensor:
+        """`vary` for many sets of exemplars (M, 1, S, S), as `read` gives: (E, n, 1, H, W)."""
+        context = _rows(_context(exemplars, self.device), _each(len(exemplars), n))
+        noise = torch.cat([self._noise("vary", seed, ink, range(n)) for ink in exemplars])
+        pictures = self._draw(context, noise, spread, size)
+        grouped = pictures.unflatten(0, (len(exemplars), n))
+        if keep_best is None:
+            return grouped
+        own = pictures if grouped.shape[-1] == self.size else None
+        if own is None:
+            own = self._draw(context, noise, spread, self.size)
+        score = self.log_likelihood((own > 0.5).float(), context)
+        best = score.unflatten(0, grouped.shape[:2]).argsort(1, descending=True)[:, :keep_best]
+        return torch.stack([group[order] for group, order in zip(grouped, best, strict=True)])
+
+    def alphabet(
+        self,
+        images: Pictures,
+        n: int = 20,
+        *,
+        seed: int = 0,
+        spread: float | None = None,
+        size: int | None = None,
+    ) -> Tensor:
+        """n new characters (n, 1, H, W) in the style of characters of one alphabet."""
+        return self.new_characters(images, n, seed=seed, spread=spread, size=size).pictures
+
+    def new_characters(
+        self,
+        images: Pictures,
+        n: int = 20,
+        *,
+        seed: int = 0,
+        spread: float | None = None,
+        size: int | None = None,
+        effort: int = 4,
+    ) -> NewCharacters:
+        """`alphabet`, with how far each character is from every context image.
+
+        Up to `effort` times n are drawn, and those nearer than COPY_DISTANCE to a context image, or
+        to one drawn before, are passed over; if too few are left, the furthest of them fill up.
+        """
+        exemplars = self.read(images)
+        wanted = 1.0 if spread is None else spread
+        noise = self._noise("alphabet", seed, exemplars, range(effort * n))
+        context = _context([exemplars], self.device, alphabet=True)
+        context = _rows(context, _each(1, len(noise)))
+        inks = self._draw(context, noise, wanted, self.size) > 0.5
+        chosen = _apart(inks[:, 0], exemplars[:, 0] > 0.5, n, COPY_DISTANCE * self.size / 28)
+        pictures = self._draw(_rows(context, _each(1, n)), noise[chosen], wanted, size)
+        return NewCharacters(pictures, ink_distance(inks[chosen, 0], exemplars[:, 0] > 0.5))
+
+    def sample(
+        self,
+        n: int = 64,
+        *,
+        seed: int = 0,
+        spread: float | None = None,
+        size: int | None = None,
+    ) -> Tensor:
+        """n characters (n, 1, H, W) out of nothing: the model's own distribution at spread 1."""
+        noise = self._noise("sample", seed, None, range(n))
+        context = Context.empty(n, self.size, self.device)
+        return self._draw(context, noise, 1.0 if spread is None else spread, size)
+
+    def draw(
+        self,
+        image: Pictures | None = None,
+        n: int = 1,
+        *,
+        seed: int = 0,
+        spread: float | None = None,
+        size: int | None = None,
+        reconstruct: bool = False,
+    ) -> Film:
+        """The canvas after every step of n drawings: variations of `image`, or free samples.
+
+        With `reconstruct` the posterior draws `image` itself, which is also its own context.
+        The pictures at the end are those of `vary` or `sample` with the same seed.
+        """
+        if image is None and reconstruct:
+            raise OneshotError("there is no picture to reconstruct")
+        if image is None:
+            exemplars = torch.zeros(0, 1, self.size, self.size)
+            noise = self._noise("sample", seed, None, range(n))
+            context = Context.empty(n, self.size, self.device)
+            temperature = 1.0 if spread is None else spread
+        else:
+            exemplars = self.read(image)
+            noise = self._noise("vary", seed, exemplars, range(n))
+            context = _rows(_context([exemplars], self.device), _each(1, n))
+            temperature = self.spread if spread is None else spread
+        target = exemplars[:1].expand(n, -1, -1, -1).to(self.device) if reconstruct else None
+        with torch.inference_mode():
+            trace = self.model.trace(
+                context, noise.to(self.device), temperature=temperature, size=size, target=target
+            )
+        looks = trace.target_windows
+        return Film(
+            frames=torch.sigmoid(trace.canvases.float()).cpu(),
+            write_windows=trace.write_windows.cpu(),
+            read_windows=trace.read_windows.cpu(),
+            target_windows=None if looks is None else looks.cpu(),
+            exemplars=exemplars,
+        )
+
+    def log_likelihood(self, images: Tensor, context: Context) -> Tensor:
+        """log p(x | x') in nats of each binary image (B, 1, S, S): the bound of Burda et al. 2015
+        with 16 importance samples."""
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(1, PARTICLES, *self.model.noise_shape, generator=generator)
+        scores = []
+        step = max(1, self._at_once(self.size) // PARTICLES)
+        with torch.inference_mode():
+            for rows in torch.arange(len(images)).split(step):
+                weight = self.model.bound(
+                    images[rows].to(self.device),
+                    _rows(context, rows),
+                    noise.expand(len(rows), -1, -1, -1).to(self.device),
+                ).log_weight
+                scores.append(weight.logsumexp(1) - math.log(PARTICLES))
+        return torch.cat(scores).cpu()
+
+    def _noise(
+        self, task: str, seed: int, exemplars: Tensor | None, numbers: Iterable[int]
+    ) -> Tensor:
+        """Standard normal (n, T, latent), each drawing's from its own generator.
+
+        The generators' seeds are hashes of the task, the seed, the exemplars (as a set) and the
+        drawing's number.
+        """
+        shape = self.model.noise_shape
+        inks = [] if exemplars is None else [e.to(torch.uint8).numpy().tobytes() for e in exemplars]
+        key = f"{task} {seed} ".encode() + b"".join(sorted(inks))
+        noise = []
+        for number in numbers:
+            digest = hashlib.blake2b(key + b" %d" % number, digest_size=8).digest()
+            generator = torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+            noise.append(torch.randn(shape, generator=generator))
+        return torch.stack(noise) if noise else torch.empty(0, *shape)
+
+    def _draw(
+        self, context: Context, noise: Tensor, spread: float | None, size: int | None
+    ) -> Tensor:
+        """The probabilities of ink (B, 1, H, W) for one context and one noise a drawing."""
+        side = size or self.size
+        temperature = self.spread if spread is None else spread
+        with torch.inference_mode():
+            pictures = [
+                self.model.sample(
+                    _rows(context, rows),
+                    noise[rows].to(self.device),
+                    temperature=temperature,
+                    size=side,
+                ).cpu()
+                for rows in torch.arange(len(noise)).split(self._at_once(side))
+            ]
+        return torch.cat(pictures) if pictures else torch.empty(0, 1, side, side)
+
+    def _at_once(self, size: int) -> int:
+        return max(1, PIXELS_AT_ONCE // (self.model.config.steps * size * size))
+
+
+def load(checkpoint: str | Path | None = None, device: str = "auto") -> Oneshot:
+    """The model in `checkpoint`, or the flagship that ships with the package.
+
+    Raises OneshotError for a file that is missing, damaged or of another model.
+    """
+    path = flagship() if checkpoint is None else Path(checkpoint)
+    model, header = checkpoints.load(path, resolve_device(device))
+    return Oneshot(model, header, path)
+
+
+def _context(
+    exemplars: Sequence[Tensor], device: torch.device, *, alphabet: bool = False
+) -> Context:
+    """One context of E sets of exemplars, each (M, 1, S, S), shorter ones masked."""
+    images = pad_sequence(list(exemplars), batch_first=True)
+    mask = pad_sequence([torch.ones(len(e), dtype=torch.bool) for e in exemplars], batch_first=True)
+    return Context(
+        images=images.to(device),
+        mask=mask.to(device),
+        alphabet=torch.full((len(images),), alphabet, device=device),
+    )
+
+
+def _each(examples: int, times: int) -> Tensor:
+    """The number of each example, `times` times over."""
+    return torch.arange(examples).repeat_interleave(times)
+
+
+def _rows(context: Context, rows: Tensor) -> Context:
+    """The contexts with these numbers."""
+    return Context(context.images[rows], context.mask[rows], context.alphabet[rows])
+
+
+def _apart(inks: Tensor, taken: Tensor, n: int, nearest: float) -> list[int]:
+    """The first n of `inks` (N, S, S) that keep `nearest` from `taken` (M, S, S) and each other.
+
+    If there are fewer, those with the greatest distance to `taken` make up the number.
+    """
+    away = ink_distance(inks, taken).min(1).values
+    apart = ink_distance(inks, inks)
+    chosen: list[int] = []
+    for i in range(len(inks)):
+        if len(chosen) < n and away[i] >= nearest and (apart[i, chosen] >= nearest).all():
+            chosen.append(i)
+    rest = [i for i in away.argsort(descending=True).tolist() if i not in chosen]
+    return chosen + rest[: n - len(chosen)]

@@ -1,0 +1,55 @@
+"""The `oneshot` program: one Typer app, one line a command.
+
+A command's module holds its options and its help; what it does is imported in its body, so that
+every `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from oneshot_cli import __version__
+from oneshot_cli.commands.common import Command
+from oneshot_cli.commands.info import info
+from oneshot_cli.commands.train import train
+from oneshot_cli.commands.vary import vary
+
+DRAW, MEASURE, MAKE = "Draw", "Measure", "Train and look"
+
+app = typer.Typer(
+    name="oneshot",
+    help="One-shot generalization: show it one drawn character, it draws new ones.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+command = partial(app.command, cls=Command)
+command("vary", rich_help_panel=DRAW)(vary)
+command("train", rich_help_panel=MAKE)(train)
+command("info", rich_help_panel=MAKE)(info)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"oneshot {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def oneshot(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
+) -> None:
+    """One-shot generalization: show it one drawn character, it draws new ones."""
+
+
+def main() -> None:
+    """The entry point of `oneshot` and of `python -m oneshot_cli`."""
+    app(prog_name="oneshot")

@@ -1,0 +1,85 @@
+"""`oneshot info`: what a checkpoint is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oneshot_cli.commands.common import JsonOption, QuietOption, Screen, VerboseOption
+
+
+def info(
+    checkpoint: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A .safetensors checkpoint; without it, the flagship that ships with oneshot.",
+            show_default=False,
+        ),
+    ] = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Say what a checkpoint is: its model, data, split, steps and measured figures.
+
+    Only the header of the file is read.
+    """
+    from math import prod
+
+    from rich.table import Table
+    from safetensors import safe_open
+
+    from oneshot_cli.checkpoint import read_header
+    from oneshot_cli.paths import flagship
+
+    path = flagship() if checkpoint is None else checkpoint
+    header = read_header(path)
+    with safe_open(path, "np") as file:
+        names = list(file.keys())
+        parameters = sum(prod(file.get_slice(name).get_shape()) for name in names)
+    document: dict[str, Any] = {
+        "checkpoint": str(path),
+        "bytes": path.stat().st_size,
+        "parameters": parameters,
+        "version": header.version,
+        "model": {"kind": header.model, **header.config.to_dict()},
+        "data": header.data,
+        "training": header.training,
+        "figures": header.figures,
+        "sampling": header.sampling,
+    }
+    screen = Screen(json, quiet, verbose)
+    screen.document(document)
+    if json:
+        return
+    table = Table(title=str(path), title_justify="left", show_header=False, box=None)
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("size", f"{document['bytes'] / 1e6:.2f} MB, {parameters:,} parameters")
+    for part in ("model", "data", "training", "figures", "sampling"):
+        for i, (name, value) in enumerate(_flat(document[part])):
+            table.add_row(part if i == 0 else "", f"{name}: {_readable(name, value)}")
+    table.add_row("written by", f"oneshot {header.version}")
+    screen.console.print(table)
+
+
+def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested fields, with their names joined."""
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _readable(name: str, value: Any) -> str:
+    if name.endswith("seconds") and isinstance(value, int | float):
+        minutes, seconds = divmod(round(value), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.5g}"

@@ -1,0 +1,219 @@
+"""The work of `oneshot vary`: exemplars stream through the model, pictures go to disk.
+
+However many exemplars there are, only one page of the grid is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from oneshot_cli.api import Oneshot
+from oneshot_cli.commands.common import Screen, peak_memory
+from oneshot_cli.commands.pictures import Job, Target
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.imaging.grid import Group, paper, sheet
+from oneshot_cli.imaging.rendering import Bytes, inked, save_picture
+
+PAGE = 20
+"""Exemplars on one page of the grid, and in one batch."""
+
+DRAWN_AT_ONCE = 320
+"""Pages are shorter when more than this many drawings would be on them."""
+
+LISTED = 20
+"""With more exemplars than this, results are counted instead of listed."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How variations are drawn: the arguments of `Oneshot.vary_batch`."""
+
+    n: int
+    seed: int
+    spread: float
+    size: int
+    keep_best: int | None
+
+    @property
+    def kept(self) -> int:
+        return self.keep_best or self.n
+
+
+@dataclass
+class Report:
+    """What was made."""
+
+    made: list[dict[str, Any]] = field(default_factory=list)
+    grids: list[Path] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
+    skipped: int = 0
+    pictures: int = 0
+    seconds: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """The fields of the JSON document."""
+        return {
+            "exemplars": self.made,
+            "grids": self.grids,
+            "failed": self.failed,
+            "skipped": self.skipped,
+            "seconds": round(self.seconds, 3),
+            "peak_memory_mb": peak_memory(),
+        }
+
+    def tell(self, screen: Screen) -> None:
+        """The same for a person: the files, then a line about the work."""
+        for made in self.made if len(self.made) <= LISTED else []:
+            if files := made["variations"]:
+                screen.result(_span(files))
+            if "input" in made:
+                screen.result(str(made["input"]))
+        if self.grids:
+            screen.result(_span(self.grids))
+        parts = [f"{self.pictures:,} variations of {len(self.made):,} exemplars"]
+        parts += [f"{self.skipped:,} skipped"] if self.skipped else []
+        parts += [f"{len(self.failed):,} failed"] if self.failed else []
+        rate = self.pictures / max(self.seconds, 1e-9)
+        memory = peak_memory()
+        used = f", peak memory {memory:,} MB" if memory else ""
+        screen.note(f"{', '.join(parts)} in {self.seconds:.1f} s ({rate:,.0f} a second{used})")
+
+
+@dataclass(frozen=True)
+class Variations:
+    """Variations of every job, written to `target`, with a grid laid out as `layout` says."""
+
+    jobs: Sequence[Job]
+    target: Target
+    kept: int
+    layout: str
+    show_input: bool
+
+    @property
+    def pages(self) -> list[Sequence[Job]]:
+        """The jobs, page by page."""
+        rows = max(1, min(PAGE, DRAWN_AT_ONCE // self.kept))
+        return [self.jobs[i : i + rows] for i in range(0, len(self.jobs), rows)]
+
+    def files(self) -> Iterator[Path]:
+        """Every file that will be written."""
+        for job in self.jobs:
+            yield from self._files(job)
+        for page in range(len(self.pages)):
+            yield from self._grid(page)
+
+    def make(
+        self, screen: Screen, model: Oneshot, settings: Settings, *, skip_existing: bool
+    ) -> Report:
+        """Draw and write everything. A picture that cannot be read is told and passed over."""
+        report, started = Report(), time.monotonic()
+        with screen.progress("drawing", len(self.jobs)) as advance:
+            for number, page in enumerate(self.pages):
+                there = [skip_existing and self._is_there(job) for job in page]
+                report.skipped += sum(there)
+                todo = [job for job, is_there in zip(page, there, strict=True) if not is_there]
+                read = self._read(todo, model, screen, report)
+                drawn = self._draw(read, model, settings, report)
+                if any(not grid.exists() for grid in self._grid(number)) or drawn:
+                    finished = [job for job, is_there in zip(page, there, strict=True) if is_there]
+                    groups = drawn | {job: self._from_disk(job, model) for job in finished}
+                    self._lay_out(number, [groups[job] for job in page if job in groups], report)
+                advance(len(page))
+        report.seconds = time.monotonic() - started
+        if report.failed and not report.made and not report.skipped:
+            raise OneshotError("nothing could be drawn")
+        return report
+
+    def _files(self, job: Job) -> list[Path]:
+        shown = [self._input_file(job)] if self.show_input else []
+        return [*self.target.numbered(job.name, self.kept), *shown]
+
+    def _input_file(self, job: Job) -> Path:
+        return self.target.folder / f"{job.name}-input.png"
+
+    def _grid(self, page: int) -> list[Path]:
+        """The grid file of a page, if there is to be one."""
+        if self.layout == "none" and not self.target.grid_file:
+            return []
+        name = f"{self.jobs[0].name}-grid" if len(self.jobs) == 1 else "grid"
+        return [self.target.grid(name, page, len(self.pages))]
+
+    def _is_there(self, job: Job) -> bool:
+        files = self._files(job)
+        return bool(files) and all(path.exists() for path in files)
+
+    def _read(
+        self, jobs: Sequence[Job], model: Oneshot, screen: Screen, report: Report
+    ) -> list[tuple[Job, Tensor]]:
+        read = []
+        for job in jobs:
+            try:
+                read.append((job, model.read(list(job.paths))))
+            except OneshotError as error:  # noqa: PERF203
+                if len(self.jobs) == 1:
+                    raise
+                screen.error(str(error))
+                report.failed.append({"exemplar": job.name, "error": str(error)})
+        return read
+
+    def _draw(
+        self,
+        read: Sequence[tuple[Job, Tensor]],
+        model: Oneshot,
+        settings: Settings,
+        report: Report,
+    ) -> dict[Job, Group]:
+        """Draw a page's variations and write them; the groups of its grid."""
+        if not read:
+            return {}
+        drawn = model.vary_batch([ink for _, ink in read], **asdict(settings))
+        groups = {}
+        for (job, ink), pictures in zip(read, drawn, strict=True):
+            greys = inked(pictures, model.size)
+            files = self.target.numbered(job.name, self.kept)
+            for file, grey in zip(files, greys, strict=False):
+                save_picture(Image.fromarray(grey), file)
+            made: dict[str, Any] = {"exemplar": [str(path) for path in job.paths]}
+            made["variations"] = files
+            if self.show_input:
+                made["input"] = self._input_file(job)
+                save_picture(
+                    Image.fromarray(np.hstack(list(inked(ink, model.size)))), made["input"]
+                )
+            report.made.append(made)
+            report.pictures += len(greys)
+            groups[job] = _group(job, greys, inked(ink[:1], model.size)[0])
+        return groups
+
+    def _from_disk(self, job: Job, model: Oneshot) -> Group:
+        """The group of a job that was passed over, from the files that are there."""
+        greys = []
+        for file in self.target.numbered(job.name, self.kept):
+            with Image.open(file) as picture:
+                greys.append(np.asarray(picture.convert("L")))
+        return _group(job, greys, inked(model.read(job.paths[0]), model.size)[0])
+
+    def _lay_out(self, page: int, groups: Sequence[Group], report: Report) -> None:
+        for file in self._grid(page) if groups else []:
+            picture = paper(groups) if self.layout == "paper" else sheet(groups)
+            save_picture(picture, file)
+            report.grids.append(file)
+
+
+def _group(job: Job, greys: Iterable[Bytes], exemplar: Bytes) -> Group:
+    pictures = list(greys)
+    numbers = [str(i + 1) for i in range(len(pictures))]
+    return Group(job.name, pictures, exemplar, numbers)
+
+
+def _span(files: Sequence[Path]) -> str:
+    """The first and the last of some files, in one line."""
+    return f"{files[0]} ... {files[-1].name}" if len(files) > 1 else str(files[0])

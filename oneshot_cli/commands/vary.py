@@ -1,0 +1,113 @@
+"""`oneshot vary`: new drawings of the character that an exemplar shows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oneshot_cli.commands.common import (
+    DRAWN,
+    CheckpointOption,
+    Device,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    OutputOption,
+    QuietOption,
+    Screen,
+    SeedOption,
+    SizeOption,
+    SpreadOption,
+    VerboseOption,
+    refuse_to_overwrite,
+)
+
+
+class Layout(str, Enum):
+    """How the grid is laid out."""
+
+    sheet = "sheet"
+    paper = "paper"
+    none = "none"
+
+
+def vary(
+    exemplars: Annotated[
+        list[Path],
+        typer.Argument(help="Pictures of a character, or folders of them.", show_default=False),
+    ],
+    n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="Variations of each.")] = 10,
+    output: OutputOption = None,
+    size: SizeOption = None,
+    seed: SeedOption = 0,
+    spread: SpreadOption = None,
+    together: Annotated[
+        bool, typer.Option("--together", help="All exemplars are drawings of one character.")
+    ] = False,
+    keep_best: Annotated[
+        int | None,
+        typer.Option(
+            "--keep-best",
+            metavar="K",
+            min=1,
+            help="Draw n, keep the K that the model finds likeliest, best first.",
+            show_default=False,
+        ),
+    ] = None,
+    layout: Annotated[
+        Layout,
+        typer.Option(help="The grid: a labelled sheet, the paper's figure 9, or none."),
+    ] = Layout.sheet,
+    show_input: Annotated[
+        bool, typer.Option("--show-input", help="Also write what the model saw of each exemplar.")
+    ] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option("--skip-existing", help="Pass over exemplars whose variations are all there."),
+    ] = False,
+    checkpoint: CheckpointOption = None,
+    device: DeviceOption = Device.auto,
+    force: ForceOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Draw variations of each exemplar: the same character, as other hands would draw it.
+
+    An exemplar is any picture of one drawn character: a photo, a scan, an icon; dark on light or
+    light on dark. Every variation becomes a PNG, dark on white, and a grid shows them together.
+    With an --output that ends like a picture, only that grid is written.
+
+    A picture depends on the exemplar, the seed and its own number, and on nothing else.
+    """
+    from oneshot_cli.commands.pictures import Target, jobs
+
+    if keep_best is not None and keep_best > n:
+        raise typer.BadParameter(f"the best {keep_best} of {n} cannot be kept")
+    found, target = jobs(exemplars, together), Target.of(output)
+
+    from oneshot_cli.api import load
+    from oneshot_cli.commands.variations import Settings, Variations
+
+    work = Variations(found, target, keep_best or n, layout.value, show_input)
+    if not skip_existing:
+        refuse_to_overwrite(work.files(), force)
+    screen = Screen(json, quiet, verbose)
+    model = load(checkpoint, device.value)
+    settings = Settings(
+        n=n,
+        seed=seed,
+        spread=model.spread if spread is None else spread,
+        size=size or DRAWN,
+        keep_best=keep_best,
+    )
+    screen.detail(f"on {model.device}: {settings}")
+    report = work.make(screen, model, settings, skip_existing=skip_existing)
+    screen.document({"checkpoint": model.path, **asdict(settings), **report.document()})
+    report.tell(screen)
+    if report.failed:
+        raise typer.Exit(1)

@@ -1,0 +1,28 @@
+"""Which device the arithmetic runs on."""
+
+from __future__ import annotations
+
+import torch
+
+from oneshot_cli.errors import OneshotError
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """The device called `name`; "auto" is CUDA, else Apple's MPS, else the CPU.
+
+    Raises OneshotError for a device that this machine, or this build of torch, does not have.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, is_there in there.items() if is_there))
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise OneshotError(f"{name!r} is no device; there are auto, cpu, cuda and mps") from None
+    if not there.get(device.type, False):
+        raise OneshotError(f"this machine has no {name} device for torch; use --device cpu or auto")
+    return device

@@ -1,0 +1,119 @@
+"""Any picture of a drawing as the centred ink image that the model was trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from oneshot_cli.data.resampling import box_ink
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.imaging.ink import Mask, drawing_only, ink_strength
+from oneshot_cli.imaging.reading import Grey, array_to_grey, picture_to_grey, read_picture
+from oneshot_cli.imaging.strokes import drawn_with, lines
+
+Picture: TypeAlias = "str | Path | Image.Image | np.ndarray[Any, Any] | Tensor"
+
+OMNIGLOT = 105
+"""Omniglot's drawings are 105 x 105 pixels."""
+
+FRAME = 210
+"""Pictures are redrawn on a frame of this many pixels, then averaged down to the model's size."""
+
+EXTENT = 0.65
+"""The longer side of a drawing's box in Omniglot, as a part of the frame (median; mean 0.64)."""
+
+PEN = 0.050
+"""The pen, as a part of the frame: redrawn Omniglot has the original's mean ink and stroke width."""
+
+FILLED = 0.33
+"""Wider than this part of the drawing's longer side is no stroke but a filled shape."""
+
+
+def exemplar(picture: Picture, size: int) -> Tensor:
+    """`picture` as float ink (size, size), 0 or 1, placed and drawn like the training data.
+
+    `picture` is a file, a Pillow picture, or an array or tensor of grey levels (H, W), of floats
+    in [0, 1] or of bytes; dark on light and light on dark are told apart by the border. Omniglot
+    drawings pass unchanged but for the data set's own resampling (`box_ink`). Raises OneshotError
+    for an unreadable or blank picture.
+    """
+    grey = _grey(picture)
+    try:
+        drawing = omniglot_drawing(grey, size)
+        if drawing is None:
+            drawing = redraw(grey)
+        ink = box_ink(torch.from_numpy(drawing.astype(np.uint8))[None], size)
+        if not ink.any():
+            raise OneshotError("no drawing found: the picture is blank")
+    except OneshotError as error:
+        if isinstance(picture, str | Path):
+            raise OneshotError(f"{picture}: {error}") from None
+        raise
+    return ink[0].float()
+
+
+def _grey(picture: Picture) -> Grey:
+    if isinstance(picture, str | Path):
+        return read_picture(picture)
+    if isinstance(picture, Image.Image):
+        return picture_to_grey(picture)
+    values = np.asarray(picture.detach().cpu() if isinstance(picture, Tensor) else picture)
+    values = values.squeeze()
+    if values.ndim != 2 or 0 in values.shape:
+        raise OneshotError(f"an exemplar has to be one grey picture (H, W), not {values.shape}")
+    scale = 255 if values.dtype == np.uint8 and values.max() > 1 else 1
+    return array_to_grey((values / scale).astype(np.float32))
+
+
+def omniglot_drawing(grey: Grey, size: int) -> Mask | None:
+    """The ink of a drawing as Omniglot or a cut of it at the model's `size` holds it, else None.
+
+    That is: square, 105 or `size` pixels, of two tones, mostly paper, drawn with a fine pen.
+    """
+    side = grey.shape[0]
+    tones = np.unique(grey)
+    if grey.shape[1] != side or side not in (OMNIGLOT, size) or len(tones) != 2:
+        return None
+    ink = grey == tones[0]
+    if ink.mean() > 0.5:
+        ink = ~ink
+    framed = np.pad(ink, 1).astype(np.int8)
+    outline = np.abs(np.diff(framed, axis=0)).sum() + np.abs(np.diff(framed, axis=1)).sum()
+    fine = 2 * ink.sum() / outline < 2 * PEN * side
+    return ink if fine else None
+
+
+def redraw(grey: Grey) -> Mask:
+    """The drawing in `grey` (H, W) as Omniglot's pen draws it: centred, a (FRAME, FRAME) mask."""
+    ink, even_light = ink_strength(grey)
+    mask = drawing_only(ink > 0.5, even_light)
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    cut = np.where(mask, ink, np.minimum(ink, 0.499))[top:bottom, left:right]
+    longer = max(bottom - top, right - left)
+    shape = _fit(cut, round(EXTENT * FRAME) / longer)
+    line = lines(shape, FILLED * max(shape.shape))
+    return drawn_with(_centred(line), PEN * FRAME)
+
+
+def _fit(ink: Grey, scale: float) -> Mask:
+    """The ink (H, W) as a mask, `scale` times its size. Enlarged, edges are smooth; reduced,
+    lines finer than a pixel stay whole."""
+    height, width = (max(1, round(side * scale)) for side in ink.shape)
+    if scale >= 1:
+        smooth = Image.fromarray(ink).resize((width, height), Image.Resampling.BICUBIC)
+        return np.asarray(smooth) > 0.5
+    binary = Image.fromarray((ink > 0.5).astype(np.float32))
+    coverage = np.asarray(binary.resize((width, height), Image.Resampling.BOX))
+    return coverage > 0.5 * min(1.0, float(np.percentile(coverage[coverage > 0], 75)))
+
+
+def _centred(line: Mask) -> Mask:
+    height, width = line.shape
+    top, left = (FRAME - height) // 2, (FRAME - width) // 2
+    return np.pad(line, ((top, FRAME - height - top), (left, FRAME - width - left)))

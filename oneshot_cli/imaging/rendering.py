@@ -1,0 +1,70 @@
+"""From ink in [0, 1] to pictures: dark on white, anti-aliased at any size."""
+
+from __future__ import annotations
+
+import math
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageFont
+from torch import Tensor
+
+from oneshot_cli.files import atomic_write_bytes
+
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+Bytes = NDArray[np.uint8]
+
+
+def inked(probability: Tensor, model_size: int) -> Bytes:
+    """Probabilities of ink (..., 1, H, W) as grey levels (..., H, W), ink black.
+
+    A model that draws larger than it learned has edges as wide as its own pixels. Its logits are
+    multiplied by the enlargement, which leaves the outline (logit 0) where it is and makes the
+    edge as wide as a pixel of the picture.
+    """
+    enlargement = max(1.0, probability.shape[-1] / model_size)
+    logits = torch.logit(probability.float(), eps=1e-6)
+    grey = 255 * torch.sigmoid(-enlargement * logits)
+    return grey.round().to(torch.uint8).squeeze(-3).numpy()
+
+
+def enlarged(grey: Bytes, side: int) -> Image.Image:
+    """`grey` (H, W) as a picture `side` pixels wide: whole pixels while they fit, else smooth.
+
+    Small pictures are enlarged by a whole factor and framed in white, so that their pixels stay
+    square and sharp.
+    """
+    picture = Image.fromarray(grey)
+    factor = side // picture.width
+    if factor < 1:
+        return picture.resize((side, side), Image.Resampling.LANCZOS)
+    if factor > 1:
+        size = (picture.width * factor, picture.height * factor)
+        picture = picture.resize(size, Image.Resampling.NEAREST)
+    framed = Image.new("L", (side, side), 255)
+    framed.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    return framed
+
+
+def cell_side(size: int, least: int = 96) -> int:
+    """The side of a grid's cells: `size`, or its first multiple of at least `least` pixels."""
+    return size * max(1, math.ceil(least / size))
+
+
+def font(height: int) -> Font:
+    """Pillow's own font, `height` pixels high."""
+    return ImageFont.load_default(size=height)
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a picture in the format that its ending says, whole or not at all."""
+    buffer = BytesIO()
+    kind = Image.registered_extensions().get(path.suffix.lower(), "PNG")
+    if kind == "JPEG":
+        picture.save(buffer, kind, quality=95)
+    else:
+        picture.save(buffer, kind)
+    atomic_write_bytes(path, buffer.getvalue())
