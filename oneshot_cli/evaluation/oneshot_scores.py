@@ -1,0 +1,213 @@
+"""How human is the generalization? Recognizability and diversity of variations of one exemplar.
+
+Recognizability: a prototypical network has to find the exemplar among those of `ways` characters.
+Diversity: the spread of the variations in a SimCLR feature space. Both after Boutin et al. (2022),
+"Diversity vs. recognizability: human-like generalization in one-shot generative models".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.evaluation.critics import Critic, features, load_critic
+
+BOOTSTRAPS = 2000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over characters and its 95 % interval (bootstrap over characters)."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, value: float, resampled: Tensor, interval: float = 0.95) -> Estimate:
+        """`value` with the percentile interval of its bootstrap replications (R,), nan left out."""
+        kept = resampled[~resampled.isnan()].double()
+        if math.isnan(value) or not len(kept):
+            return cls(math.nan, math.nan, math.nan)
+        tails = torch.tensor([(1 - interval) / 2, (1 + interval) / 2], dtype=torch.float64)
+        low, high = kept.quantile(tails).tolist()
+        return cls(value, low, high)
+
+    def as_dict(self) -> dict[str, float | None]:
+        """For JSON, where what is undefined (not a number) is null."""
+        return {
+            key: None if math.isnan(number) else round(number, 4)
+            for key, number in (("value", self.value), ("low", self.low), ("high", self.high))
+        }
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of a set of variations; `ways` is the number of characters in an episode.
+
+    `per_character` maps both names to a value for each character (C,), nan where it is undefined
+    (diversity needs two variations, recognizability one variation and a second character);
+    `found` (C, n) is the chance that each variation is recognized, nan where there is none.
+    """
+
+    recognizability: Estimate
+    diversity: Estimate
+    ways: int
+    per_character: dict[str, Tensor]
+    found: Tensor
+
+
+@dataclass(frozen=True)
+class Critics:
+    """The two critics, loaded."""
+
+    protonet: Critic
+    simclr: Critic
+
+    @classmethod
+    def load(cls, device: torch.device | str = "cpu") -> Critics:
+        """The shipped critics. Raises OneshotError if a file is missing or damaged."""
+        return cls(load_critic("protonet", device=device), load_critic("simclr", device=device))
+
+
+def score(
+    exemplars: Tensor,
+    variations: Tensor,
+    critics: Critics | None = None,
+    *,
+    ways: int = 20,
+    present: Tensor | None = None,
+    seed: int = 0,
+) -> Scores:
+    """Score `variations` (C, n, 1, H, W) of `exemplars` (C, 1, H, W), ink in [0, 1].
+
+    `present` (C, n) is false where a character has fewer than n variations. Both kinds of picture
+    are brought to 28 x 28 and thresholded at 0.5, as the drawings were that trained the critics.
+    With fewer than `ways` characters the episodes shrink to what there is. `seed` draws the
+    bootstrap; nothing else is random.
+    """
+    critics = critics or Critics.load()
+    count, each = variations.shape[:2]
+    if present is None:
+        present = torch.ones(count, each, dtype=torch.bool)
+    ways = min(ways, count)
+    found = recognized(
+        features(critics.protonet, exemplars).cpu(),
+        features(critics.protonet, variations).cpu(),
+        ways,
+    ).masked_fill(~present, math.nan)
+    spread = diversity(features(critics.simclr, variations).cpu(), present)
+    per_character = {"recognizability": found.nanmean(1), "diversity": spread}
+    return Scores(
+        recognizability=bootstrap(per_character["recognizability"], seed),
+        diversity=bootstrap(spread, seed),
+        ways=ways,
+        per_character=per_character,
+        found=found,
+    )
+
+
+def recognized(supports: Tensor, queries: Tensor, ways: int) -> Tensor:
+    """The chance (C, n) that each query (C, n, D) is given to its own support (C, D).
+
+    An episode sets the right support against `ways` - 1 others drawn from the C - 1 at random, and
+    the nearest one is taken. Instead of sampling episodes, their exact mean is computed: with r
+    supports at least as near as the right one, none of them is drawn with chance
+    C(C-1-r, ways-1) / C(C-1, ways-1). Undefined (nan) in episodes of fewer than two characters.
+    """
+    count, each = queries.shape[:2]
+    if ways < 2:
+        return torch.full((count, each), math.nan)
+    distances = torch.cdist(
+        queries.flatten(0, 1).double(),
+        supports.double(),
+        compute_mode="donot_use_mm_for_euclid_dist",
+    )
+    distances = distances.view(count, each, count)
+    own = distances.diagonal(dim1=0, dim2=2).T
+    nearer = (distances <= own[..., None]).sum(2) - 1
+    chance = torch.tensor(
+        [math.comb(count - 1 - r, ways - 1) / math.comb(count - 1, ways - 1) for r in range(count)]
+    )
+    return chance[nearer]
+
+
+def diversity(found: Tensor, present: Tensor) -> Tensor:
+    """Mean over features of their standard deviation over the variations: (C, n, D) to (C,).
+
+    The features are already divided by their standard deviation over all training drawings, so 1
+    is the diversity of unrelated characters. Few variations make a sample's standard deviation
+    too small on average; that is taken out (the factor c4 of a normal sample), so that five
+    variations and twenty are on one scale. Undefined (nan) with fewer than two variations.
+    """
+    weight = present[..., None].double()
+    number = present.sum(1).double()
+    mean = (found * weight).sum(1) / number[:, None]
+    squares = ((found - mean[:, None]).square() * weight).sum(1)
+    deviation = (squares / (number[:, None] - 1)).sqrt().mean(1)
+    c4 = (2 / (number - 1)).sqrt() * ((number / 2).lgamma() - ((number - 1) / 2).lgamma()).exp()
+    return torch.where(number > 1, deviation / c4, math.nan).float()
+
+
+def resamples(count: int, seed: int = 0) -> Tensor:
+    """Bootstrap draws (R, count) of `count` characters."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(count, (BOOTSTRAPS, count), generator=generator)
+
+
+def bootstrap(per_character: Tensor, seed: int = 0) -> Estimate:
+    """The mean over characters (C,) and its bootstrap interval; nan entries are left out."""
+    values = per_character[~per_character.isnan()].double()
+    if not len(values):
+        return Estimate(math.nan, math.nan, math.nan)
+    return Estimate.of(values.mean().item(), values[resamples(len(values), seed)].mean(1))
+
+
+def people(drawings: Drawings, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """One exemplar of each character (C, 1, H, W), and the other drawings of it (C, n, 1, H, W).
+
+    `seed` draws which drawing is the exemplar. n is the smallest number of others that any
+    character has, and at least one.
+    """
+    order = shuffled(drawings, seed)
+    images = drawings.images[order].float()[:, :, None]
+    return images[:, 0], images[:, 1:]
+
+
+def others(drawings: Drawings, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """The same exemplars as `people`, each with drawings of other characters as its variations."""
+    exemplars, variations = people(drawings, seed)
+    count, each = variations.shape[:2]
+    generator = torch.Generator().manual_seed(seed)
+    step = 1 + torch.randint(count - 1, (count, each), generator=generator)
+    other = (torch.arange(count)[:, None] + step) % count
+    return exemplars, variations[other, torch.arange(each)]
+
+
+def shuffled(drawings: Drawings, seed: int) -> Tensor:
+    """Indices (C, m) of m drawings of each character in a random order; m is the smallest count."""
+    counts = torch.bincount(drawings.character, minlength=len(drawings.characters))
+    if len(counts) < 2 or int(counts.min()) < 2:
+        raise ValueError("references need two characters or more, with two drawings each")
+    generator = torch.Generator().manual_seed(seed)
+    key = drawings.character + torch.rand(len(drawings), generator=generator, dtype=torch.float64)
+    first = counts.cumsum(0) - counts
+    return key.argsort()[first[:, None] + torch.arange(int(counts.min()))]
+
+
+def references(
+    drawings: Drawings, critics: Critics | None = None, *, ways: int = 20, seed: int = 0
+) -> dict[str, Scores]:
+    """The points that scores are read against: people, copies of the exemplar, other characters."""
+    critics = critics or Critics.load()
+    exemplars, variations = people(drawings, seed)
+    copies = exemplars[:, None].expand(-1, 2, -1, -1, -1)  # one and the same: two are plenty
+    sets = {"people": variations, "copies": copies, "other characters": others(drawings, seed)[1]}
+    return {
+        name: score(exemplars, pictures, critics, ways=ways, seed=seed)
+        for name, pictures in sets.items()
+    }
