@@ -84,7 +84,7 @@ def load(
 ) -> tuple[SequentialGenerator, Header]:
     """The model of the checkpoint at `path`, in float32 and ready to draw. Raises OneshotError."""
     header = read_header(path)
-    with torch.device("meta"):
+    with torch.random.fork_rng(devices=[]):  # the meta device would cost a second of imports
         model = SequentialGenerator(header.config)
     wanted = model.state_dict()
     with safe_open(path, "pt", device=str(device)) as file:
@@ -109,9 +109,7 @@ def _parse(path: Path, text: str) -> Header:
         raise OneshotError(f"{path}: its header does not describe a model ({error})") from error
 
 
-def _check(
-    path: Path, wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor]
-) -> None:
+def _check(path: Path, wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> None:
     """Raise where names or shapes are not those of the model that the header describes."""
     for name in sorted(wanted.keys() | found.keys()):
         if name not in found:

@@ -28,7 +28,7 @@ EXTENT = 0.65
 """The longer side of a drawing's box in Omniglot, as a part of the frame (median; mean 0.64)."""
 
 PEN = 0.050
-"""The pen, as a part of the frame: redrawn Omniglot has the original's mean ink and stroke width."""
+"""The pen, as a part of the frame: drawn anew, Omniglot keeps its mean ink and stroke width."""
 
 FILLED = 0.33
 """Wider than this part of the drawing's longer side is no stroke but a filled shape."""
