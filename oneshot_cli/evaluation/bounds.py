@@ -82,7 +82,8 @@ def evaluate(
         rows.append(_bounds(model, x, context, generators, particles, batch))
         if advance is not None:
             advance(len(part))
-    return BoundReport(*(torch.cat(column).cpu() for column in zip(*rows, strict=True)), particles)
+    elbo, iwae, likelihood, kl = (torch.cat(column).cpu() for column in zip(*rows, strict=True))
+    return BoundReport(elbo, iwae, likelihood, kl, particles)
 
 
 def _bounds(

@@ -1,4 +1,4 @@
-"""What a model is, as plain data: everything needed to build it again from a checkpoint's header."""
+"""What a model is, as plain data: what a checkpoint's header needs to build it again."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class ContextReader(nn.Module):
 
     def forward(self, h: Tensor, encoded: EncodedContext) -> tuple[Tensor, Tensor]:
         """v_t (B, units), and the reading windows (B, 2, 3) that it was read through."""
-        window = self.reader.look(h)
+        window = self.reader.aim(h)
         members = encoded.mask.shape[1]
         if not members:
             return encoded.null, window

@@ -57,7 +57,7 @@ class Posterior(nn.Module):
         self, h: Tensor, v: Tensor, encoded: EncodedTarget
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Mean and log standard deviation of z_t, each (B, latent), and the window read through."""
-        window = self.reader.look(h)
+        window = self.reader.aim(h)
         glimpse = self.reader(encoded.images, window)
         step = self.embed_step(torch.cat([glimpse, h, v.to(h.dtype)], -1))
         mean, log_std = self.output(F.silu(step + encoded.features)).float().chunk(2, -1)

@@ -88,6 +88,23 @@ class Trace:
         return torch.sigmoid(self.canvases[:, -1])
 
 
+def limit_gradient(h: Tensor, limit: float) -> Tensor:
+    """h (B, hidden) itself; on the way back, each row's gradient is scaled to norm `limit` or less.
+
+    Windows that read where windows pointed make now and then one example's gradient explode; so it
+    cannot drown those of its batch. A limit that most rows meet would starve the posterior of the
+    reconstruction's pull while the KL keeps pushing: keep it loose.
+    """
+    h = h.clone()
+
+    def limited(gradient: Tensor) -> Tensor:
+        norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
+        return gradient * (limit / norm.clamp(min=limit))
+
+    h.register_hook(limited)
+    return h
+
+
 class SequentialGenerator(nn.Module):
     """The model: `bound` to train and measure it, `sample` to draw, `trace` to watch it draw.
 
@@ -104,8 +121,9 @@ class SequentialGenerator(nn.Module):
         self.transition = nn.Linear(config.latent + config.context_units + hidden, 4 * hidden)
         self.start = nn.Parameter(torch.zeros(2, hidden))
         self.writer = Writer(hidden, config.patch, channels, config.write_scale)
-        canvas = {"additive": AdditiveCanvas, "gated": GatedCanvas}[config.canvas]
-        self.canvas: AdditiveCanvas | GatedCanvas = canvas(channels, config.ink)
+        self.canvas: AdditiveCanvas | GatedCanvas
+        kind = AdditiveCanvas if config.canvas == "additive" else GatedCanvas
+        self.canvas = kind(channels, config.ink)
         with torch.no_grad():
             self.transition.bias[hidden : 2 * hidden].fill_(1.0)  # remember at first
 
@@ -121,11 +139,18 @@ class SequentialGenerator(nn.Module):
         cell = torch.sigmoid(keep) * cell + torch.sigmoid(entry) * torch.tanh(candidate)
         return torch.sigmoid(exit_) * torch.tanh(cell), cell
 
-    def unroll(self, noise: Tensor, context: Context, target: Tensor | None = None) -> States:
+    def unroll(
+        self,
+        noise: Tensor,
+        context: Context,
+        target: Tensor | None = None,
+        gradient_limit: float | None = None,
+    ) -> States:
         """The hidden states for noise (B * K, T, latent), K particles for each of B examples.
 
         Without a target z_t is the noise itself, a draw from the prior; with targets (B, 1, S, S)
-        it is the posterior's mean + std * noise.
+        it is the posterior's mean + std * noise. `gradient_limit` bounds the gradient that flows
+        back through each state, see `limit_gradient`.
         """
         times = len(noise) // len(context)
         encoded = self.context.encode(context).repeat(times)
@@ -144,6 +169,8 @@ class SequentialGenerator(nn.Module):
                 )
                 target_looks.append(target_look)
             h, cell = self.step(h, cell, z, v)
+            if gradient_limit is not None and h.requires_grad:
+                h = limit_gradient(h, gradient_limit)
             states.append(h)
             looks.append(look)
         return States(
@@ -162,7 +189,7 @@ class SequentialGenerator(nn.Module):
         """
         batch, steps = h.shape[:2]
         flat = h.flatten(0, 1)
-        window = self.writer.place(flat)
+        window = self.writer.aim(flat)
         if isinstance(self.canvas, AdditiveCanvas):
             mix = self.canvas.output.weight.flatten(1)
             writes = self.writer(self.writer.patches(flat, mix), window, size)
@@ -176,19 +203,21 @@ class SequentialGenerator(nn.Module):
         return self.canvas.logits(canvas)
 
     def canvases(self, h: Tensor, size: int) -> Tensor:
-        """The logits (B, T, 1, size, size) after every step: the plain form, one write at a time."""
+        """The logits (B, T, 1, size, size) after every step: the plain form, write by write."""
         canvas = h.new_zeros(len(h), self.canvas.channels, size, size)
         logits = []
         for state in h.unbind(1):
-            write = self.writer(self.writer.patches(state), self.writer.place(state), size)
+            write = self.writer(self.writer.patches(state), self.writer.aim(state), size)
             canvas = self.canvas(canvas, write)
             logits.append(self.canvas.logits(canvas))
         return torch.stack(logits, 1)
 
-    def bound(self, x: Tensor, context: Context, noise: Tensor) -> Bound:
+    def bound(
+        self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float | None = None
+    ) -> Bound:
         """The terms of the bound for images (B, 1, S, S) and noise (B, K, T, latent)."""
         batch, particles = noise.shape[:2]
-        states = self.unroll(noise.flatten(0, 1), context, x)
+        states = self.unroll(noise.flatten(0, 1), context, x, gradient_limit)
         assert states.kl is not None
         assert states.log_ratio is not None
         logits = self.decode(states.h, x.shape[-1]).float().unflatten(0, (batch, particles))
@@ -221,7 +250,7 @@ class SequentialGenerator(nn.Module):
         states = self.unroll(temperature * noise, context, target)
         return Trace(
             canvases=self.canvases(states.h, size or self.config.size),
-            write_windows=self.writer.place(states.h),
+            write_windows=self.writer.aim(states.h),
             read_windows=states.context_windows,
             target_windows=states.target_windows,
         )

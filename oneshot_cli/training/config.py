@@ -22,8 +22,10 @@ class TrainConfig:
     kl_warmup: int = 2_000
     """Iterations over which the KL's weight rises from `kl_start` to 1."""
     kl_start: float = 0.1
-    clip: float = 20.0
-    """Largest norm of the gradient of the mean bound, in nats per unit."""
+    clip: float = 200.0
+    """Largest norm of the gradient of the mean bound."""
+    step_clip: float = 100.0
+    """Largest norm of an example's gradient with respect to the hidden state of a step."""
     weight_decay: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.98)
     average: float = 0.9995

@@ -66,8 +66,8 @@ class Trainer:
         data: dict[str, Any],
         *,
         device: torch.device | str = "cpu",
-        rhythm: Rhythm = Rhythm(),  # noqa: B008
-        hooks: Hooks = Hooks(),  # noqa: B008
+        rhythm: Rhythm = Rhythm(),
+        hooks: Hooks = Hooks(),
     ) -> None:
         self.folder, self.config, self.episodes, self.held_out = folder, config, episodes, held_out
         self.data, self.rhythm, self.hooks = data, rhythm, hooks
@@ -128,7 +128,10 @@ class Trainer:
         context = Context(episode.context, episode.mask, episode.alphabet).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
             bound = self.model.bound(
-                episode.target.to(self.device), context, noise.to(self.device)
+                episode.target.to(self.device),
+                context,
+                noise.to(self.device),
+                gradient_limit=config.step_clip / config.batch,
             )
         loss = objective(bound, config.kl_weight(step))
         self.optimizer.zero_grad(set_to_none=True)
@@ -191,9 +194,7 @@ class Trainer:
         count = min(self.rhythm.evaluation_drawings, len(self.held_out))
         index = torch.linspace(0, len(self.held_out) - 1, count).long()
         shown = 0 if self.config.tasks.empty == 1 else 1
-        report = evaluate(
-            self.average.model, self.held_out, index=index, context_images=shown
-        )
+        report = evaluate(self.average.model, self.held_out, index=index, context_images=shown)
         (bound, error), (kl, _) = report.mean("elbo"), report.mean("kl")
         row = {
             "step": self.counters.step,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -37,7 +38,7 @@ class Counters:
 def save(
     path: Path,
     model: nn.Module,
-    average: WeightAverage,
+    average: WeightAverage[Any],
     optimizer: torch.optim.Optimizer,
     counters: Counters,
 ) -> None:
@@ -55,7 +56,7 @@ def save(
 
 
 def restore(
-    path: Path, model: nn.Module, average: WeightAverage, optimizer: torch.optim.Optimizer
+    path: Path, model: nn.Module, average: WeightAverage[Any], optimizer: torch.optim.Optimizer
 ) -> Counters:
     """Read `path` into a model, its average and its optimizer. Raises OneshotError."""
     try:

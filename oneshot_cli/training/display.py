@@ -1,0 +1,65 @@
+"""How a run looks while it trains: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich import progress
+from rich.console import Console
+
+
+class Display:
+    """Shows the rows of metrics.jsonl as they come."""
+
+    def __init__(self, bar: progress.Progress | None, task: progress.TaskID, quiet: bool) -> None:
+        self._bar, self._task, self._quiet = bar, task, quiet
+        self._latest: dict[str, Any] = {}
+
+    def __call__(self, row: dict[str, Any]) -> None:
+        """Take up a row."""
+        self._latest.update(row)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=row["step"], numbers=_numbers(self._latest))
+            if "held_out_bound" in row:
+                self._bar.console.print(_held_out(row))
+        elif not self._quiet:
+            line = _held_out(row) if "held_out_bound" in row else _numbers(row)
+            print(f"{row['step']:>7} {line}", file=sys.stderr, flush=True)
+
+
+def _numbers(row: dict[str, Any]) -> str:
+    """The line that is always there: nats per image, and the speed."""
+    if "bound" not in row:
+        return ""
+    return (
+        f"bound {-row['bound']:.2f} = reconstruction {-row['reconstruction']:.2f} "
+        f"+ KL {row['kl']:.2f} nats, {row['images_per_second']:.0f} images/s"
+    )
+
+
+def _held_out(row: dict[str, Any]) -> str:
+    return (
+        f"held out: {-row['held_out_bound']:.2f} +- {row['held_out_error']:.2f} nats "
+        f"(KL {row['held_out_kl']:.2f}) after {row['step']} iterations"
+    )
+
+
+@contextmanager
+def display(iterations: int, step: int, *, quiet: bool) -> Iterator[Display]:
+    """A display while the block runs: on a terminal a bar with time left, otherwise lines."""
+    if quiet or not sys.stderr.isatty():
+        yield Display(None, progress.TaskID(0), quiet)
+        return
+    columns = (
+        progress.MofNCompleteColumn(),
+        progress.BarColumn(bar_width=20),
+        progress.TextColumn("{task.fields[numbers]}"),
+        progress.TextColumn("left"),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True, highlight=False)) as bar:
+        task = bar.add_task("", total=iterations, completed=step, numbers="")
+        yield Display(bar, task, quiet)

@@ -1,0 +1,130 @@
+"""Windows, their inverses, reading and writing."""
+
+import math
+
+import pytest
+import torch
+
+from oneshot_cli.model.attention import Reader, Writer, inverse, transform, windows
+
+
+def raw(count: int, seed: int = 0, scale: float = 2.0) -> torch.Tensor:
+    return scale * torch.randn(count, 6, generator=torch.Generator().manual_seed(seed))
+
+
+def square(maps: torch.Tensor) -> torch.Tensor:
+    """(N, 2, 3) as (N, 3, 3)."""
+    last = torch.tensor([0.0, 0.0, 1.0]).expand(len(maps), 1, 3)
+    return torch.cat([maps, last.to(maps.dtype)], 1)
+
+
+def test_a_window_at_rest_is_centred_and_covers_its_scale() -> None:
+    window = windows(torch.zeros(1, 6), 0.9)
+    torch.testing.assert_close(window, torch.tensor([[[0.9, 0, 0], [0, 0.9, 0]]]))
+
+
+def test_windows_stay_within_their_bounds() -> None:
+    window = windows(raw(1000, scale=50.0), 0.6)
+    assert window[:, :, 2].abs().max() <= 1
+    area = torch.linalg.det(window[:, :, :2])
+    assert area.min() >= (0.6 * math.exp(-1.2)) ** 2 - 1e-5
+    assert area.max() <= (0.6 * math.exp(1.2)) ** 2 + 1e-4
+
+
+def test_windows_are_rotation_shear_scale_in_this_order() -> None:
+    numbers = raw(5).double()
+    angle, shear = 0.5 * torch.tanh(numbers[:, 4]), 0.5 * torch.tanh(numbers[:, 5])
+    for i in range(5):
+        c, s = math.cos(angle[i]), math.sin(angle[i])
+        rotation = torch.tensor([[c, -s], [s, c]])
+        shearing = torch.tensor([[1.0, float(shear[i])], [0.0, 1.0]])
+        scaling = torch.diag(0.6 * torch.exp(1.2 * torch.tanh(numbers[i, 2:4]))).float()
+        window = windows(numbers[i : i + 1], 0.6)[0]
+        torch.testing.assert_close(window[:, :2], rotation @ shearing @ scaling)
+
+
+def test_inverse_undoes_a_window() -> None:
+    window = windows(raw(200), 0.6)
+    product = square(inverse(window)) @ square(window)
+    torch.testing.assert_close(product, torch.eye(3).expand(200, 3, 3), atol=2e-5, rtol=0)
+    torch.testing.assert_close(
+        square(inverse(window)), torch.linalg.inv(square(window)), atol=2e-4, rtol=1e-4
+    )
+
+
+def test_identity_reads_the_image_itself() -> None:
+    image = torch.rand(3, 2, 12, 12)
+    identity = torch.tensor([[1.0, 0, 0], [0, 1, 0]]).expand(3, 2, 3)
+    torch.testing.assert_close(transform(image, identity, 12), image)
+
+
+def test_sampling_is_bilinear_and_zero_outside() -> None:
+    image = torch.zeros(1, 1, 4, 4)
+    image[0, 0, 1, 2] = 1.0
+    # A shift right by one pixel (2 / 4 of the half width) and by half a pixel.
+    for shift, expected in ((0.5, {1: 1.0}), (0.25, {1: 0.5, 2: 0.5})):
+        maps = torch.tensor([[[1.0, 0, shift], [0, 1, 0]]])
+        row = transform(image, maps, 4)[0, 0, 1]
+        assert row.tolist() == pytest.approx([expected.get(i, 0.0) for i in range(4)])
+    away = torch.tensor([[[1.0, 0, 3.0], [0, 1, 0]]])
+    assert transform(torch.ones(1, 1, 4, 4), away, 4).abs().max() == 0
+
+
+def test_what_is_written_can_be_read_back_through_the_same_window() -> None:
+    """Writing maps by the inverse: reading the canvas through the window gives the patch."""
+    torch.manual_seed(0)
+    writer = Writer(hidden=8, patch=6, channels=1, scale=0.6)
+    reader = Reader(hidden=8, glimpse=6, scale=0.6)
+    smooth = torch.linspace(-1, 1, 6)
+    patch = (smooth[:, None] + 2 * smooth[None, :]).expand(20, 1, 6, 6)
+    window = 0.4 * windows(raw(20, scale=0.5), 1.0)  # inside the canvas
+    canvas = writer(patch, window, 256)
+    glimpse = reader(canvas, window).view(20, 1, 6, 6)
+    error = (glimpse - patch)[..., 1:-1, 1:-1].abs().max()
+    assert error < 0.05
+
+
+def test_gradients_of_windows_match_finite_differences() -> None:
+    image = torch.rand(1, 1, 7, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    weight = torch.rand(1, 1, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+
+    def value(numbers: torch.Tensor) -> torch.Tensor:
+        grid = torch.nn.functional.affine_grid(_window64(numbers), [1, 1, 5, 5], False)
+        sampled = torch.nn.functional.grid_sample(image, grid, align_corners=False)
+        return (sampled * weight).sum()
+
+    numbers = torch.randn(1, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    assert torch.autograd.gradcheck(value, (numbers.requires_grad_(),), eps=1e-7, atol=1e-4)
+    window32 = windows(numbers.float(), 0.9)
+    torch.testing.assert_close(_window64(numbers).float(), window32, atol=1e-5, rtol=1e-5)
+
+
+def _window64(numbers: torch.Tensor) -> torch.Tensor:
+    """A plain float64 window, written as in the docstring of `attention`."""
+    centre = torch.tanh(numbers[:, :2])
+    extent = 0.9 * torch.exp(1.2 * torch.tanh(numbers[:, 2:4]))
+    angle, shear = 0.5 * torch.tanh(numbers[:, 4]), 0.5 * torch.tanh(numbers[:, 5])
+    c, s, one, zero = angle.cos(), angle.sin(), torch.ones_like(angle), torch.zeros_like(angle)
+    rotation = torch.stack([c, -s, s, c], -1).view(-1, 2, 2)
+    shearing = torch.stack([one, shear, zero, one], -1).view(-1, 2, 2)
+    matrix = rotation @ shearing @ torch.diag_embed(extent)
+    return torch.cat([matrix, centre[:, :, None]], -1)
+
+
+def test_mixing_patches_equals_mixing_the_canvas() -> None:
+    torch.manual_seed(0)
+    writer = Writer(hidden=8, patch=5, channels=4, scale=0.6)
+    h, mix = torch.randn(6, 8), torch.randn(1, 4)
+    window = writer.aim(h)
+    full = torch.einsum("oc,bchw->bohw", mix, writer(writer.patches(h), window, 20))
+    folded = writer(writer.patches(h, mix), window, 20)
+    torch.testing.assert_close(folded, full, atol=1e-5, rtol=1e-4)
+
+
+def test_bfloat16_autocast_leaves_the_grid_alone() -> None:
+    image, window = torch.rand(2, 1, 28, 28), windows(raw(2), 0.9)
+    plain = transform(image, window, 12)
+    with torch.autocast("cpu", torch.bfloat16):
+        under = transform(image, window, 12)
+    assert under.dtype == torch.float32
+    torch.testing.assert_close(under, plain)
