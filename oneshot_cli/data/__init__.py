@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneshot_cli.data.splits import SPLITS, WEAK, is_test
+from oneshot_cli.data.catalogue import DATASETS, DataSet, known
+from oneshot_cli.data.splits import OFFICIAL, Selection
 from oneshot_cli.errors import OneshotError
 
 if TYPE_CHECKING:
-    from oneshot_cli.data.cache import Packed
     from oneshot_cli.data.drawings import Drawings
     from oneshot_cli.data.fetch import Progress
 
-PARTS = ("train", "test", "all")
-DATASETS = {"omniglot": SPLITS, "glyphs": (WEAK,)}
+__all__ = ["DATASETS", "DataSet", "known", "load"]
 
 
 def load(
@@ -30,43 +30,26 @@ def load(
 ) -> Drawings:
     """The drawings of data set `name`, at `size` x `size`, ink 1.
 
-    `split` and `part` choose the characters (`part="all"` keeps every one; without a split there
-    is no test part). `resample="area"` is the house protocol, box resampling with ink from one
-    half on; `"max"` the few-shot density protocol, 4 x 4 max pooling to `size=26`.
-    Options: glyphs takes `alphabets`, `characters`, `drawings` (numbers of them) and `seed`.
-    Raises OneshotError for an unknown name, split or part, or files missing or damaged.
+    `split` and `part` ("train", "test", "all") choose the characters; without a split all, and
+    there is no test part unless the data set brings one. The files come from `data_dir`, else
+    `$ONESHOT_DATA`, else a download that `progress` is told about. `resample="area"` is the house
+    protocol, box resampling with ink from one half on; `"max"` the few-shot density protocol, max
+    pooling (4 x 4 to `size=26`). Options: glyphs takes `alphabets`, `characters`, `drawings` (how
+    many) and `seed`; mnist and omniglot-burda `binarization`, "dynamic", "threshold" or "none".
+    Raises OneshotError for what there is not, and files missing or damaged.
     """
-    if part not in PARTS:
-        raise OneshotError(f"There is no part {part!r}. Parts: {', '.join(PARTS)}.")
-    packed: Packed
-    if name == "omniglot":
-        from oneshot_cli.data import omniglot
-
-        packed = omniglot.packed(data_dir, progress, **options)
-    elif name == "glyphs":
-        from oneshot_cli.data import glyphs
-
-        packed = glyphs.packed(progress=progress, **options)
-    else:
-        raise OneshotError(f"There is no data set {name!r}. Data sets: {', '.join(DATASETS)}.")
-    return select(name, packed, split, part, size, resample)
-
-
-def select(
-    name: str, packed: Packed, split: str | None, part: str, size: int, resample: str
-) -> Drawings:
-    """The characters of `packed` that `part` of `split` keeps, resampled."""
-    import torch
-
-    from oneshot_cli.data.resampling import resampled
-
-    splits = DATASETS[name]
-    if split is not None and split not in splits:
-        raise OneshotError(f"{name} has no split {split!r}. Its splits: {', '.join(splits)}.")
-    if split is None and part == "test":
-        raise OneshotError(f"{name} has no test part without a split: {', '.join(splits)}.")
-    keep = torch.ones(len(packed.characters), dtype=torch.bool)
-    if split is not None and part != "all":
-        test = [is_test(split, *character.split("/")) for character in packed.characters]
-        keep = torch.tensor(test) == (part == "test")
-    return packed.drawings(keep, lambda images: resampled(images, size, resample))
+    dataset = known(name)
+    if split is not None and split not in dataset.splits:
+        raise OneshotError(
+            f"{name} has no split {split!r}. Its splits: {', '.join(dataset.splits)}."
+        )
+    wrong = [option for option in options if option not in dataset.options]
+    if wrong:
+        raise OneshotError(f"{name} takes no option {wrong[0]!r}.")
+    if split is None and OFFICIAL in dataset.splits:
+        split = OFFICIAL
+    reader = import_module(f"oneshot_cli.data.{dataset.module}")
+    drawings: Drawings = reader.load(
+        data_dir, Selection(split, part, size, resample), progress, **options
+    )
+    return drawings

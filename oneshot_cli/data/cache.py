@@ -7,7 +7,6 @@ time: it is rebuilt from the source, and a folder that cannot be written costs o
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,12 +18,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 
 from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.fetch import cache_folder
+from oneshot_cli.data.resampling import resampled
+from oneshot_cli.data.splits import Selection
 from oneshot_cli.files import atomic_write
 
 FORMAT = 1
@@ -42,37 +43,31 @@ class Packed:
     characters: tuple[str, ...]
     alphabets: tuple[str, ...]
 
-    def drawings(self, keep: Tensor, resample: Callable[[Tensor], Tensor]) -> Drawings:
-        """Unpack the characters where `keep` (C,) is true, `resample` (B, S, S) images on the way.
+    def drawings(self, selection: Selection) -> Drawings:
+        """The characters that `selection` keeps, at its size.
 
         Works in chunks, so that the full-size images of a data set are never in memory at once.
         """
-        kept = keep.numpy()
+        kept = np.array(selection.keeps(self.characters))
         renumber = np.cumsum(kept) - 1
         rows = np.flatnonzero(kept[self.character])
-        pixels = self.size * self.size
-        images = [
-            resample(
-                torch.from_numpy(
-                    np.unpackbits(self.bits[rows[i : i + CHUNK]], axis=1, count=pixels)
-                ).view(-1, self.size, self.size)
-            )
-            for i in range(0, len(rows), CHUNK)
-        ]
-        empty = torch.zeros(0, self.size, self.size, dtype=torch.uint8)
         return Drawings(
-            images=torch.cat(images) if images else resample(empty),
+            images=torch.cat(
+                [
+                    resampled(self._images(rows[i : i + CHUNK]), selection.size, selection.resample)
+                    for i in range(0, len(rows), CHUNK)
+                ]
+            ),
             character=torch.from_numpy(renumber[self.character[rows]]),
             alphabet=torch.from_numpy(self.alphabet[kept]),
             characters=tuple(n for n, k in zip(self.characters, kept, strict=True) if k),
             alphabets=self.alphabets,
         )
 
-
-def cache_folder() -> Path:
-    """`$ONESHOT_CACHE`, or the place that the system has for caches."""
-    chosen = os.environ.get("ONESHOT_CACHE")
-    return Path(chosen).expanduser() if chosen else user_cache_path("oneshot", appauthor=False)
+    def _images(self, rows: NDArray[np.int64]) -> Tensor:
+        """Some drawings, unpacked: uint8 (B, S, S)."""
+        pixels = np.unpackbits(self.bits[rows], axis=1, count=self.size * self.size)
+        return torch.from_numpy(pixels).view(-1, self.size, self.size)
 
 
 def fingerprint(*paths: Path) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from oneshot_cli.data.cache import cache_folder
+from platformdirs import user_cache_path
+
 from oneshot_cli.errors import OneshotError
 
 Progress = Callable[[str, int, int], None]
@@ -17,96 +18,107 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Remote:
-    """A file of a data set: its name and, where it can be downloaded, its addresses and hash.
+    """A file of a data set: its official name and, where it is public, its addresses and hash.
 
-    `known_hash` is of the official file ("md5:..."), in the form that pooch takes.
+    `known_hash` ("md5:..." or "sha256:...") is of the official file; one without a hash is never
+    downloaded. `also` are other names that the user's own copy may have.
     """
 
     name: str
     urls: tuple[str, ...] = ()
     known_hash: str = ""
+    also: tuple[str, ...] = ()
+
+    def within(self, folder: Path) -> Path | None:
+        """The file in `folder`, by any of its names, if it is there."""
+        paths = (folder / name for name in (self.name, *self.also))
+        return next((path for path in paths if path.is_file()), None)
+
+
+def cache_folder() -> Path:
+    """`$ONESHOT_CACHE`, or the place that the system has for caches."""
+    chosen = os.environ.get("ONESHOT_CACHE")
+    return Path(chosen).expanduser() if chosen else user_cache_path("oneshot", appauthor=False)
+
+
+def data_folder(data_dir: str | Path | None) -> Path | None:
+    """The folder that the user named, here or as `$ONESHOT_DATA`; None if there is none."""
+    chosen = data_dir or os.environ.get("ONESHOT_DATA")
+    return Path(chosen).expanduser() if chosen else None
 
 
 def find(
-    files: Iterable[Remote], folders: Iterable[str], data_dir: str | Path | None
-) -> list[Path]:
-    """The files of a data set, looked for in `data_dir` (else `$ONESHOT_DATA`) and its `folders`.
+    files: Sequence[Remote], folders: Sequence[str], data_dir: str | Path | None = None
+) -> list[Path] | None:
+    """The files, all in the user's folder or one of its `folders`; None if they are not there.
 
-    Without either, the downloaded ones. Raises OneshotError naming what is not there: a folder
-    that was asked for is never silently replaced by another.
+    Where the user named no folder, it is looked for among the downloads.
     """
-    files = list(files)
-    chosen = data_dir or os.environ.get("ONESHOT_DATA")
-    root = Path(chosen).expanduser() if chosen else cache_folder()
-    places = [root, *(root / folder for folder in folders)]
-    for place in places:
-        if all((place / file.name).is_file() for file in files):
-            return [place / file.name for file in files]
-    missing = [f.name for f in files if not any((place / f.name).is_file() for place in places)]
-    raise FilesMissing(
-        f"{', '.join(missing or [f.name for f in files])} not found in {root} "
-        f"or its folder {next(iter(folders), '')}.",
-        chosen=bool(chosen),
-    )
-
-
-class FilesMissing(OneshotError):
-    """The files of a data set are not there; `chosen` if the user named the folder."""
-
-    def __init__(self, message: str, chosen: bool) -> None:
-        super().__init__(message)
-        self.chosen = chosen
+    root = data_folder(data_dir) or cache_folder()
+    for place in (root, *(root / folder for folder in folders)):
+        paths = [file.within(place) for file in files]
+        if all(paths):
+            return [path for path in paths if path]
+    return None
 
 
 def obtain(
-    files: Iterable[Remote],
-    folders: tuple[str, ...],
-    data_dir: str | Path | None,
+    files: Sequence[Remote],
+    folders: Sequence[str],
+    data_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
-    """`find` the files; where no folder was named, download those that are not there yet."""
-    files = list(files)
-    try:
-        return find(files, folders, data_dir)
-    except FilesMissing as error:
-        if error.chosen:
-            raise OneshotError(
-                f"{error} Put them there, or name no folder to download them."
-            ) from None
-    return download(files, cache_folder() / folders[0], progress)
+    """The files from the user's folder if one was named, otherwise downloaded once.
+
+    Raises OneshotError naming what is not there: a folder that was asked for is never silently
+    replaced by a download.
+    """
+    root = data_folder(data_dir)
+    if root is None:
+        return download(files, cache_folder() / folders[0], progress)
+    paths = find(files, folders, root)
+    if paths is None:
+        places = [root, *(root / folder for folder in folders)]
+        missing = [f.name for f in files if not any(f.within(place) for place in places)]
+        raise OneshotError(
+            f"{', '.join(missing or [f.name for f in files])} not found in {root} or "
+            f"{root / folders[0]}.\nPut the official files there, or name no folder (--data-dir, "
+            "ONESHOT_DATA) to download them."
+        )
+    return paths
 
 
-def download(files: Iterable[Remote], folder: Path, progress: Progress | None = None) -> list[Path]:
+def download(files: Sequence[Remote], folder: Path, progress: Progress | None = None) -> list[Path]:
     """Download what is not yet in `folder`, verified by hash; a broken download is discarded.
 
     Pooch writes to a temporary name and renames a file only when its hash is right; a file that
     lies there with another hash is fetched again. Raises OneshotError if no address serves it.
     """
-    paths = []
-    for file in files:
-        errors = []
-        for url in file.urls:
-            try:
-                paths.append(_retrieve(url, file, folder, progress))
-                break
-            except (OSError, ValueError) as error:  # requests' own errors are OSErrors
-                errors.append(error)
-        else:
-            why = str(errors[-1]).split("\n")[0] if errors else "it has no public address"
-            raise OneshotError(
-                f"Could not download {file.name}: {why}\n"
-                f"Get it by other means, put it in a folder, and name that with --data-dir."
-            )
-    return paths
+    return [_first_served(file, folder, progress) for file in files]
+
+
+def _first_served(file: Remote, folder: Path, progress: Progress | None) -> Path:
+    """The file from the first of its addresses that serves it whole."""
+    why = "it has no address that can be verified"
+    for url in file.urls if file.known_hash else ():
+        try:
+            return _retrieve(url, file, folder, progress)
+        except ValueError:  # noqa: PERF203 (one of two addresses, not a hot loop)
+            why = f"what {url} serves is not the official file (its hash differs)"
+        except OSError as error:  # what requests raises, and a folder that cannot be written
+            why = str(error) if error.filename else f"{url} cannot be reached"
+    raise OneshotError(
+        f"Could not download {file.name}: {why}.\n"
+        "Get it by other means, put it in a folder, and name that with --data-dir."
+    )
 
 
 def _retrieve(url: str, file: Remote, folder: Path, progress: Progress | None) -> Path:
     import pooch
 
     pooch.get_logger().setLevel(logging.ERROR)
-    downloader = pooch.HTTPDownloader(
-        progressbar=_Bar(file.name, progress) if progress else False, chunk_size=1 << 16, timeout=30
-    )
+    bar = _Bar(file.name, progress) if progress else False
+    downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=30)
     return Path(pooch.retrieve(url, file.known_hash, file.name, folder, downloader=downloader))
 
 
@@ -119,9 +131,8 @@ class _Bar:
 
     def update(self, count: int) -> None:
         self.done += count
-        self.progress(
-            self.name, min(self.done, self.total) if self.total else self.done, self.total
-        )
+        done = min(self.done, self.total) if self.total else self.done
+        self.progress(f"downloading {self.name}", done, self.total)
 
     def reset(self) -> None:
         self.done = 0

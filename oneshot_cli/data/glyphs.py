@@ -8,13 +8,16 @@ that mean something need Omniglot.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_cli.data.cache import Packed
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.fetch import Progress
+from oneshot_cli.data.splits import Selection
 from oneshot_cli.errors import OneshotError
 
 Array = NDArray[np.float64]
@@ -179,13 +182,22 @@ def rasterize(paths: Array, radii: Array, size: int = SIZE) -> NDArray[np.uint8]
     return images.reshape(-1, wide, wide)[:, margin : margin + size, margin : margin + size]
 
 
-def packed(
+def load(
+    data_dir: str | Path | None,
+    selection: Selection,
+    progress: Progress | None = None,
     *,
     alphabets: int = 20,
     characters: int = 20,
     drawings: int = 20,
     seed: int = 0,
-    progress: Callable[[str, int, int], None] | None = None,
+) -> Drawings:
+    """What `selection` keeps of `alphabets` x `characters` x `drawings`, made from the seed."""
+    return packed(alphabets, characters, drawings, seed, progress).drawings(selection)
+
+
+def packed(
+    alphabets: int, characters: int, drawings: int, seed: int, progress: Progress | None = None
 ) -> Packed:
     """`alphabets` x `characters` x `drawings` pictures, 105 x 105, a function of the seed alone.
 

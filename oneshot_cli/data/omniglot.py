@@ -14,32 +14,33 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oneshot_cli.data.cache import Packed, cached, fingerprint
-from oneshot_cli.data.fetch import Progress, Remote, obtain
-from oneshot_cli.data.splits import OMNIGLOT_BACKGROUND, OMNIGLOT_EVALUATION
+from oneshot_cli.data.catalogue import DATASETS
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.fetch import Progress
+from oneshot_cli.data.splits import OMNIGLOT_BACKGROUND, OMNIGLOT_EVALUATION, Selection
 from oneshot_cli.errors import OneshotError
 
 SIZE = 105
 DRAWINGS = 20
 PARTS = {"background": OMNIGLOT_BACKGROUND, "evaluation": OMNIGLOT_EVALUATION}
-FOLDERS = ("omniglot", "omniglot-py")
-_URL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
-FILES = tuple(
-    Remote(f"images_{part}.zip", (f"{_URL}/images_{part}.zip",), f"md5:{md5}")
-    for part, md5 in (
-        ("background", "68d2efa1b9178cc56df9314c21c6e718"),
-        ("evaluation", "6b91aef0f799c5bb55b94e3f2daec811"),
-    )
-)
 
 
-def packed(data_dir: str | Path | None = None, progress: Progress | None = None) -> Packed:
-    """All 32,460 drawings, ink 1: background then evaluation, each sorted by name.
+def load(
+    data_dir: str | Path | None, selection: Selection, progress: Progress | None = None
+) -> Drawings:
+    """What `selection` keeps of the 32,460 drawings: background, then evaluation, by name.
 
     Archives that the user provides are checked by what they hold, not by a hash, since the same
     pictures may come in another container. Raises OneshotError naming what is missing.
     """
-    paths = obtain(FILES, FOLDERS, data_dir, progress)
-    return cached("omniglot", fingerprint(*paths), lambda: decode(paths, progress))
+    paths = DATASETS["omniglot"].obtain(data_dir, progress)
+    packed = cached("omniglot", fingerprint(*paths), lambda: decode(paths, progress))
+    return packed.drawings(selection)
+
+
+def at_hand(data_dir: str | Path | None = None) -> bool:
+    """Whether the archives are there, so that nothing needs to be downloaded."""
+    return DATASETS["omniglot"].at_hand(data_dir) is not None
 
 
 def decode(paths: list[Path], progress: Progress | None = None) -> Packed:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from oneshot_cli.errors import OneshotError
 
 OMNIGLOT_BACKGROUND: dict[str, int] = {
@@ -63,7 +66,7 @@ OMNIGLOT_EVALUATION: dict[str, int] = {
 """The 20 alphabets of the official evaluation set and how many characters each has (659)."""
 
 WEAK = "weak"
-"""Characters 01 to 03 of every alphabet are the test (Boutin et al. 2022)."""
+"""Three characters of every alphabet are the test (Boutin et al. 2022); see `test_characters`."""
 
 STRONG: dict[str, frozenset[str]] = {
     "strong-30-20": frozenset(OMNIGLOT_EVALUATION),
@@ -78,13 +81,60 @@ smaller one does not see either. The five are those of the public few-shot densi
 Sylheti, Syriac (Serto), Tengwar, Tibetan, ULOG.
 """
 
+OFFICIAL = "official"
+"""The data set's own division into drawings to train and to test on."""
+
 SPLITS: tuple[str, ...] = (WEAK, *STRONG)
+PARTS: tuple[str, ...] = ("train", "test", "all")
 
 
-def is_test(split: str, alphabet: str, character: str) -> bool:
-    """Whether `split` keeps the character (say `character01` of `Latin`) for the test."""
-    if split == WEAK:
-        return character in ("character01", "character02", "character03")
+def test_characters(split: str, characters: Sequence[str]) -> list[bool]:
+    """Which of `characters` ("Latin/character01") the split keeps for the test.
+
+    Weak: the first three of each alphabet by name, so character01 to character03 of Omniglot's;
+    of an alphabet with fewer than twelve, a quarter. Raises OneshotError for another split.
+    """
     if split in STRONG:
-        return alphabet in STRONG[split]
-    raise OneshotError(f"There is no split {split!r}. Splits: {', '.join(SPLITS)}.")
+        return [_alphabet(character) in STRONG[split] for character in characters]
+    if split != WEAK:
+        raise OneshotError(f"There is no split {split!r}. Splits: {', '.join(SPLITS)}.")
+    members: dict[str, list[str]] = {}
+    for character in sorted(characters):
+        members.setdefault(_alphabet(character), []).append(character)
+    test = {name for names in members.values() for name in names[: min(3, len(names) // 4)]}
+    return [character in test for character in characters]
+
+
+def _alphabet(character: str) -> str:
+    return character.rpartition("/")[0]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which characters of a data set are wanted, and at what size.
+
+    Without a split all of them, and `part` may not be "test"; "all" is both parts.
+    """
+
+    split: str | None = None
+    part: str = "train"
+    size: int = 28
+    resample: str = "area"
+
+    def __post_init__(self) -> None:
+        if self.part not in PARTS:
+            raise OneshotError(f"There is no part {self.part!r}. Parts: {', '.join(PARTS)}.")
+        if self.split is None and self.part == "test":
+            raise OneshotError("Without a split there is no test part.")
+
+    def keeps(self, characters: Sequence[str]) -> list[bool]:
+        """For each of `characters`, whether it belongs to the part; OneshotError if none does."""
+        if self.split is None or self.part == "all":
+            return [True] * len(characters)
+        kept = [test == (self.part == "test") for test in test_characters(self.split, characters)]
+        if not any(kept):
+            raise OneshotError(
+                f"The {self.part} part of split {self.split} has none of the "
+                f"{len(characters)} characters."
+            )
+        return kept

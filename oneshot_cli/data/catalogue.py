@@ -1,0 +1,144 @@
+"""The data sets by name: what they are, their files and splits. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from oneshot_cli.data.fetch import Progress, Remote, find, obtain
+from oneshot_cli.data.splits import OFFICIAL, SPLITS, WEAK
+from oneshot_cli.errors import OneshotError
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set that `load` knows; `module` of this package reads it.
+
+    `splits` begins with the usual one; `options` are what `load` takes beside the common
+    arguments; `folders` are where in the user's data folder its `files` may lie. One that needs
+    none (`files` is empty) is made or read without a download.
+    """
+
+    name: str
+    title: str
+    module: str
+    splits: tuple[str, ...]
+    files: tuple[Remote, ...] = ()
+    folders: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    source: str = ""
+
+    def at_hand(self, data_dir: str | Path | None = None) -> list[Path] | None:
+        """The files, if `load` would find them without a download; [] if it needs none."""
+        return find(self.files, self.folders, data_dir) if self.files else []
+
+    def obtain(
+        self, data_dir: str | Path | None = None, progress: Progress | None = None
+    ) -> list[Path]:
+        """The files, downloaded if no folder was named. Raises OneshotError."""
+        return obtain(self.files, self.folders, data_dir, progress)
+
+    @property
+    def downloadable(self) -> bool:
+        """Whether there are addresses and hashes for all of its files."""
+        return bool(self.files) and all(f.urls and f.known_hash for f in self.files)
+
+
+def known(name: str) -> DataSet:
+    """The data set called `name`; OneshotError if there is none."""
+    if name not in DATASETS:
+        raise OneshotError(f"There is no data set {name!r}. Data sets: {', '.join(DATASETS)}.")
+    return DATASETS[name]
+
+
+_OMNIGLOT = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
+_MNIST = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist",
+    "https://storage.googleapis.com/cvdf-datasets/mnist",
+)
+_AMAT = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist"
+
+_ALL = (
+    DataSet(
+        name="omniglot",
+        title="1,623 characters of 50 alphabets, 20 drawings each",
+        module="omniglot",
+        splits=SPLITS,
+        files=tuple(
+            Remote(f"images_{part}.zip", (f"{_OMNIGLOT}/images_{part}.zip",), f"md5:{md5}")
+            for part, md5 in (
+                ("background", "68d2efa1b9178cc56df9314c21c6e718"),
+                ("evaluation", "6b91aef0f799c5bb55b94e3f2daec811"),
+            )
+        ),
+        folders=("omniglot", "omniglot-py"),
+        source="Lake, Salakhutdinov, Tenenbaum 2015; github.com/brendenlake/omniglot",
+    ),
+    DataSet(
+        name="glyphs",
+        title="invented alphabets from a seed, nothing to download",
+        module="glyphs",
+        splits=(WEAK,),
+        options=("alphabets", "characters", "drawings", "seed"),
+    ),
+    DataSet(
+        name="mnist",
+        title="70,000 digits, 28 x 28, binarized dynamically or by threshold",
+        module="mnist",
+        splits=(OFFICIAL,),
+        files=tuple(
+            Remote(
+                f"{stem}-ubyte.gz",
+                tuple(f"{mirror}/{stem}-ubyte.gz" for mirror in _MNIST),
+                f"md5:{md5}",
+                also=(f"{stem}-ubyte", f"{stem.replace('-idx', '.idx')}-ubyte"),
+            )
+            for stem, md5 in (
+                ("train-images-idx3", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+                ("train-labels-idx1", "d53e105ee54ea40749a09fcbcd1e9432"),
+                ("t10k-images-idx3", "9fb629c4189551a2d022fa330f9573f3"),
+                ("t10k-labels-idx1", "ec29112dd5afa0611ce80d1b7f02629c"),
+            )
+        ),
+        folders=("mnist", "MNIST/raw"),
+        options=("binarization",),
+        source="LeCun, Bottou, Bengio, Haffner 1998",
+    ),
+    DataSet(
+        name="mnist-static",
+        title="70,000 digits, binarized once and for all (50,000 / 10,000 / 10,000)",
+        module="mnist_static",
+        splits=(OFFICIAL,),
+        files=tuple(
+            Remote(
+                f"binarized_mnist_{part}.amat",
+                (f"{_AMAT}/binarized_mnist_{part}.amat",),
+                f"sha256:{sha256}",
+            )
+            for part, sha256 in (
+                ("train", "ad693b29f94c14277b095f5238ddefbbdaaae0939789dd2f4f0205278cee3e4d"),
+                ("valid", "1de3d397c40fe8eeb33dafd4099a1f665ec01e96d9be234aaeeac8a34930e2e2"),
+                ("test", "e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c"),
+            )
+        ),
+        folders=("mnist-static", "mnist", "binarized_mnist"),
+        source="Salakhutdinov, Murray 2008; files of Larochelle",
+    ),
+    DataSet(
+        name="omniglot-burda",
+        title="Omniglot 28 x 28 in grey, 24,345 / 8,070 drawings, binarized dynamically",
+        module="burda",
+        splits=(OFFICIAL,),
+        files=(Remote("chardata.mat"),),
+        folders=("omniglot-burda", "omniglot", "OMNIGLOT"),
+        options=("binarization",),
+        source="Burda, Grosse, Salakhutdinov 2015; github.com/yburda/iwae, datasets/OMNIGLOT",
+    ),
+    DataSet(
+        name="folder",
+        title="your own pictures: --data-dir DIR with alphabet/character/*.png or shallower",
+        module="folder",
+        splits=(WEAK,),
+    ),
+)
+DATASETS: dict[str, DataSet] = {dataset.name: dataset for dataset in _ALL}
