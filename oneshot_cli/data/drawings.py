@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from oneshot_cli.data.resampling import area_weights, box_ink
+from oneshot_cli.data.resampling import area_weights, box_grey, box_ink
 
 __all__ = ["Drawings", "area_weights"]
 
@@ -16,8 +16,10 @@ __all__ = ["Drawings", "area_weights"]
 class Drawings:
     """A set of drawings, grouped into characters, grouped into alphabets.
 
-    `images` is uint8 (N, H, W) with ink 1; `character` is int64 (N,), ascending, the index of each
-    drawing's character; `alphabet` is int64 (C,), the index of each character's alphabet.
+    `images` is uint8 (N, H, W), 0 paper to `levels - 1` ink; `character` is int64 (N,), ascending,
+    the index of each drawing's character; `alphabet` is int64 (C,), the index of each character's
+    alphabet. A `dynamic` set is binary at each visit: ink with the probability that the grey value
+    says (Burda et al. 2015), drawn anew by `visit` or once for all by `fixed`.
     """
 
     images: Tensor
@@ -25,6 +27,8 @@ class Drawings:
     alphabet: Tensor
     characters: tuple[str, ...]
     alphabets: tuple[str, ...]
+    levels: int = 2
+    dynamic: bool = False
 
     def __len__(self) -> int:
         return len(self.images)
@@ -38,18 +42,35 @@ class Drawings:
         """Keep the characters where `keep` (C,) is true; alphabets left empty keep their index."""
         renumber = keep.long().cumsum(0) - 1
         drawings = keep[self.character]
-        return Drawings(
+        return replace(
+            self,
             images=self.images[drawings],
             character=renumber[self.character[drawings]],
             alphabet=self.alphabet[keep],
             characters=tuple(n for n, k in zip(self.characters, keep.tolist(), strict=True) if k),
-            alphabets=self.alphabets,
         )
 
     def resized(self, size: int) -> Drawings:
-        """The drawings at `size` x `size`, by the house protocol (`box_ink`)."""
+        """The drawings at `size` x `size`: `box_ink`, the house protocol; grey ones `box_grey`."""
         if size == self.size:
             return self
+        resample = box_ink if self.levels == 2 else box_grey
         return replace(
-            self, images=torch.cat([box_ink(chunk, size) for chunk in self.images.split(2048)])
+            self, images=torch.cat([resample(chunk, size) for chunk in self.images.split(2048)])
         )
+
+    def visit(self, index: Tensor, generator: torch.Generator) -> Tensor:
+        """Drawings `index` (...) as the model sees them this time: float (..., H, W) in [0, 1]."""
+        grey = self.images[index].float() / (self.levels - 1)
+        return torch.bernoulli(grey, generator=generator) if self.dynamic else grey
+
+    def fixed(self, seed: int = 0) -> Drawings:
+        """A dynamic set drawn once: binary, the same for a seed. Others stay as they are."""
+        if not self.dynamic:
+            return self
+        generator = torch.Generator().manual_seed(seed)
+        ink = [
+            self.visit(chunk, generator).to(torch.uint8)
+            for chunk in torch.arange(len(self)).split(2048)
+        ]
+        return replace(self, images=torch.cat(ink), levels=2, dynamic=False)

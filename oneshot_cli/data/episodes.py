@@ -1,4 +1,4 @@
-"""Episodes: a target drawing and a context set, drawn on the fly, the same for a seed and a step."""
+"""Episodes: a target drawing and a context set, drawn on the fly from a seed and a step."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Episodes:
         self,
         step: int,
         size: int,
-        augmentation: Augmentation = Augmentation(),  # noqa: B008
+        augmentation: Augmentation = Augmentation(),
     ) -> Episode:
         """Episode number `step`, of `size` targets."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
@@ -120,7 +120,7 @@ class Episodes:
         if augmentation.any:
             images = self._augmented(picked, augmentation, generator)
         else:
-            images = self.drawings.images[picked].float()
+            images = self.drawings.visit(picked, generator)
         images = images[:, :, None]
         return Episode(
             target=images[:, 0],
@@ -176,7 +176,7 @@ class Episodes:
         maps = (shared @ own.unflatten(0, (batch, members))).flatten(0, 1)[:, :2]
         size = self.drawings.size
         fine = SUPERSAMPLING * size
-        sources = self.originals.images[picked.flatten()][:, None].float()
+        sources = self.originals.visit(picked.flatten(), generator)[:, None]
         grid = F.affine_grid(maps, [len(maps), 1, fine, fine], align_corners=False)
         sampled = F.avg_pool2d(F.grid_sample(sources, grid, align_corners=False), SUPERSAMPLING)
         return (sampled > 0.5).float().view(batch, members, size, size)
@@ -195,7 +195,7 @@ def random_affine(count: int, strength: float, generator: torch.Generator) -> Te
 def _without_repetition(
     available: Tensor, members: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Up to `members` different numbers below each of `available` (B,), and where there are so many.
+    """Up to `members` different numbers below each of `available` (B,), and where there are any.
 
     Numbers and mask are (B, members); a number is 0 where the mask is false.
     """

@@ -1,0 +1,93 @@
+"""Omniglot at 28 x 28 in grey, as Burda et al. 2015 prepared it: the file chardata.mat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from oneshot_cli.data.catalogue import DATASETS
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.fetch import Progress
+from oneshot_cli.data.mnist import binarized
+from oneshot_cli.data.splits import Selection
+from oneshot_cli.errors import OneshotError
+
+SIDE = 28
+COUNTS = {"": 24_345, "test": 8_070}
+"""By the prefix of the arrays' names: `data` and `testdata`, with `target...` beside them."""
+
+
+def load(
+    data_dir: str | Path | None,
+    selection: Selection,
+    progress: Progress | None = None,
+    *,
+    binarization: str = "dynamic",
+) -> Drawings:
+    """24,345 drawings to train on, 8,070 to test on, of the same characters.
+
+    Needs SciPy. Raises OneshotError for a file that does not hold them.
+    """
+    (path,) = DATASETS["omniglot-burda"].obtain(data_dir, progress)
+    content = _loadmat(path)
+    prefixes = {"train": ("",), "test": ("test",), "all": ("", "test")}[selection.part]
+    try:
+        drawings = _drawings(content, prefixes)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        raise OneshotError(
+            f"{path} is not Burda's chardata.mat with 24,345 and 8,070 drawings ({error})."
+        ) from None
+    return binarized(drawings.resized(selection.size), binarization, test=selection.part == "test")
+
+
+def _loadmat(path: Path) -> dict[str, Any]:
+    try:
+        from scipy.io import loadmat
+    except ImportError:
+        raise OneshotError(f"Reading {path} needs SciPy: pip install scipy.") from None
+    try:
+        content: dict[str, Any] = loadmat(path)
+    except Exception as error:  # SciPy raises many kinds on damaged files, some its own
+        raise OneshotError(f"{path} is damaged or no MATLAB file ({error}).") from None
+    return content
+
+
+def _drawings(content: dict[str, Any], prefixes: tuple[str, ...]) -> Drawings:
+    """Sorted by alphabet, then character; the file has numbers for names, and transposed images."""
+    images, alphabet, number = (
+        np.concatenate([part(content, prefix) for prefix in prefixes])
+        for part in (_images, _alphabet, _number)
+    )
+    order = np.lexsort((number, alphabet))
+    labels, character = np.unique(
+        np.stack([alphabet, number], 1)[order], axis=0, return_inverse=True
+    )
+    alphabets, alphabet_of = np.unique(labels[:, 0], return_inverse=True)
+    return Drawings(
+        images=torch.from_numpy(images[order]),
+        character=torch.from_numpy(character.reshape(-1)),
+        alphabet=torch.from_numpy(alphabet_of),
+        characters=tuple(f"alphabet{a + 1:02d}/character{c:02d}" for a, c in labels.tolist()),
+        alphabets=tuple(f"alphabet{a + 1:02d}" for a in alphabets.tolist()),
+        levels=256,
+    )
+
+
+def _images(content: dict[str, Any], prefix: str) -> NDArray[np.uint8]:
+    values = np.asarray(content[f"{prefix}data"], np.float64).T
+    images = values.reshape(COUNTS[prefix], SIDE, SIDE).transpose(0, 2, 1)  # stored by columns
+    if images.min() < 0 or images.max() > 1:
+        raise ValueError("grey values outside 0 to 1")
+    return np.round(255 * images).astype(np.uint8)
+
+
+def _alphabet(content: dict[str, Any], prefix: str) -> NDArray[np.int64]:
+    return np.asarray(content[f"{prefix}target"]).argmax(0).astype(np.int64)
+
+
+def _number(content: dict[str, Any], prefix: str) -> NDArray[np.int64]:
+    return np.asarray(content[f"{prefix}targetchar"]).reshape(-1).astype(np.int64)

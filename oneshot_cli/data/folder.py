@@ -1,0 +1,98 @@
+"""The user's own drawings: a folder of pictures, by alphabet and character or flatter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.fetch import Progress, data_folder
+from oneshot_cli.data.resampling import resampled
+from oneshot_cli.data.splits import Selection
+from oneshot_cli.errors import OneshotError
+
+ENDINGS = frozenset(
+    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".pbm", ".ppm")
+)
+
+
+def load(
+    data_dir: str | Path | None, selection: Selection, progress: Progress | None = None
+) -> Drawings:
+    """What `selection` keeps of the pictures below `data_dir`, sorted by name.
+
+    `alphabet/character/*.png` (folders above these are part of the alphabet's name),
+    `character/*.png` (one alphabet, named after the folder), or pictures without a folder, each a
+    character by itself. Dark ink on light or light on dark; a picture that is not square is put
+    in the middle of a square. Raises OneshotError for a folder without pictures, or one that
+    cannot be read.
+    """
+    root = data_folder(data_dir)
+    if root is None:
+        raise OneshotError("Say which folder with --data-dir (data_dir, or ONESHOT_DATA).")
+    if not root.is_dir():
+        raise OneshotError(f"{root} is not a folder.")
+    groups: dict[tuple[str, str], list[Path]] = {}
+    for path in sorted(root.rglob("*")):
+        inside = path.relative_to(root)
+        if path.suffix.lower() in ENDINGS and not any(p.startswith(".") for p in inside.parts):
+            groups.setdefault(_names(root, inside), []).append(path)
+    if not groups:
+        raise OneshotError(f"There are no pictures in {root} or its folders.")
+    ordered = sorted(groups.items())
+    kept = selection.keeps(["/".join(names) for names, _ in ordered])
+    chosen = [item for item, keep in zip(ordered, kept, strict=True) if keep]
+    alphabets = sorted({alphabet for alphabet, _ in groups})
+    total = sum(len(paths) for _, paths in chosen)
+    images: list[Tensor] = []
+    for _, paths in chosen:
+        images.extend(_drawing(path, selection) for path in paths)
+        if progress:
+            progress(f"reading {root}", len(images), total)
+    counts = torch.tensor([len(paths) for _, paths in chosen])
+    return Drawings(
+        images=torch.cat(images),
+        character=torch.repeat_interleave(torch.arange(len(chosen)), counts),
+        alphabet=torch.tensor([alphabets.index(alphabet) for (alphabet, _), _ in chosen]),
+        characters=tuple("/".join(names) for names, _ in chosen),
+        alphabets=tuple(alphabets),
+    )
+
+
+def _names(root: Path, inside: Path) -> tuple[str, str]:
+    """The alphabet and the character that a picture's place in the tree stands for."""
+    *folders, file = inside.parts
+    if len(folders) >= 2:
+        return "/".join(folders[:-1]), folders[-1]
+    return root.resolve().name, folders[0] if folders else Path(file).stem
+
+
+def _drawing(path: Path, selection: Selection) -> Tensor:
+    """One picture as (1, size, size), ink 1."""
+    ink = torch.from_numpy(_ink(path))[None]
+    return resampled(ink, selection.size, selection.resample)
+
+
+def _ink(path: Path) -> NDArray[np.uint8]:
+    """Ink 1 in a square: what differs from the border's tone by more than half of the range."""
+    try:
+        with Image.open(path) as image:
+            rgba = ImageOps.exif_transpose(image).convert("RGBA")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise OneshotError(f"{path} is not a readable picture ({error}).") from None
+    paper = Image.new("RGBA", rgba.size, "white")
+    grey = np.asarray(Image.alpha_composite(paper, rgba).convert("L")).astype(np.int16)
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    tone = int(np.median(border))
+    middle = (int(grey.min()) + int(grey.max()) + 1) / 2
+    ink = grey < middle if tone >= middle else grey > middle
+    height, width = ink.shape
+    spare = max(height, width) - np.array([height, width])
+    before = spare // 2
+    pads = [(int(b), int(s - b)) for b, s in zip(before, spare, strict=True)]
+    return np.pad(ink, pads).astype(np.uint8)

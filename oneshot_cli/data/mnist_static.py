@@ -1,0 +1,51 @@
+"""MNIST binarized once for all (Salakhutdinov and Murray 2008), as published in text files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from oneshot_cli.data.catalogue import DATASETS
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.fetch import Progress
+from oneshot_cli.data.splits import Selection
+from oneshot_cli.errors import OneshotError
+
+SIDE = 28
+COUNTS = {"train": 50_000, "valid": 10_000, "test": 10_000}
+
+
+def load(
+    data_dir: str | Path | None, selection: Selection, progress: Progress | None = None
+) -> Drawings:
+    """50,000 digits to train on and 10,000 to test on, without labels.
+
+    The 10,000 of the validation file come with `part="all"` only.
+    """
+    paths = dict(zip(COUNTS, DATASETS["mnist-static"].obtain(data_dir, progress), strict=True))
+    parts = tuple(COUNTS) if selection.part == "all" else (selection.part,)
+    images = torch.cat([read_amat(paths[part], COUNTS[part]) for part in parts])
+    return Drawings(
+        images=images,
+        character=torch.zeros(len(images), dtype=torch.long),
+        alphabet=torch.zeros(1, dtype=torch.long),
+        characters=("digits/any",),
+        alphabets=("digits",),
+    ).resized(selection.size)
+
+
+def read_amat(path: Path, count: int) -> torch.Tensor:
+    """`count` rows of 784 digits 0 or 1: uint8 (count, 28, 28). OneshotError if it holds less."""
+    try:
+        text = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise OneshotError(f"{path} cannot be read ({error}).") from None
+    digits = text[~np.isin(text, np.frombuffer(b" \t\r\n", np.uint8))] - ord("0")
+    if digits.size != count * SIDE * SIDE or digits.max(initial=0) > 1:
+        raise OneshotError(
+            f"{path} does not hold {count:,} binary images of {SIDE} x {SIDE} "
+            f"({digits.size:,} values). Fetch it again."
+        )
+    return torch.from_numpy(digits.reshape(count, SIDE, SIDE))
