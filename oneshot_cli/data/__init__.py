@@ -41,11 +41,11 @@ def load(
     dataset = known(name)
     if split is not None and split not in dataset.splits:
         raise OneshotError(
-            f"{name} has no split {split!r}. Its splits: {', '.join(dataset.splits)}."
+            f"{name} has no split {split!r}\nits splits: {', '.join(dataset.splits)}"
         )
     wrong = [option for option in options if option not in dataset.options]
     if wrong:
-        raise OneshotError(f"{name} takes no option {wrong[0]!r}.")
+        raise OneshotError(f"{name} takes no option {wrong[0]!r}")
     if split is None and OFFICIAL in dataset.splits:
         split = OFFICIAL
     reader = import_module(f"oneshot_cli.data.{dataset.module}")

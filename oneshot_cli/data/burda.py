@@ -39,7 +39,7 @@ def load(
         drawings = _drawings(content, prefixes)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise OneshotError(
-            f"{path} is not Burda's chardata.mat with 24,345 and 8,070 drawings ({error})."
+            f"{path} is not Burda's chardata.mat with 24,345 and 8,070 drawings ({error})"
         ) from None
     return binarized(drawings.resized(selection.size), binarization, test=selection.part == "test")
 
@@ -48,11 +48,11 @@ def _loadmat(path: Path) -> dict[str, Any]:
     try:
         from scipy.io import loadmat
     except ImportError:
-        raise OneshotError(f"Reading {path} needs SciPy: pip install scipy.") from None
+        raise OneshotError(f"reading {path} needs SciPy\npip install scipy") from None
     try:
         content: dict[str, Any] = loadmat(path)
     except Exception as error:  # SciPy raises many kinds on damaged files, some its own
-        raise OneshotError(f"{path} is damaged or no MATLAB file ({error}).") from None
+        raise OneshotError(f"{path} is damaged or no MATLAB file ({error})") from None
     return content
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from oneshot_cli.data.fetch import Progress, Remote, find, obtain
+from oneshot_cli.data.fetch import (
+    Progress,
+    Remote,
+    cache_folder,
+    data_folder,
+    download,
+    find,
+    obtain,
+)
 from oneshot_cli.data.splits import OFFICIAL, SPLITS, WEAK
 from oneshot_cli.errors import OneshotError
 
@@ -15,8 +23,8 @@ class DataSet:
     """A data set that `load` knows; `module` of this package reads it.
 
     `splits` begins with the usual one; `options` are what `load` takes beside the common
-    arguments; `folders` are where in the user's data folder its `files` may lie. One that needs
-    none (`files` is empty) is made or read without a download.
+    arguments; `folders` are where in the user's data folder its `files` may lie. One without
+    `files` is made up, or the user's `own`: the folder itself.
     """
 
     name: str
@@ -27,16 +35,32 @@ class DataSet:
     folders: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     source: str = ""
+    own: bool = False
 
     def at_hand(self, data_dir: str | Path | None = None) -> list[Path] | None:
         """The files, if `load` would find them without a download; [] if it needs none."""
-        return find(self.files, self.folders, data_dir) if self.files else []
+        if not self.files:
+            return None if self.own and data_folder(data_dir) is None else []
+        return find(self.files, self.folders, data_dir)
 
     def obtain(
         self, data_dir: str | Path | None = None, progress: Progress | None = None
     ) -> list[Path]:
         """The files, downloaded if no folder was named. Raises OneshotError."""
         return obtain(self.files, self.folders, data_dir, progress)
+
+    def fetch(
+        self, data_dir: str | Path | None = None, progress: Progress | None = None
+    ) -> list[Path]:
+        """The files; those not at hand are downloaded, into the folder named if one was.
+
+        Unlike `obtain`, for which a folder that lacks them is a mistake. Raises OneshotError.
+        """
+        found = self.at_hand(data_dir)
+        if found is not None:
+            return found
+        root = data_folder(data_dir) or cache_folder()
+        return download(self.files, root / self.folders[0], progress)
 
     @property
     def downloadable(self) -> bool:
@@ -47,7 +71,7 @@ class DataSet:
 def known(name: str) -> DataSet:
     """The data set called `name`; OneshotError if there is none."""
     if name not in DATASETS:
-        raise OneshotError(f"There is no data set {name!r}. Data sets: {', '.join(DATASETS)}.")
+        raise OneshotError(f"there is no data set {name!r}\ndata sets: {', '.join(DATASETS)}")
     return DATASETS[name]
 
 
@@ -83,7 +107,7 @@ _ALL = (
     ),
     DataSet(
         name="mnist",
-        title="70,000 digits, 28 x 28, binarized dynamically or by threshold",
+        title="70,000 digits, binarized dynamically or by threshold",
         module="mnist",
         splits=(OFFICIAL,),
         files=tuple(
@@ -106,7 +130,7 @@ _ALL = (
     ),
     DataSet(
         name="mnist-static",
-        title="70,000 digits, binarized once and for all (50,000 / 10,000 / 10,000)",
+        title="70,000 digits, binarized once for all",
         module="mnist_static",
         splits=(OFFICIAL,),
         files=tuple(
@@ -126,7 +150,7 @@ _ALL = (
     ),
     DataSet(
         name="omniglot-burda",
-        title="Omniglot 28 x 28 in grey, 24,345 / 8,070 drawings, binarized dynamically",
+        title="Omniglot in grey, 24,345 drawings to train and 8,070 to test",
         module="burda",
         splits=(OFFICIAL,),
         files=(Remote("chardata.mat"),),
@@ -136,9 +160,10 @@ _ALL = (
     ),
     DataSet(
         name="folder",
-        title="your own pictures: --data-dir DIR with alphabet/character/*.png or shallower",
+        title="your own pictures: alphabet/character/*.png, character/*.png or *.png",
         module="folder",
         splits=(WEAK,),
+        own=True,
     ),
 )
 DATASETS: dict[str, DataSet] = {dataset.name: dataset for dataset in _ALL}

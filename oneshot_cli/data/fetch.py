@@ -82,8 +82,8 @@ def obtain(
         missing = [f.name for f in files if not any(f.within(place) for place in places)]
         raise OneshotError(
             f"{', '.join(missing or [f.name for f in files])} not found in {root} or "
-            f"{root / folders[0]}.\nPut the official files there, or name no folder (--data-dir, "
-            "ONESHOT_DATA) to download them."
+            f"{root / folders[0]}\nput the official files there, or name no folder (--data-dir, "
+            "ONESHOT_DATA) to download them"
         )
     return paths
 
@@ -108,8 +108,8 @@ def _first_served(file: Remote, folder: Path, progress: Progress | None) -> Path
         except OSError as error:  # what requests raises, and a folder that cannot be written
             why = str(error) if error.filename else f"{url} cannot be reached"
     raise OneshotError(
-        f"Could not download {file.name}: {why}.\n"
-        "Get it by other means, put it in a folder, and name that with --data-dir."
+        f"could not download {file.name}: {why}\n"
+        "get it by other means, put it in a folder, and name that with --data-dir"
     )
 
 

@@ -34,16 +34,16 @@ def load(
     """
     root = data_folder(data_dir)
     if root is None:
-        raise OneshotError("Say which folder with --data-dir (data_dir, or ONESHOT_DATA).")
+        raise OneshotError("a folder of your own pictures has to be named: --data-dir")
     if not root.is_dir():
-        raise OneshotError(f"{root} is not a folder.")
+        raise OneshotError(f"{root} is not a folder")
     groups: dict[tuple[str, str], list[Path]] = {}
     for path in sorted(root.rglob("*")):
         inside = path.relative_to(root)
         if path.suffix.lower() in ENDINGS and not any(p.startswith(".") for p in inside.parts):
             groups.setdefault(_names(root, inside), []).append(path)
     if not groups:
-        raise OneshotError(f"There are no pictures in {root} or its folders.")
+        raise OneshotError(f"there are no pictures in {root} or its folders")
     ordered = sorted(groups.items())
     kept = selection.keeps(["/".join(names) for names, _ in ordered])
     chosen = [item for item, keep in zip(ordered, kept, strict=True) if keep]
@@ -84,7 +84,7 @@ def _ink(path: Path) -> NDArray[np.uint8]:
         with Image.open(path) as image:
             rgba = ImageOps.exif_transpose(image).convert("RGBA")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise OneshotError(f"{path} is not a readable picture ({error}).") from None
+        raise OneshotError(f"{path} is not a readable picture ({error})") from None
     paper = Image.new("RGBA", rgba.size, "white")
     grey = np.asarray(Image.alpha_composite(paper, rgba).convert("L")).astype(np.int16)
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])

@@ -205,7 +205,7 @@ def packed(
     others as they are.
     """
     if min(alphabets, characters, drawings) < 1 or seed < 0:
-        raise OneshotError("glyphs needs one alphabet, character and drawing or more; seed >= 0.")
+        raise OneshotError("glyphs needs one alphabet, character and drawing or more; seed >= 0")
     bits, names = [], []
     for a in range(alphabets):
         style = Style.invent(np.random.default_rng([seed, a]))

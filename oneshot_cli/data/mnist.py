@@ -78,7 +78,9 @@ def binarized(drawings: Drawings, how: str, *, test: bool) -> Drawings:
     models of grey values. A figure has to say which. Raises OneshotError for another.
     """
     if how not in BINARIZATIONS:
-        raise OneshotError(f"There is no binarization {how!r}: {', '.join(BINARIZATIONS)}.")
+        raise OneshotError(
+            f"there is no binarization {how!r}\nbinarizations: {', '.join(BINARIZATIONS)}"
+        )
     if how == "none":
         return drawings
     if how == "threshold":
@@ -94,9 +96,11 @@ def read_idx(path: Path, expected: str) -> NDArray[np.uint8]:
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
     except (EOFError, zlib.error, OSError) as error:
-        raise OneshotError(f"{path} is damaged or unreadable ({error}). Fetch it again.") from None
+        raise OneshotError(f"{path} is damaged or unreadable ({error})\nfetch it again") from None
     if md5(data, usedforsecurity=False).hexdigest() != expected:
-        raise OneshotError(f"{path} is not the original MNIST file (its md5 differs).")
+        raise OneshotError(
+            f"{path} is not the original MNIST file (its md5 differs)\nfetch it again"
+        )
     dimensions = data[3]
     shape = np.frombuffer(data, ">u4", count=dimensions, offset=4)
     return np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions).reshape(shape).copy()

@@ -41,11 +41,11 @@ def read_amat(path: Path, count: int) -> torch.Tensor:
     try:
         text = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise OneshotError(f"{path} cannot be read ({error}).") from None
+        raise OneshotError(f"{path} cannot be read ({error})") from None
     digits = text[~np.isin(text, np.frombuffer(b" \t\r\n", np.uint8))] - ord("0")
     if digits.size != count * SIDE * SIDE or digits.max(initial=0) > 1:
         raise OneshotError(
             f"{path} does not hold {count:,} binary images of {SIDE} x {SIDE} "
-            f"({digits.size:,} values). Fetch it again."
+            f"({digits.size:,} values)\nfetch it again"
         )
     return torch.from_numpy(digits.reshape(count, SIDE, SIDE))

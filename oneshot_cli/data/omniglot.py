@@ -75,10 +75,10 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise OneshotError(
-            f"{path} is damaged or not a zip archive ({error}). Fetch it again."
+            f"{path} is damaged or not a zip archive ({error})\nfetch it again"
         ) from None
     except OSError as error:
-        raise OneshotError(f"{path} cannot be read ({error}).") from None
+        raise OneshotError(f"{path} cannot be read ({error})") from None
 
 
 def _members(
@@ -100,8 +100,8 @@ def _members(
         if count != DRAWINGS:
             what = f"{count} of the {DRAWINGS} drawings of" if count else "no drawing of"
             raise OneshotError(
-                f"{path} has {what} {character}; the official archive has {len(expected)} "
-                f"characters, {DRAWINGS} drawings each. Fetch it again."
+                f"{path} has {what} {character}: the official archive has {len(expected)} "
+                f"characters, {DRAWINGS} drawings each\nfetch it again"
             )
     return {character: found[character] for character in expected}
 
@@ -113,9 +113,9 @@ def _pixels(path: Path, archive: zipfile.ZipFile, member: str) -> NDArray[np.uin
         with Image.open(io.BytesIO(data)) as image:
             grey = np.asarray(image.convert("L"))
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on damaged PNGs
-        raise OneshotError(f"{path}: {member} is not a readable picture ({error}).") from None
+        raise OneshotError(f"{path}: {member} is not a readable picture ({error})") from None
     if grey.shape != (SIZE, SIZE):
         raise OneshotError(
-            f"{path}: {member} is {grey.shape[1]} x {grey.shape[0]} pixels, not {SIZE} x {SIZE}."
+            f"{path}: {member} is {grey.shape[1]} x {grey.shape[0]} pixels, not {SIZE} x {SIZE}"
         )
     return np.packbits(grey <= 127)

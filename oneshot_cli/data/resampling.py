@@ -19,9 +19,9 @@ def resampled(images: Tensor, size: int, how: str = "area") -> Tensor:
     Raises OneshotError for a size or a way that there is not.
     """
     if how not in RESAMPLINGS:
-        raise OneshotError(f"There is no resampling {how!r}: {' or '.join(RESAMPLINGS)}.")
+        raise OneshotError(f"there is no resampling {how!r}\nresamplings: {', '.join(RESAMPLINGS)}")
     if size < 1:
-        raise OneshotError(f"The size is {size}; pictures have at least one pixel.")
+        raise OneshotError(f"the size is {size}, but pictures have at least one pixel")
     return box_ink(images, size) if how == "area" else max_ink(images, size)
 
 
@@ -72,5 +72,5 @@ def max_ink(images: Tensor, size: int) -> Tensor:
     divide 104, or the images are smaller.
     """
     if size < 1 or CROP % size or min(images.shape[-2:]) < CROP:
-        raise OneshotError(f"Max pooling needs a size that divides {CROP} (26 or 52), not {size}.")
+        raise OneshotError(f"max pooling needs a size that divides {CROP} (26 or 52), not {size}")
     return max_pool2d(images[:, :CROP, :CROP].float(), CROP // size).to(torch.uint8)

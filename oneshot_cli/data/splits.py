@@ -97,7 +97,7 @@ def test_characters(split: str, characters: Sequence[str]) -> list[bool]:
     if split in STRONG:
         return [_alphabet(character) in STRONG[split] for character in characters]
     if split != WEAK:
-        raise OneshotError(f"There is no split {split!r}. Splits: {', '.join(SPLITS)}.")
+        raise OneshotError(f"there is no split {split!r}\nsplits: {', '.join(SPLITS)}")
     members: dict[str, list[str]] = {}
     for character in sorted(characters):
         members.setdefault(_alphabet(character), []).append(character)
@@ -123,9 +123,9 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.part not in PARTS:
-            raise OneshotError(f"There is no part {self.part!r}. Parts: {', '.join(PARTS)}.")
+            raise OneshotError(f"there is no part {self.part!r}\nparts: {', '.join(PARTS)}")
         if self.split is None and self.part == "test":
-            raise OneshotError("Without a split there is no test part.")
+            raise OneshotError("without a split there is no test part")
 
     def keeps(self, characters: Sequence[str]) -> list[bool]:
         """For each of `characters`, whether it belongs to the part; OneshotError if none does."""
@@ -134,7 +134,7 @@ class Selection:
         kept = [test == (self.part == "test") for test in test_characters(self.split, characters)]
         if not any(kept):
             raise OneshotError(
-                f"The {self.part} part of split {self.split} has none of the "
-                f"{len(characters)} characters."
+                f"the {self.part} part of split {self.split} has none of the "
+                f"{len(characters)} characters"
             )
         return kept

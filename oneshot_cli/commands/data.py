@@ -1,0 +1,127 @@
+"""`oneshot data`: which data sets there are, and fetching and verifying one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oneshot_cli.commands.common import (
+    DataDirOption,
+    JsonOption,
+    QuietOption,
+    Screen,
+    VerboseOption,
+)
+
+if TYPE_CHECKING:
+    from oneshot_cli.data import DataSet
+
+
+def data(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="The data set to fetch and verify; without it, all are listed.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: DataDirOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """List the data sets, or fetch one, verify it and say where it is.
+
+    What is not there yet is downloaded, into --data-dir if that is given, and checked against the
+    official hashes; files that are there already are checked by what they hold.
+    """
+    from oneshot_cli.data import DATASETS, known
+
+    screen = Screen(json, quiet, verbose)
+    if name is None:
+        rows = [_row(dataset, data_dir) for dataset in DATASETS.values()]
+        screen.document({"datasets": rows})
+        if not json:
+            _print_list(rows, screen)
+    else:
+        _fetch(known(name), data_dir, screen)
+
+
+def _row(dataset: DataSet, data_dir: Path | None) -> dict[str, Any]:
+    files = dataset.at_hand(data_dir)
+    return {
+        "name": dataset.name,
+        "title": dataset.title,
+        "source": dataset.source,
+        "splits": dataset.splits,
+        "at_hand": files is not None,
+        "downloadable": dataset.downloadable,
+        "files": files or [],
+    }
+
+
+def _print_list(rows: list[dict[str, Any]], screen: Screen) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("data set", style="bold", no_wrap=True)
+    table.add_column("at hand", no_wrap=True)
+    table.add_column("what it is")
+    table.add_column("splits")
+    for row in rows:
+        elsewhere = "to download" if row["downloadable"] else "needs --data-dir"
+        table.add_row(
+            row["name"],
+            "yes" if row["at_hand"] else elsewhere,
+            row["title"],
+            ", ".join(row["splits"]),
+        )
+    screen.console.print(table)
+    screen.note("`oneshot data NAME` fetches one, verifies it and says where it is.")
+
+
+def _fetch(dataset: DataSet, data_dir: Path | None, screen: Screen) -> None:
+    from oneshot_cli.commands.loading import loading
+    from oneshot_cli.data import load
+    from oneshot_cli.data.fetch import data_folder
+
+    with loading(screen) as progress:
+        files = dataset.fetch(data_dir, progress)
+        folder = files[0].parent if files else data_folder(data_dir)
+        drawings = load(dataset.name, data_dir=folder, part="all", progress=progress)
+    splits = {split: _sizes(split, drawings.characters) for split in dataset.splits}
+    screen.document(
+        {
+            "name": dataset.name,
+            "title": dataset.title,
+            "source": dataset.source,
+            "files": files,
+            "drawings": len(drawings),
+            "characters": len(drawings.characters),
+            "alphabets": len(drawings.alphabets),
+            "splits": splits,
+        }
+    )
+    screen.result(
+        f"{dataset.name}: {len(drawings):,} drawings of {len(drawings.characters):,} characters "
+        f"of {len(drawings.alphabets)} alphabets, whole"
+    )
+    for split, sizes in splits.items():
+        if sizes:
+            screen.result(
+                f"  {split}: {sizes['train']:,} characters to train, {sizes['test']:,} to test"
+            )
+    for file in files:
+        screen.result(f"  {file} ({file.stat().st_size / 1e6:.1f} MB)")
+
+
+def _sizes(split: str, characters: tuple[str, ...]) -> dict[str, int] | None:
+    """How many characters each part has; None where the split is not by characters."""
+    from oneshot_cli.data.splits import OFFICIAL, test_characters
+
+    if split == OFFICIAL:
+        return None
+    test = sum(test_characters(split, characters))
+    return {"train": len(characters) - test, "test": test}
