@@ -12,8 +12,13 @@ from typing import Annotated
 import typer
 
 from oneshot_cli import __version__
+from oneshot_cli.commands.alphabet import alphabet
+from oneshot_cli.commands.animate import animate
 from oneshot_cli.commands.common import Command
+from oneshot_cli.commands.data import data
 from oneshot_cli.commands.info import info
+from oneshot_cli.commands.sample import sample
+from oneshot_cli.commands.score import score
 from oneshot_cli.commands.train import train
 from oneshot_cli.commands.vary import vary
 
@@ -28,8 +33,13 @@ app = typer.Typer(
 )
 command = partial(app.command, cls=Command)
 command("vary", rich_help_panel=DRAW)(vary)
+command("alphabet", rich_help_panel=DRAW)(alphabet)
+command("sample", rich_help_panel=DRAW)(sample)
+command("animate", rich_help_panel=DRAW)(animate)
+command("score", rich_help_panel=MEASURE)(score)
 command("train", rich_help_panel=MAKE)(train)
 command("info", rich_help_panel=MAKE)(info)
+command("data", rich_help_panel=MAKE)(data)
 
 
 def _print_version(wanted: bool) -> None:

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
-from torch import Tensor
 
 from oneshot_cli.api import Oneshot
 from oneshot_cli.commands.common import Screen, peak_memory
 from oneshot_cli.commands.pictures import Job, Target
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.imaging.exemplar import at_size, drawing
 from oneshot_cli.imaging.grid import Group, paper, sheet
-from oneshot_cli.imaging.rendering import Bytes, inked, save_picture
+from oneshot_cli.imaging.ink import Mask
+from oneshot_cli.imaging.rendering import Bytes, inked, of_mask, save_picture
 
 PAGE = 20
 """Exemplars on one page of the grid, and in one batch."""
@@ -152,11 +154,12 @@ class Variations:
 
     def _read(
         self, jobs: Sequence[Job], model: Oneshot, screen: Screen, report: Report
-    ) -> list[tuple[Job, Tensor]]:
+    ) -> list[tuple[Job, list[Mask]]]:
+        """The drawings of each job; a picture that cannot be read fails its job."""
         read = []
         for job in jobs:
             try:
-                read.append((job, model.read(list(job.paths))))
+                read.append((job, [drawing(path, model.size) for path in job.paths]))
             except OneshotError as error:  # noqa: PERF203
                 if len(self.jobs) == 1:
                     raise
@@ -166,7 +169,7 @@ class Variations:
 
     def _draw(
         self,
-        read: Sequence[tuple[Job, Tensor]],
+        read: Sequence[tuple[Job, list[Mask]]],
         model: Oneshot,
         settings: Settings,
         report: Report,
@@ -174,9 +177,10 @@ class Variations:
         """Draw a page's variations and write them; the groups of its grid."""
         if not read:
             return {}
-        drawn = model.vary_batch([ink for _, ink in read], **asdict(settings))
+        inks = [torch.stack([at_size(m, model.size)[None] for m in masks]) for _, masks in read]
+        drawn = model.vary_batch(inks, **asdict(settings))
         groups = {}
-        for (job, ink), pictures in zip(read, drawn, strict=True):
+        for (job, masks), ink, pictures in zip(read, inks, drawn, strict=True):
             greys = inked(pictures, model.size)
             files = self.target.numbered(job.name, self.kept)
             for file, grey in zip(files, greys, strict=False):
@@ -190,7 +194,7 @@ class Variations:
                 )
             report.made.append(made)
             report.pictures += len(greys)
-            groups[job] = _group(job, greys, inked(ink[:1], model.size)[0])
+            groups[job] = _group(job, greys, masks[0])
         return groups
 
     def _from_disk(self, job: Job, model: Oneshot) -> Group:
@@ -199,7 +203,7 @@ class Variations:
         for file in self.target.numbered(job.name, self.kept):
             with Image.open(file) as picture:
                 greys.append(np.asarray(picture.convert("L")))
-        return _group(job, greys, inked(model.read(job.paths[0]), model.size)[0])
+        return _group(job, greys, drawing(job.paths[0], model.size))
 
     def _lay_out(self, page: int, groups: Sequence[Group], report: Report) -> None:
         for file in self._grid(page) if groups else []:
@@ -208,10 +212,11 @@ class Variations:
             report.grids.append(file)
 
 
-def _group(job: Job, greys: Iterable[Bytes], exemplar: Bytes) -> Group:
+def _group(job: Job, greys: Iterable[Bytes], exemplar: Mask) -> Group:
     pictures = list(greys)
     numbers = [str(i + 1) for i in range(len(pictures))]
-    return Group(job.name, pictures, exemplar, numbers)
+    shown = of_mask(exemplar, pictures[0].shape[-1])
+    return Group(job.name, pictures, shown, numbers)
 
 
 def _span(files: Sequence[Path]) -> str:

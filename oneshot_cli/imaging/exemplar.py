@@ -42,19 +42,27 @@ def exemplar(picture: Picture, size: int) -> Tensor:
     drawings pass unchanged but for the data set's own resampling (`box_ink`). Raises OneshotError
     for an unreadable or blank picture.
     """
-    grey = _grey(picture)
+    return at_size(drawing(picture, size), size)
+
+
+def drawing(picture: Picture, size: int) -> Mask:
+    """The drawing in `picture`, before it is brought to the model's `size`: a square mask of ink.
+
+    An Omniglot drawing, or a cut of it at the model's size, is itself; anything else is redrawn.
+    """
     try:
-        drawing = omniglot_drawing(grey, size)
-        if drawing is None:
-            drawing = redraw(grey)
-        ink = box_ink(torch.from_numpy(drawing.astype(np.uint8))[None], size)
-        if not ink.any():
-            raise OneshotError("no drawing found: the picture is blank")
+        grey = _grey(picture)
+        found = omniglot_drawing(grey, size)
+        return redraw(grey) if found is None else found
     except OneshotError as error:
-        if isinstance(picture, str | Path):
+        if isinstance(picture, str | Path) and str(picture) not in str(error):
             raise OneshotError(f"{picture}: {error}") from None
         raise
-    return ink[0].float()
+
+
+def at_size(mask: Mask, size: int) -> Tensor:
+    """A square mask at the model's `size`, as the data set is brought there: float ink, 0 or 1."""
+    return box_ink(torch.from_numpy(mask.astype(np.uint8))[None], size)[0].float()
 
 
 def _grey(picture: Picture) -> Grey:

@@ -21,13 +21,14 @@ COLUMNS = 10
 class Group:
     """Drawings that belong together: grey pictures (H, W), a label for all and one for each.
 
-    `exemplar` is what they are variations of, if anything.
+    `exemplar` is what they are variations of, if anything; `given` pictures are framed like it.
     """
 
     label: str
     pictures: Sequence[Bytes]
     exemplar: Bytes | None = None
     labels: Sequence[str] = field(default=())
+    given: bool = False
 
 
 def sheet(groups: Sequence[Group], columns: int = COLUMNS) -> Image.Image:
@@ -57,9 +58,10 @@ def sheet(groups: Sequence[Group], columns: int = COLUMNS) -> Image.Image:
         for i, picture in enumerate(group.pictures):
             row, column = divmod(i, columns)
             x, y = left + column * (side + GAP), at + row * pitch
-            _place(canvas, picture, x, y, side, PALE)
+            _place(canvas, picture, x, y, side, FRAME if group.given else PALE)
             if i < len(group.labels):
-                pen.text((x + 1, y + side + 1), group.labels[i], TEXT, font(LABEL - 2))
+                text = _shortened(pen, group.labels[i], side, LABEL - 2)
+                pen.text((x + 1, y + side + 1), text, TEXT, font(LABEL - 2))
         top += height + GAP
     return canvas
 
@@ -81,6 +83,15 @@ def paper(groups: Sequence[Group]) -> Image.Image:
     return canvas
 
 
+def beside(left: Image.Image, right: Image.Image) -> Image.Image:
+    """Two pictures side by side, their bottoms level: grids of the same cells match up."""
+    height = max(left.height, right.height)
+    both = Image.new("RGB", (left.width + 2 * GAP + right.width, height), "white")
+    both.paste(left, (0, height - left.height))
+    both.paste(right, (left.width + 2 * GAP, height - right.height))
+    return both
+
+
 def _side(groups: Sequence[Group]) -> int:
     return cell_side(max(p.shape[-1] for group in groups for p in group.pictures))
 
@@ -92,10 +103,10 @@ def _place(
     ImageDraw.Draw(canvas).rectangle((x - 1, y - 1, x + side, y + side), outline=frame)
 
 
-def _shortened(pen: ImageDraw.ImageDraw, text: str, width: int) -> str:
+def _shortened(pen: ImageDraw.ImageDraw, text: str, width: int, height: int = LABEL) -> str:
     """`text`, its beginning cut off if it is wider than `width` pixels."""
-    if pen.textlength(text, font(LABEL)) <= width:
+    if pen.textlength(text, font(height)) <= width:
         return text
-    while text and pen.textlength("..." + text, font(LABEL)) > width:
+    while text and pen.textlength("..." + text, font(height)) > width:
         text = text[1:]
     return "..." + text

@@ -21,18 +21,32 @@ def ink_distance(a: Tensor, b: Tensor) -> Tensor:
     return (there + back) / 2
 
 
+def nearest_drawings(pictures: Tensor, drawings: Tensor) -> tuple[Tensor, Tensor]:
+    """For each of `pictures` (N, S, S) the nearest of `drawings` (M, S, S): indices and distances.
+
+    The Jaccard distance of the ink, with the centres of mass brought together: 0 for the same
+    pixels, 1 for none in common.
+    """
+    known = _centred(drawings).flatten(1).float()
+    mine = _centred(pictures).flatten(1).float()
+    shared = mine @ known.T
+    union = mine.sum(1)[:, None] + known.sum(1) - shared
+    distance, index = (1 - shared / union.clamp(min=1)).min(1)
+    return index, distance
+
+
 def _centred(masks: Tensor) -> Tensor:
-    """Each mask (S, S) moved by whole pixels, so that its ink's mean is at the centre."""
+    """Masks (N, S, S) rolled by whole pixels, so that the ink's centre of mass is in the middle."""
     size = masks.shape[-1]
-    positions = torch.arange(size, dtype=torch.float32)
-    moved = []
-    for mask in masks:
-        ink = mask.float()
-        mass = ink.sum().clamp(min=1)
-        down, right = (((ink.sum(axis) * positions).sum() / mass) for axis in (1, 0))
-        shift = [round((size - 1) / 2 - float(at)) if mask.any() else 0 for at in (down, right)]
-        moved.append(mask.roll(shift, (0, 1)))
-    return torch.stack(moved) if moved else masks
+    ink, place = masks.float(), torch.arange(size)
+    mass = ink.sum((1, 2)).clamp(min=1)
+    rolled = []
+    for axis in (2, 1):
+        mean = (ink.sum(axis) * place).sum(1) / mass
+        shift = torch.where(masks.any(2).any(1), (size - 1) / 2 - mean, 0.0).round().long()
+        rolled.append((place - shift[:, None]) % size)
+    down, right = rolled
+    return masks[torch.arange(len(masks))[:, None, None], down[:, :, None], right[:, None, :]]
 
 
 def _distance_to_ink(masks: Tensor) -> Tensor:

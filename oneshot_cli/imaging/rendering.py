@@ -31,6 +31,13 @@ def inked(probability: Tensor, model_size: int) -> Bytes:
     return grey.round().to(torch.uint8).squeeze(-3).numpy()
 
 
+def of_mask(mask: NDArray[np.bool_], side: int) -> Bytes:
+    """A square mask of ink as grey levels (side, side), ink black, edges smooth."""
+    grey = Image.fromarray(np.where(mask, 0, 255).astype(np.uint8))
+    scaled = Image.Resampling.BOX if side < len(mask) else Image.Resampling.BICUBIC
+    return np.asarray(grey.resize((side, side), scaled))
+
+
 def enlarged(grey: Bytes, side: int) -> Image.Image:
     """`grey` (H, W) as a picture `side` pixels wide: whole pixels while they fit, else smooth.
 

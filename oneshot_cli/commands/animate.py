@@ -1,0 +1,128 @@
+"""`oneshot animate`: a film of the model drawing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oneshot_cli.commands.common import (
+    DRAWN,
+    CheckpointOption,
+    Device,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    QuietOption,
+    Screen,
+    SeedOption,
+    SizeOption,
+    SpreadOption,
+    VerboseOption,
+    refuse_to_overwrite,
+)
+
+
+def animate(
+    exemplars: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Pictures of characters, a row of the film for each; without any, free samples.",
+            show_default=False,
+        ),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=1, max=100, help="Drawings side by side.")] = 5,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A .gif, .webp, .png or .apng (animated), or .mp4 (needs the extra 'video').",
+        ),
+    ] = Path("out/animation.gif"),
+    size: SizeOption = None,
+    seed: SeedOption = 0,
+    spread: SpreadOption = None,
+    reconstruct: Annotated[
+        bool,
+        typer.Option("--reconstruct", help="Draw each exemplar itself, as the posterior sees it."),
+    ] = False,
+    windows: Annotated[
+        bool, typer.Option(help="Show where the model reads and writes, as coloured frames.")
+    ] = True,
+    fade: Annotated[
+        bool, typer.Option("--fade", help="Fresh strokes in colour, fading to black.")
+    ] = False,
+    fps: Annotated[float, typer.Option(min=0.5, max=50, help="Steps a second.")] = 8.0,
+    hold: Annotated[
+        float, typer.Option(min=0.1, max=60, help="Seconds that the last frame is held.")
+    ] = 2.0,
+    checkpoint: CheckpointOption = None,
+    device: DeviceOption = Device.auto,
+    force: ForceOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show the model drawing: the canvas after every step, as an animation.
+
+    A coloured frame shows where each drawing is being written; a frame of the same colour, on the
+    exemplar at the left, where the model is looking meanwhile. The finished drawings are those of
+    vary, or sample, with the same seed and spread.
+    """
+    from oneshot_cli.commands.pictures import pictures_in
+    from oneshot_cli.imaging.animation import Strip, film, save_film
+
+    if reconstruct and not exemplars:
+        raise typer.BadParameter("--reconstruct needs an exemplar")
+    refuse_to_overwrite([output], force)
+
+    from oneshot_cli.api import load
+    from oneshot_cli.imaging.exemplar import drawing
+    from oneshot_cli.imaging.rendering import inked, of_mask
+
+    screen = Screen(json, quiet, verbose)
+    found = [path for _, path in pictures_in(exemplars or [])]
+    drawn_size = size or DRAWN
+    if n * max(1, len(found)) > 400:
+        raise typer.BadParameter(f"{n * len(found)} drawings are too many for one film")
+    model = load(checkpoint, device.value)
+    strips = []
+    with screen.progress("drawing", max(1, len(found))) as advance:
+        each: list[Path | None] = [*found] or [None]
+        for path in each:
+            made = model.draw(
+                path, n, seed=seed, spread=spread, size=drawn_size, reconstruct=reconstruct
+            )
+            strips.append(
+                Strip(
+                    canvases=inked(made.frames, model.size),
+                    writing=made.write_windows if windows else None,
+                    seen=None if path is None else of_mask(drawing(path, model.size), drawn_size),
+                    reading=(made.target_windows if reconstruct else made.read_windows)
+                    if windows
+                    else None,
+                )
+            )
+            advance(1)
+    frames = film(strips, fade=fade)
+    save_film(frames, output, fps=fps, hold=hold)
+    screen.document(
+        {
+            "checkpoint": model.path,
+            "animation": output,
+            "exemplars": found,
+            "drawings": n * len(strips),
+            "frames": len(frames),
+            "width": frames[0].width,
+            "height": frames[0].height,
+            "bytes": output.stat().st_size,
+            "seed": seed,
+        }
+    )
+    screen.result(str(output))
+    screen.note(
+        f"{len(frames)} frames of {frames[0].width} x {frames[0].height} pixels, "
+        f"{output.stat().st_size / 1000:,.0f} kB"
+    )

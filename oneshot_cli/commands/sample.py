@@ -1,0 +1,105 @@
+"""`oneshot sample`: characters out of nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import typer
+
+from oneshot_cli.commands.common import (
+    DRAWN,
+    CheckpointOption,
+    DataDirOption,
+    Device,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    OutputOption,
+    QuietOption,
+    Screen,
+    SeedOption,
+    SizeOption,
+    SpreadOption,
+    VerboseOption,
+    refuse_to_overwrite,
+)
+from oneshot_cli.errors import OneshotError
+
+
+def sample(
+    n: Annotated[int, typer.Option("-n", min=1, max=2000, help="How many.")] = 64,
+    output: OutputOption = None,
+    size: SizeOption = None,
+    seed: SeedOption = 0,
+    spread: SpreadOption = None,
+    nearest: Annotated[
+        bool,
+        typer.Option(
+            "--nearest",
+            help="Beside each sample, the nearest drawing of the data that the model was "
+            "trained on (which has to be at hand).",
+        ),
+    ] = False,
+    data_dir: DataDirOption = None,
+    checkpoint: CheckpointOption = None,
+    device: DeviceOption = Device.auto,
+    force: ForceOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Draw characters of no alphabet: unconditional samples, and a grid of them.
+
+    Without --spread they are exact samples of the model (a spread of 1). With --nearest the grid
+    shows whether the model draws or recalls.
+    """
+    from oneshot_cli.commands.pictures import Target
+
+    target = Target.of(output)
+    files, grid = target.numbered("sample", n), target.grid("samples")
+    refuse_to_overwrite([*files, grid], force)
+
+    from PIL import Image
+
+    from oneshot_cli.api import load
+    from oneshot_cli.imaging.grid import Group, beside, sheet
+    from oneshot_cli.imaging.rendering import inked, save_picture
+
+    screen = Screen(json, quiet, verbose)
+    model = load(checkpoint, device.value)
+    side, temperature = size or DRAWN, 1.0 if spread is None else spread
+    greys = inked(model.sample(n, seed=seed, spread=temperature, size=side), model.size)
+    for file, grey in zip(files, greys, strict=False):
+        save_picture(Image.fromarray(grey), file)
+    columns = math.ceil(n**0.5)
+    picture = sheet([Group("samples" if nearest else "", list(greys))], columns)
+    document: dict[str, Any] = {"checkpoint": model.path, "n": n, "seed": seed}
+    document |= {"spread": temperature, "size": side, "samples": files, "grid": grid}
+    if nearest:
+        from oneshot_cli import data
+        from oneshot_cli.imaging.likeness import nearest_drawings
+
+        trained_on = model.header.data
+        if "dataset" not in trained_on:
+            raise OneshotError(f"{model.path} does not say what data it was trained on")
+        drawings = data.load(
+            trained_on["dataset"],
+            data_dir=data_dir,
+            split=trained_on.get("split"),
+            size=model.size,
+        )
+        inks = model.sample(n, seed=seed, spread=temperature)[:, 0] > 0.5
+        index, distance = nearest_drawings(inks, drawings.images > 0)
+        found = inked(drawings.images[index, None].float(), model.size)
+        label = "the nearest training drawings"
+        picture = beside(picture, sheet([Group(label, list(found))], columns))
+        document["nearest"] = [
+            {"character": drawings.characters[int(drawings.character[i])], "distance": round(d, 4)}
+            for i, d in zip(index.tolist(), distance.tolist(), strict=True)
+        ]
+    save_picture(picture, grid)
+    screen.document(document)
+    if files:
+        screen.result(f"{files[0]} ... {files[-1].name}" if n > 1 else str(files[0]))
+    screen.result(str(grid))
