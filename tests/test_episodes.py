@@ -1,0 +1,122 @@
+"""Episodes: what may be in a context, how often, and that a seed and a step decide it."""
+
+import pytest
+import torch
+from tiny import tiny_drawings
+
+from oneshot_cli.data.episodes import Augmentation, Episodes, TaskMix, random_affine
+
+DRAWINGS = tiny_drawings(characters=10, each=5)
+ALPHABET = DRAWINGS.alphabet[DRAWINGS.character]
+
+
+def located(images: torch.Tensor) -> torch.Tensor:
+    """Which drawing each of (..., 1, S, S) is: (...)."""
+    every = DRAWINGS.images.flatten(1).float()
+    return torch.cdist(images.reshape(-1, 64), every).argmin(1).view(images.shape[:-3])
+
+
+def test_drawings_are_distinct() -> None:
+    assert len(torch.unique(DRAWINGS.images.flatten(1), dim=0)) == len(DRAWINGS)
+
+
+def test_task_two_shows_other_drawings_of_the_character() -> None:
+    episodes = Episodes(DRAWINGS, TaskMix(empty=0, alphabet=0, single=0), seed=3)
+    sizes = set()
+    for step in range(60):
+        episode = episodes.batch(step, 32)
+        shown = located(episode.context)
+        sizes.add(shown.shape[1])
+        assert torch.equal(located(episode.target), episode.index)
+        character = DRAWINGS.character
+        assert (character[shown] == character[episode.index][:, None]).all()
+        assert (shown != episode.index[:, None]).all()
+        for row in shown.tolist():
+            assert len(set(row)) == len(row)
+        assert episode.mask.all()
+        assert not episode.alphabet.any()
+    assert sizes == {2, 3, 4}
+
+
+def test_task_three_shows_other_characters_of_the_alphabet() -> None:
+    episodes = Episodes(DRAWINGS, TaskMix(empty=0, alphabet=1, alphabet_context=4), seed=3)
+    seen = set()
+    for step in range(60):
+        episode = episodes.batch(step, 32)
+        shown, index = located(episode.context), episode.index
+        assert (ALPHABET[shown] == ALPHABET[index][:, None]).all()
+        assert (DRAWINGS.character[shown] != DRAWINGS.character[index][:, None]).all()
+        for row in DRAWINGS.character[shown].tolist():
+            assert len(set(row)) == len(row)
+        assert episode.alphabet.all()
+        seen.update(shown.flatten().tolist())
+    assert seen == set(range(len(DRAWINGS)))
+
+
+def test_task_one_shows_nothing() -> None:
+    episode = Episodes(DRAWINGS, TaskMix.of_task(1), seed=0).batch(0, 8)
+    assert episode.context.shape[1] == 0
+
+
+def test_a_context_larger_than_the_character_is_masked() -> None:
+    index = torch.tensor([0, 7, 49])
+    generator = torch.Generator().manual_seed(0)
+    context, mask = Episodes(DRAWINGS, TaskMix(), seed=0).character_context(index, 8, generator)
+    assert mask.sum(1).tolist() == [4, 4, 4]
+    assert (DRAWINGS.character[context] == DRAWINGS.character[index][:, None])[mask].all()
+
+
+def test_contexts_are_uniform() -> None:
+    """Every other drawing of the character equally often, by a chi-square test."""
+    index = torch.full((8000,), 11)
+    generator = torch.Generator().manual_seed(0)
+    context, _ = Episodes(DRAWINGS, TaskMix(), seed=0).character_context(index, 2, generator)
+    counts = torch.bincount(context.flatten(), minlength=15)[10:15].double()
+    assert counts[1] == 0
+    others = counts[[0, 2, 3, 4]]
+    assert ((others - 4000) ** 2 / 4000).sum() < 16.3  # p = 0.001 at 3 degrees of freedom
+
+
+def test_the_shares_of_the_mix() -> None:
+    episodes = Episodes(DRAWINGS, TaskMix(empty=0.3, alphabet=0.4, single=0.5), seed=1)
+    batches = [episodes.batch(step, 10) for step in range(500)]
+    assert sum(b.alphabet.all().item() for b in batches) / 500 == pytest.approx(0.4, abs=0.07)
+    hidden = torch.cat([~b.mask.any(1) for b in batches]).float().mean().item()
+    assert hidden == pytest.approx(0.3, abs=0.03)
+
+
+def test_a_seed_and_a_step_decide_everything() -> None:
+    mix, augmentation = TaskMix(), Augmentation(0.1, 0.05)
+    first = Episodes(DRAWINGS, mix, seed=7).batch(5, 16, augmentation)
+    second = Episodes(DRAWINGS, mix, seed=7)
+    second.batch(4, 16)
+    again = second.batch(5, 16, augmentation)
+    assert torch.equal(first.target, again.target)
+    assert torch.equal(first.context, again.context)
+    assert not torch.equal(first.index, second.batch(6, 16).index)
+    assert not torch.equal(first.index, Episodes(DRAWINGS, mix, seed=8).batch(5, 16).index)
+
+
+def test_augmentation_without_strength_changes_nothing_else() -> None:
+    episodes = Episodes(DRAWINGS, TaskMix(), seed=7)
+    plain, moved = episodes.batch(5, 16), episodes.batch(5, 16, Augmentation(shared=0.2))
+    assert torch.equal(plain.index, moved.index)
+    assert not torch.equal(plain.target, moved.target)
+    assert set(moved.target.unique().tolist()) == {0.0, 1.0}
+
+
+def test_random_affine_has_the_strength_that_it_is_given() -> None:
+    maps = random_affine(20_000, 0.1, torch.Generator().manual_seed(0))
+    assert maps[:, :2, 2].std().item() == pytest.approx(0.1, abs=0.003)
+    log_area = torch.linalg.det(maps[:, :2, :2]).log()
+    assert log_area.std().item() == pytest.approx(0.1 * 2**0.5, abs=0.005)
+    torch.testing.assert_close(
+        random_affine(3, 0.0, torch.Generator()), torch.eye(3).expand(3, 3, 3)
+    )
+
+
+def test_wrong_shares_are_refused() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        TaskMix(empty=1.5)
+    with pytest.raises(ValueError, match="task"):
+        TaskMix.of_task(4)

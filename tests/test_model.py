@@ -1,0 +1,225 @@
+"""The sequential generator against plain forms, brute force and its own promises."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny import TINY, context, images, noise, tiny_model
+
+from oneshot_cli.model import Context
+from oneshot_cli.model.canvas import GatedCanvas
+from oneshot_cli.model.likelihood import bernoulli_log_likelihood
+from oneshot_cli.model.objective import iwae, objective
+from oneshot_cli.model.sequential import limit_gradient
+
+CANVASES = ["additive", "gated"]
+
+
+@pytest.mark.parametrize("canvas", CANVASES)
+def test_batched_writes_equal_the_step_by_step_form(canvas: str) -> None:
+    """The last canvas, its gradient with respect to every weight, and at another size."""
+    model = tiny_model(canvas=canvas)
+    states = model.unroll(noise(5, 3, 2), context(5, 1))
+    for size in (8, 21):
+        batched = model.decode(states.h, size)
+        plain = model.canvases(states.h, size)[:, -1]
+        torch.testing.assert_close(batched, plain, atol=1e-5, rtol=1e-5)
+        weights = [*model.writer.parameters(), *model.canvas.parameters()]
+        weights += [model.transition.weight]
+        value = torch.linspace(-1, 1, plain.numel()).view_as(plain)
+        fast = torch.autograd.grad((batched * value).sum(), weights, retain_graph=True)
+        slow = torch.autograd.grad((plain * value).sum(), weights, retain_graph=True)
+        for a, b in zip(fast, slow, strict=True):
+            torch.testing.assert_close(a, b, atol=2e-4, rtol=2e-4)
+
+
+def test_gated_canvas_is_a_cgru_of_plain_convolutions() -> None:
+    """Against the equations of Kaiser & Sutskever 2015, each convolution by unfolding patches."""
+    torch.manual_seed(0)
+    canvas = GatedCanvas(3, 0.1)
+    c, w = torch.randn(2, 3, 6, 6), torch.randn(2, 3, 6, 6)
+
+    def convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        columns = F.unfold(x, 3, padding=1)
+        return (weight.flatten(1) @ columns + bias[:, None]).view(len(x), -1, 6, 6)
+
+    weight, bias = canvas.gates.weight, canvas.gates.bias
+    both = torch.cat([c, w], 1)
+    u = torch.sigmoid(convolve(both, weight[:3], bias[:3]))
+    r = torch.sigmoid(convolve(both, weight[3:], bias[3:]))
+    candidate = torch.tanh(
+        convolve(torch.cat([r * c, w], 1), canvas.candidate.weight, canvas.candidate.bias)
+    )
+    torch.testing.assert_close(canvas(c, w), u * c + (1 - u) * candidate)
+
+
+def test_step_is_an_lstm() -> None:
+    """Against torch.nn.LSTMCell with the same weights."""
+    model = tiny_model()
+    hidden, width = TINY.hidden, TINY.latent + TINY.context_units
+    cell = torch.nn.LSTMCell(width, hidden)
+    with torch.no_grad():
+        cell.weight_ih.copy_(model.transition.weight[:, :width])
+        cell.weight_hh.copy_(model.transition.weight[:, width:])
+        cell.bias_ih.copy_(model.transition.bias)
+        cell.bias_hh.zero_()
+    h, c = noise(4, hidden, seed=1), noise(4, hidden, seed=2)
+    z, v = noise(4, TINY.latent, seed=3), noise(4, TINY.context_units, seed=4)
+    for ours, theirs in zip(
+        model.step(h, c, z, v), cell(torch.cat([z, v], 1), (h, c)), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)
+
+
+@torch.inference_mode()
+def test_bound_of_a_tiny_model_against_numerical_integration() -> None:
+    """log p(x | x') over two latents by quadrature: above the ELBO, and where L_K converges."""
+    model = tiny_model(steps=2, latent=1)
+    x, shown = images(1, seed=3), context(1, 1)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(48)
+    z1, z2 = np.meshgrid(nodes, nodes, indexing="ij")
+    latents = torch.from_numpy(np.stack([z1.ravel(), z2.ravel()], 1)).float()[:, :, None]
+    h = model.unroll(latents, Context.of(shown.images.expand(len(latents), 1, 1, 8, 8))).h
+    likelihoods = bernoulli_log_likelihood(model.decode(h, 8).double(), x.double())
+    log_prior = torch.from_numpy(np.log(np.outer(weights, weights).ravel() / (2 * np.pi)))
+    evidence = torch.logsumexp(likelihoods + log_prior, 0).item()
+
+    bound = model.bound(x, shown, noise(1, 20_000, 2, 1))
+    elbo = bound.elbo.mean().item()
+    assert elbo < evidence - 0.05
+    weights_ = bound.log_weight[0].double().exp() / math.exp(evidence)
+    error = weights_.std().item() / math.sqrt(20_000)
+    assert weights_.mean().item() == pytest.approx(1, abs=4 * error)
+    assert error < 0.02
+    # L_K rises with K towards the evidence.
+    rising = [
+        (torch.logsumexp(bound.log_weight.view(-1, k), 1) - math.log(k)).mean().item()
+        for k in (1, 10, 100)
+    ]
+    assert rising[0] < rising[1] < rising[2] < evidence + 4 * error
+    assert evidence - rising[2] < 0.05
+
+
+@torch.inference_mode()
+def test_sampled_kl_has_the_analytic_mean() -> None:
+    bound = tiny_model().bound(images(1), context(1, 1), noise(1, 40_000, 3, 2))
+    sampled, analytic = bound.log_ratio.mean((0, 1)), bound.kl.mean((0, 1))
+    error = (bound.log_ratio - bound.kl).std((0, 1)) / math.sqrt(40_000)
+    assert ((sampled - analytic).abs() < 4.5 * error + 1e-6).all()
+
+
+def test_objective_is_the_bound_it_names() -> None:
+    model = tiny_model()
+    x, shown = images(4), context(4, 1)
+    one = model.bound(x, shown, noise(4, 1, 3, 2))
+    torch.testing.assert_close(objective(one), -one.elbo.mean())
+    torch.testing.assert_close(
+        objective(one, 0.5), (0.5 * one.kl.sum(-1) - one.log_likelihood).mean()
+    )
+    many = model.bound(x, shown, noise(4, 7, 3, 2))
+    plain = torch.log(torch.exp(many.log_weight.double()).mean(1))
+    torch.testing.assert_close(iwae(many).double(), plain, atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(objective(many).double(), -plain.mean(), atol=1e-4, rtol=1e-5)
+
+
+@torch.inference_mode()
+def test_particles_equal_a_batch_of_repeated_examples() -> None:
+    model = tiny_model()
+    x, shown, draws = images(3), context(3, 2), noise(3, 4, 3, 2)
+    together = model.bound(x, shown, draws)
+    for k in range(4):
+        alone = model.bound(x, shown, draws[:, k : k + 1])
+        torch.testing.assert_close(together.elbo[:, k], alone.elbo[:, 0], atol=1e-4, rtol=1e-5)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("canvas", CANVASES)
+def test_a_sample_does_not_depend_on_its_batch(canvas: str) -> None:
+    model = tiny_model(canvas=canvas)
+    shown, draws = context(6, 2), noise(6, 3, 2)
+    together = model.sample(shown, draws)
+    assert torch.equal(together, model.sample(shown, draws))
+    for i in range(6):
+        mine = Context(*(t[i : i + 1] for t in (shown.images, shown.mask, shown.alphabet)))
+        torch.testing.assert_close(
+            model.sample(mine, draws[i : i + 1])[0], together[i], atol=1e-5, rtol=1e-4
+        )
+
+
+@torch.inference_mode()
+def test_the_context_is_a_set() -> None:
+    """Order, hidden members and absence: what does not count does not change anything."""
+    model = tiny_model()
+    shown, draws = context(3, 4), noise(3, 3, 2)
+    drawn = model.sample(shown, draws)
+    order = torch.tensor([2, 0, 3, 1])
+    shuffled = Context(shown.images[:, order], shown.mask[:, order], shown.alphabet)
+    torch.testing.assert_close(model.sample(shuffled, draws), drawn, atol=1e-5, rtol=1e-4)
+
+    longer = Context(
+        torch.cat([shown.images, images(3, 2, seed=9)], 1),
+        F.pad(shown.mask, (0, 2)),
+        shown.alphabet,
+    )
+    torch.testing.assert_close(model.sample(longer, draws), drawn, atol=1e-5, rtol=1e-4)
+
+    nothing = Context(shown.images, torch.zeros_like(shown.mask), shown.alphabet)
+    empty = model.sample(Context.empty(3, 8), draws)
+    torch.testing.assert_close(model.sample(nothing, draws), empty, atol=1e-5, rtol=1e-4)
+
+    assert (drawn - empty).abs().max() > 1e-3
+    assert (model.sample(Context.of(images(3, 4, seed=8)), draws) - drawn).abs().max() > 1e-3
+    other_kind = Context(shown.images, shown.mask, ~shown.alphabet)
+    assert (model.sample(other_kind, draws) - drawn).abs().max() > 1e-4
+
+
+@torch.inference_mode()
+def test_trace_ends_where_the_sample_is() -> None:
+    model = tiny_model(canvas="gated")
+    shown, draws = context(2, 1), noise(2, 3, 2)
+    trace = model.trace(shown, draws, temperature=0.7, size=11)
+    drawn = model.sample(shown, draws, temperature=0.7, size=11)
+    torch.testing.assert_close(trace.probabilities, drawn, atol=1e-5, rtol=1e-4)
+    assert trace.canvases.shape == (2, 3, 1, 11, 11)
+    assert trace.write_windows.shape == trace.read_windows.shape == (2, 3, 2, 3)
+    assert trace.target_windows is None
+    redrawn = model.trace(shown, draws, target=images(2))
+    assert redrawn.target_windows is not None
+
+
+@torch.inference_mode()
+def test_temperature_scales_the_latents() -> None:
+    model = tiny_model()
+    shown, draws = context(2, 1), noise(2, 3, 2)
+    torch.testing.assert_close(
+        model.sample(shown, draws, temperature=0.3), model.sample(shown, 0.3 * draws)
+    )
+    still = model.sample(shown, draws, temperature=0.0)
+    assert torch.equal(still, model.sample(shown, noise(2, 3, 2, seed=9), temperature=0.0))
+
+
+def test_limited_gradients_keep_their_direction_and_their_bound() -> None:
+    h = noise(3, 4).requires_grad_()
+    weight = torch.tensor([[1.0], [10.0], [1000.0]]) * noise(3, 4, seed=1)
+    (gradient,) = torch.autograd.grad((limit_gradient(h, 5.0) * weight).sum(), h)
+    norms = weight.norm(dim=-1)
+    torch.testing.assert_close(gradient.norm(dim=-1), norms.clamp(max=5.0))
+    torch.testing.assert_close(F.normalize(gradient), F.normalize(weight))
+
+
+@pytest.mark.parametrize("canvas", CANVASES)
+def test_every_weight_learns(canvas: str) -> None:
+    """No part of the model is left out of the bound."""
+    model = tiny_model(canvas=canvas)
+    objective(model.bound(images(4), context(4, 2), noise(4, 1, 3, 2))).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_a_wrong_configuration_is_refused() -> None:
+    for wrong in ({"steps": 0}, {"canvas": "paper"}, {"ink": 1.0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            tiny_model(**wrong)

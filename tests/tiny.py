@@ -1,0 +1,64 @@
+"""Tiny models and data that the tests share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.model import Context, ModelConfig, SequentialGenerator
+
+TINY = ModelConfig(
+    size=8,
+    steps=3,
+    latent=2,
+    hidden=12,
+    glimpse=4,
+    patch=4,
+    context_units=10,
+    posterior_units=14,
+    summary_units=6,
+    summary_channels=4,
+)
+
+
+def tiny_model(seed: int = 0, **changes: object) -> SequentialGenerator:
+    """A model whose random weights are large enough that everything matters."""
+    torch.manual_seed(seed)
+    model = SequentialGenerator(replace(TINY, **changes))  # type: ignore[arg-type]
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() > 1 and "canvas" not in name:
+                parameter.mul_(2.0)
+    return model
+
+
+def images(*shape: int, seed: int = 0, size: int = TINY.size) -> torch.Tensor:
+    """Random binary images (*shape, 1, size, size)."""
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(*shape, 1, size, size, generator=generator) < 0.3).float()
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def context(batch: int, members: int, seed: int = 1) -> Context:
+    return Context.of(images(batch, members, seed=seed))
+
+
+def tiny_drawings(characters: int = 6, each: int = 5, size: int = TINY.size) -> Drawings:
+    """`characters` random characters of two alphabets: noisy copies of one random picture each."""
+    originals = images(characters, seed=5, size=size)[:, None]
+    flips = images(characters, each, seed=6, size=size) * images(
+        characters, each, seed=7, size=size
+    )
+    pictures = (originals + flips).clamp(max=1).to(torch.uint8)
+    return Drawings(
+        images=pictures.flatten(0, 1)[:, 0],
+        character=torch.arange(characters).repeat_interleave(each),
+        alphabet=torch.arange(characters) * 2 // characters,
+        characters=tuple(f"A{i * 2 // characters}/character{i:02d}" for i in range(characters)),
+        alphabets=("A0", "A1"),
+    )
