@@ -14,7 +14,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format train bench clean
+.PHONY: help install demo test lint format train bench docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(INSTALLED)  ## ten variations of each of a few real characters, in out/demo
-	$(BIN)/oneshot vary docs/exemplars/*.png -n 10 --output out/demo --force $(ARGS)
+	$(BIN)/oneshot vary docs/exemplars -n 10 --output out/demo --force $(ARGS)
 
 test: $(INSTALLED)  ## the tests (ARGS="-k splits" for some of them)
 	$(BIN)/python -m pytest $(ARGS)
@@ -46,6 +46,9 @@ train: $(INSTALLED)  ## train on Omniglot as the shipped checkpoint was (ARGS="-
 
 bench: $(INSTALLED)  ## how fast training and drawing are on this machine
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(INSTALLED)  ## the command reference, from the program itself
+	$(BIN)/python docs/make_commands.py
 
 clean:  ## remove the environment and what was built, drawn and cached here; runs stay
 	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache

@@ -40,7 +40,7 @@ def vary(
         list[Path],
         typer.Argument(help="Pictures of a character, or folders of them.", show_default=False),
     ],
-    n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="Variations of each.")] = 10,
+    n: Annotated[int, typer.Option("-n", min=1, max=1000, help="Variations of each.")] = 10,
     output: OutputOption = None,
     size: SizeOption = None,
     seed: SeedOption = 0,

@@ -154,18 +154,22 @@ def _save_mp4(frames: Sequence[Image.Image], path: Path, fps: float, hold: float
 
 
 def _one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
-    """The frames in one palette, made of a few of them: only what changes is stored again."""
-    picked = [frames[i] for i in sorted({len(frames) // 3, 2 * len(frames) // 3, len(frames) - 1})]
-    width, height = frames[0].size
-    together = Image.new("RGB", (width, height * len(picked)))
-    for i, frame in enumerate(picked):
-        together.paste(frame, (0, i * height))
-    colours = together.quantize(64, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    levels = np.array(colours.getpalette()).reshape(-1, 3)
-    for end in (levels.sum(1).argmin(), levels.sum(1).argmax()):  # ink and paper stay pure
-        levels[end] = 255 * (levels[end] > 127)
-    colours.putpalette(levels.flatten().tolist())
-    return [frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames]
+    """The frames in one palette, so that only what changes from one to the next is stored.
+
+    24 greys from ink to paper, and the other colours that the frames hold.
+    """
+    greys = np.linspace(0, 255, 24).round()[:, None].repeat(3, 1)
+    counts = [frame.getcolors(frame.width * frame.height) or [] for frame in frames]
+    tinted = np.array(sorted({rgb for colours in counts for _, rgb in colours}), np.uint8)
+    tinted = tinted[np.ptp(tinted, axis=1) > 8]
+    levels = greys
+    if len(tinted):
+        strip = Image.fromarray(tinted[None])
+        found = strip.quantize(200, Image.Quantize.MEDIANCUT).getpalette() or []
+        levels = np.concatenate([greys, np.reshape(found, (-1, 3))])
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(levels.astype(int).flatten().tolist())
+    return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
 
 
 def _glow(canvases: Bytes) -> NDArray[Any]:
