@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from oneshot_cli.data.resampling import area_weights, box_grey, box_ink
-
-__all__ = ["Drawings", "area_weights"]
+from oneshot_cli.data.resampling import box_grey, box_ink
 
 
 @dataclass(frozen=True)

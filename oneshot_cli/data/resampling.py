@@ -43,13 +43,19 @@ def box_grey(images: Tensor, size: int) -> Tensor:
     height, width = images.shape[-2:]
     if height == width == size:
         return images
-    rows, columns = area_weights(height, size), area_weights(width, size)
-    grey = torch.floor(images.float() @ columns.T + 0.5)
-    return torch.floor(rows @ grey + 0.5).to(torch.uint8)
+    rows, columns = boxes(height, size), boxes(width, size)
+    narrow = _mean(images.float() @ columns.T, columns.sum(1))
+    return _mean(rows @ narrow, rows.sum(1)[:, None]).to(torch.uint8)
 
 
-def area_weights(source: int, target: int) -> Tensor:
-    """The (target, source) means over the source pixels whose centre lies in a target pixel.
+def _mean(sums: Tensor, counts: Tensor) -> Tensor:
+    """Rounded `sums / counts`, by Pillow's weights: 22 bits after the point decide its ties."""
+    weights = (2**22 / counts.double()).round() / 2**22
+    return torch.floor(sums * weights + 0.5).float()
+
+
+def boxes(source: int, target: int) -> Tensor:
+    """Which source pixels' centres lie in each target pixel: 0 or 1, (target, source).
 
     Of a target smaller than a source pixel it is the pixel that its centre lies in.
     """
@@ -62,7 +68,7 @@ def area_weights(source: int, target: int) -> Tensor:
     end = torch.floor(centres + scale / 2 + 0.5)[:, None]
     distance = (pixels - centres[:, None] + 0.5) * (1 / scale)
     inside = (pixels >= first) & (pixels < end) & (distance > -0.5) & (distance <= 0.5)
-    return inside.float() / inside.sum(1, keepdim=True)
+    return inside.float()
 
 
 def max_ink(images: Tensor, size: int) -> Tensor:

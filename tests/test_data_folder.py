@@ -1,0 +1,96 @@
+"""A folder of the user's own pictures, in any of its shapes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from oneshot_cli.data import load
+from oneshot_cli.errors import OneshotError
+
+
+def picture(path: Path, ink: np.ndarray, paper: int = 255, pen: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.where(ink, pen, paper).astype(np.uint8)).save(path)
+
+
+def square(side: int = 40, column: int = 10) -> np.ndarray:
+    ink = np.zeros((side, side), bool)
+    ink[10:30, column : column + 8] = True
+    return ink
+
+
+def test_alphabets_and_characters(tmp_path: Path) -> None:
+    for name in ("runes/b/2.png", "runes/b/1.png", "runes/a/1.png", "old/greek/x/1.png"):
+        picture(tmp_path / name, square())
+    drawings = load("folder", data_dir=tmp_path, size=40)
+    assert drawings.characters == ("old/greek/x", "runes/a", "runes/b")
+    assert drawings.alphabets == ("old/greek", "runes")
+    assert drawings.character.tolist() == [0, 1, 2, 2]
+    assert drawings.alphabet.tolist() == [0, 1, 1]
+    assert torch.equal(drawings.images[0], torch.from_numpy(square()).to(torch.uint8))
+
+
+def test_characters_alone_and_pictures_alone(tmp_path: Path) -> None:
+    deep, flat = tmp_path / "mine", tmp_path / "flat"
+    for character in "dcba":
+        for drawing in (1, 2):
+            picture(deep / character / f"{drawing}.png", square())
+        picture(flat / f"{character}.png", square())
+    drawings = load("folder", data_dir=deep)
+    assert drawings.characters == ("mine/a", "mine/b", "mine/c", "mine/d")
+    assert torch.bincount(drawings.character).tolist() == [2, 2, 2, 2]
+    assert load("folder", data_dir=flat).characters == ("flat/a", "flat/b", "flat/c", "flat/d")
+    test = load("folder", data_dir=deep, split="weak", part="test")
+    assert test.characters == ("mine/a",)
+    train = load("folder", data_dir=deep, split="weak")
+    assert train.characters == ("mine/b", "mine/c", "mine/d")
+    assert train.character.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(("paper", "pen"), [(255, 0), (0, 255), (200, 90), (40, 120)])
+def test_ink_is_what_differs_from_the_paper(tmp_path: Path, paper: int, pen: int) -> None:
+    picture(tmp_path / "a" / "1.png", square(), paper, pen)
+    drawings = load("folder", data_dir=tmp_path, size=40)
+    assert torch.equal(drawings.images[0], torch.from_numpy(square()).to(torch.uint8))
+
+
+def test_transparent_and_oblong_pictures(tmp_path: Path) -> None:
+    pixels = np.zeros((20, 40, 4), np.uint8)
+    pixels[5:15, 15:25, 3] = 255  # black ink on nothing
+    (tmp_path / "a").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "a" / "1.png")
+    (image,) = load("folder", data_dir=tmp_path, size=40).images
+    expected = torch.zeros(40, 40, dtype=torch.uint8)
+    expected[15:25, 15:25] = 1
+    assert torch.equal(image, expected)
+
+
+def test_a_blank_picture_has_no_ink(tmp_path: Path) -> None:
+    picture(tmp_path / "a" / "1.png", np.zeros((30, 30), bool))
+    assert load("folder", data_dir=tmp_path).images.sum() == 0
+
+
+def test_hidden_and_other_files_are_left_out(tmp_path: Path) -> None:
+    picture(tmp_path / "a" / "1.png", square())
+    (tmp_path / "a" / "notes.txt").write_text("hello")
+    (tmp_path / "a" / "._1.png").write_text("hello")
+    assert len(load("folder", data_dir=tmp_path)) == 1
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONESHOT_DATA", raising=False)
+    with pytest.raises(OneshotError, match="--data-dir"):
+        load("folder")
+    with pytest.raises(OneshotError, match="not a folder"):
+        load("folder", data_dir=tmp_path / "missing")
+    with pytest.raises(OneshotError, match="no pictures"):
+        load("folder", data_dir=tmp_path)
+    picture(tmp_path / "a" / "1.png", square())
+    (tmp_path / "a" / "2.png").write_text("not a picture")
+    with pytest.raises(OneshotError, match=r"2\.png is not a readable picture"):
+        load("folder", data_dir=tmp_path)
