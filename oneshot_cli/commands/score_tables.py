@@ -1,0 +1,60 @@
+"""The tables that `oneshot score` prints."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from oneshot_cli.commands.common import Screen
+from oneshot_cli.evaluation.generalization import Generalization, RunsResult
+from oneshot_cli.evaluation.memorization import Memorization
+from oneshot_cli.evaluation.oneshot_scores import Scores
+from oneshot_cli.evaluation.published import tables
+from oneshot_cli.evaluation.report import headline, interval, recall_note, score_rows, seen_note
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def generalization(
+    screen: Screen, scores: Generalization, runs: RunsResult | None, recall: Memorization | None
+) -> None:
+    """Everything that was measured of a checkpoint."""
+    if screen.json_only:
+        return
+    title = f"{len(scores.characters)} characters, {scores.variations.shape[1]} variations each"
+    table = _table(title, "", "recognizability", "diversity")
+    for name, found in score_rows(scores):
+        table.add_row(name, interval(found.recognizability), interval(found.diversity))
+    screen.console.print(table)
+    screen.console.print(headline(scores), style="bold")
+    if runs is not None:
+        screen.console.print(_classification(runs))
+        screen.console.print(seen_note(runs), style="dim")
+    if recall is not None:
+        screen.console.print(recall_note(recall))
+
+
+def _classification(runs: RunsResult) -> Table:
+    published = tables()["classification"]
+    table = _table(f"\n{published.title}: {runs.source}", "", "error", "source")
+    table.add_row("this model", interval(runs.model.error), f"{runs.particles} particles")
+    table.add_row("prototypical network, ours", interval(runs.protonet.error), "")
+    for row in published.rows:
+        table.add_row(row.name, f"{row.value:.3f}", row.source)
+    return table
+
+
+def pictures(
+    screen: Screen, name: str, scores: Scores | None, known: dict[str, Scores], characters: int
+) -> None:
+    """The scores of a folder of pictures beside the reference points."""
+    if screen.json_only:
+        return
+    table = _table(f"{characters} characters", "", "recognizability", "diversity")
+    for label, found in [*known.items(), *([(name, scores)] if scores else [])]:
+        table.add_row(label, interval(found.recognizability), interval(found.diversity))
+    screen.console.print(table)

@@ -1,0 +1,147 @@
+"""All that `oneshot score` measures of a model, assembled: the scores as data, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.evaluation.classification import Classification
+from oneshot_cli.evaluation.curve import SPREADS, Curve, score_curve
+from oneshot_cli.evaluation.memorization import Memorization
+from oneshot_cli.evaluation.oneshot_scores import Critics, Scores, people, references, score
+from oneshot_cli.evaluation.published import tables
+
+Draw = Callable[[float], Tensor]
+"""The variations (C, n, 1, H, W) of all exemplars at a temperature."""
+
+
+@dataclass(frozen=True)
+class Generalization:
+    """One-shot generalization to C held-out characters, n variations each.
+
+    `default` are the scores at `spread`, the checkpoint's own temperature, and `variations`
+    (C, n, 1, H, W) the pictures that they are of.
+    """
+
+    characters: tuple[str, ...]
+    exemplars: Tensor
+    variations: Tensor
+    references: dict[str, Scores]
+    curve: Curve
+    spread: float
+    default: Scores
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: every figure with its interval, and every character's."""
+        curve = self.curve
+        return {
+            "characters": len(self.characters),
+            "variations": self.variations.shape[1],
+            "ways": self.default.ways,
+            "headline": {
+                "recognizability_at_peoples_diversity": curve.headline.as_dict(),
+                "spread": round(curve.spread, 3) if curve.reached else None,
+            },
+            "default": {"spread": self.spread, **scores_dict(self.default)},
+            "curve": [
+                {"spread": spread, **scores_dict(scores)}
+                for spread, scores in zip(curve.spreads, curve.scores, strict=True)
+            ],
+            "references": {name: scores_dict(s) for name, s in self.references.items()},
+            "per_character": character_rows(self.characters, self.default),
+        }
+
+
+def scores_dict(scores: Scores) -> dict[str, Any]:
+    """Both scores with their intervals."""
+    return {
+        "recognizability": scores.recognizability.as_dict(),
+        "diversity": scores.diversity.as_dict(),
+    }
+
+
+def character_rows(names: tuple[str, ...], scores: Scores) -> list[dict[str, Any]]:
+    """Each character's own scores; what is undefined is None."""
+    columns = {
+        key: [None if v != v else round(v, 4) for v in values.tolist()]
+        for key, values in scores.per_character.items()
+    }
+    return [
+        {"character": name, **{key: column[i] for key, column in columns.items()}}
+        for i, name in enumerate(names)
+    ]
+
+
+def measure(
+    drawings: Drawings,
+    draw: Draw,
+    spread: float,
+    critics: Critics,
+    *,
+    spreads: tuple[float, ...] = SPREADS,
+    seed: int = 0,
+) -> Generalization:
+    """Score what `draw` makes of the exemplars that `people(drawings, seed)` gives, 28 x 28."""
+    exemplars, _ = people(drawings, seed)
+    known = references(drawings, critics, seed=seed)
+    curve = score_curve(draw, exemplars, known["people"], critics, spreads=spreads, seed=seed)
+    variations = draw(spread)
+    return Generalization(
+        characters=drawings.characters,
+        exemplars=exemplars,
+        variations=variations,
+        references=known,
+        curve=curve,
+        spread=spread,
+        default=score(exemplars, variations, critics, seed=seed),
+    )
+
+
+@dataclass(frozen=True)
+class RunsResult:
+    """One-shot classification by the model and, on the same runs, by the prototypical network.
+
+    `seen` names what of the runs the two were trained on; their errors are then too low to be
+    compared with the published ones.
+    """
+
+    source: str
+    particles: int
+    model: Classification
+    protonet: Classification
+    seen: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, the published figures included."""
+        return {
+            "runs": self.source,
+            "particles": self.particles,
+            "error": self.model.error.as_dict(),
+            "protonet_error": self.protonet.error.as_dict(),
+            "seen_in_training": self.seen,
+            "published": {row.name: row.value for row in tables()["classification"].rows},
+        }
+
+
+def document(
+    scores: Generalization, runs: RunsResult | None, recall: Memorization | None
+) -> dict[str, Any]:
+    """The whole result, for JSON."""
+    content = scores.as_dict()
+    if runs is not None:
+        content["classification"] = runs.as_dict()
+    if recall is not None:
+        content["memorization"] = recall.as_dict()
+    return content
+
+
+def extremes(scores: Scores, count: int = 8) -> tuple[list[int], list[int]]:
+    """The characters of best and of worst recognizability, (best first, worst first)."""
+    values = scores.per_character["recognizability"]
+    order = torch.argsort(values.nan_to_num(0.0), descending=True, stable=True).tolist()
+    return order[:count], order[::-1][:count]

@@ -1,0 +1,103 @@
+"""The plots of `oneshot score`; they need matplotlib, the optional part "plot"."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.evaluation.curve import Curve
+from oneshot_cli.evaluation.memorization import Memorization
+from oneshot_cli.evaluation.oneshot_scores import Scores
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK, MODEL, PEOPLE, FAINT = "#222222", "#1f6fb4", "#c8442e", "#999999"
+
+
+def require_matplotlib() -> None:
+    """Raise OneshotError if plots cannot be made here; ask before the long work begins."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise OneshotError(
+            "plots and reports need matplotlib; install it with: pip install 'oneshot-cli[plot]'"
+        ) from None
+
+
+def _axes(xlabel: str, ylabel: str) -> tuple[Figure, Any]:
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.6, 4.2), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def scatter(named: dict[str, Scores], curve: Curve | None = None) -> Figure:
+    """Recognizability against diversity: single points by name, and a model's curve.
+
+    Bars are 95 % intervals. The dashed line is people's diversity, where the headline is read.
+    """
+    figure, axes = _axes("diversity", "recognizability")
+    for name, scores in named.items():
+        colour = PEOPLE if name == "people" else MODEL if curve is None else FAINT
+        colour = FAINT if name in ("copies", "other characters") else colour
+        _point(axes, scores, colour)
+        point = (scores.diversity.value, scores.recognizability.value)
+        axes.annotate(name, point, (6, 5), textcoords="offset points", color=colour)
+    if curve is not None:
+        xs = [s.diversity.value for s in curve.scores]
+        ys = [s.recognizability.value for s in curve.scores]
+        axes.plot(xs, ys, "-", color=MODEL, linewidth=1.5)
+        for spread, scores in zip(curve.spreads, curve.scores, strict=True):
+            _point(axes, scores, MODEL)
+            point = (scores.diversity.value, scores.recognizability.value)
+            axes.annotate(
+                f"{spread:g}", point, (5, 5), textcoords="offset points", color=MODEL, fontsize=8
+            )
+    if "people" in named:
+        axes.axvline(named["people"].diversity.value, color=PEOPLE, linewidth=0.8, linestyle="--")
+    axes.set_ylim(0, 1.04)
+    axes.set_xlim(-0.03, max(1.2, axes.get_xlim()[1]))
+    return figure
+
+
+def _point(axes: Any, scores: Scores, colour: str) -> None:
+    x, y = scores.diversity, scores.recognizability
+    axes.errorbar(
+        [x.value],
+        [y.value],
+        xerr=[[x.value - x.low], [x.high - x.value]],
+        yerr=[[y.value - y.low], [y.high - y.value]],
+        fmt="o",
+        markersize=4,
+        color=colour,
+        elinewidth=0.8,
+    )
+
+
+def nearest_distances(found: Memorization) -> Figure:
+    """How near the nearest training drawing is: samples beside people's held-out drawings."""
+    figure, axes = _axes("distance to the nearest training drawing (pixels, aligned)", "share")
+    for near, colour, name in (
+        (found.held_out, PEOPLE, "people's held-out drawings"),
+        (found.samples, MODEL, "samples"),
+    ):
+        values = near.pixel.sort().values.tolist()
+        shares = [(i + 1) / len(values) for i in range(len(values))]
+        axes.step(values, shares, where="post", color=colour, label=name)
+    axes.legend(frameon=False)
+    axes.set_ylim(0, 1)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

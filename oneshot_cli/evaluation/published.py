@@ -1,0 +1,48 @@
+"""Published figures, with their sources, to print beside measured ones."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published figure: `value` in the table's `unit`; `bound` if it is an upper bound."""
+
+    name: str
+    value: float
+    source: str
+    bound: bool = False
+    error: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A published table: what it measures, on which data, in which unit, and its rows."""
+
+    title: str
+    unit: str
+    protocol: str
+    rows: tuple[Published, ...]
+
+
+@cache
+def tables() -> dict[str, Table]:
+    """All published tables by key, as in `published.json`."""
+    text = resources.files("oneshot_cli.evaluation").joinpath("published.json").read_text("utf-8")
+    content = json.loads(text)
+    sources = content["sources"]
+    return {
+        key: Table(
+            title=table["title"],
+            unit=table["unit"],
+            protocol=table["protocol"],
+            rows=tuple(
+                Published(**{**row, "source": sources[row["source"]]}) for row in table["rows"]
+            ),
+        )
+        for key, table in content["tables"].items()
+    }
