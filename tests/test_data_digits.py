@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from oneshot_cli.data import burda, load, mnist, mnist_static
+from oneshot_cli.data import burda, load, mnist, mnist_static, mnist_two
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.errors import OneshotError
@@ -153,3 +153,22 @@ def test_burdas_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scipy_io.savemat(tmp_path / "chardata.mat", {"data": columns})
     with pytest.raises(OneshotError, match="not Burda's"):
         load("omniglot-burda", data_dir=tmp_path)
+
+
+def test_two_digits_on_a_canvas() -> None:
+    digits = torch.full((400, 4, 4), 150, dtype=torch.uint8)
+    first, second = (
+        mnist_two.pairs(digits, torch.Generator().manual_seed(seed), 10) for seed in (0, 0)
+    )
+    assert torch.equal(first, second)
+    assert set(first.unique().tolist()) <= {0, 150, 255}
+    covered = (first > 0).sum((1, 2))
+    overlap = (first == 255).sum((1, 2))
+    assert torch.equal(covered + overlap, torch.full((400,), 32))
+    assert (first > 0).any(0).all()  # a digit may lie anywhere
+
+
+def test_two_real_digits(real_data: Path) -> None:
+    drawings = load("mnist-two", data_dir=real_data, part="test")
+    assert drawings.images.shape == (10_000, 60, 60)
+    assert 1.9 < drawings.images.float().sum((1, 2)).mean() / 103.9 < 2.0

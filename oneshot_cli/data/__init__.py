@@ -23,19 +23,20 @@ def load(
     data_dir: str | Path | None = None,
     split: str | None = None,
     part: str = "train",
-    size: int = 28,
+    size: int | None = None,
     resample: str = "area",
     progress: Progress | None = None,
     **options: Any,
 ) -> Drawings:
-    """The drawings of data set `name`, at `size` x `size`, ink 1.
+    """The drawings of data set `name`, at `size` x `size` (the usual one, mostly 28), ink 1.
 
     `split` and `part` ("train", "test", "all") choose the characters; without a split all, and
     there is no test part unless the data set brings one. The files come from `data_dir`, else
     `$ONESHOT_DATA`, else a download that `progress` is told about. `resample="area"` is the house
     protocol, box resampling with ink from one half on; `"max"` the few-shot density protocol, max
     pooling (4 x 4 to `size=26`). Options: glyphs takes `alphabets`, `characters`, `drawings` (how
-    many) and `seed`; mnist and omniglot-burda `binarization`, "dynamic", "threshold" or "none".
+    many) and `seed`; mnist, mnist-two and omniglot-burda `binarization`: "dynamic", "threshold",
+    "none". Colour pictures are (N, 3, H, W), their intensities 0 to 255.
     Raises OneshotError for what there is not, and files missing or damaged.
     """
     dataset = known(name)
@@ -50,6 +51,9 @@ def load(
         split = OFFICIAL
     reader = import_module(f"oneshot_cli.data.{dataset.module}")
     drawings: Drawings = reader.load(
-        data_dir, Selection(split, part, size, resample), progress, **options
+        data_dir,
+        Selection(split, part, dataset.size if size is None else size, resample),
+        progress,
+        **options,
     )
     return drawings

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from oneshot_cli.data.catalogue import DATASETS
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import Progress
+from oneshot_cli.data.matlab import loadmat
 from oneshot_cli.data.mnist import binarized
 from oneshot_cli.data.splits import Selection
 from oneshot_cli.errors import OneshotError
@@ -33,7 +34,7 @@ def load(
     Needs SciPy. Raises OneshotError for a file that does not hold them.
     """
     (path,) = DATASETS["omniglot-burda"].obtain(data_dir, progress)
-    content = _loadmat(path)
+    content = loadmat(path)
     prefixes = {"train": ("",), "test": ("test",), "all": ("", "test")}[selection.part]
     try:
         drawings = _drawings(content, prefixes)
@@ -42,18 +43,6 @@ def load(
             f"{path} is not Burda's chardata.mat with 24,345 and 8,070 drawings ({error})"
         ) from None
     return binarized(drawings.resized(selection.size), binarization, test=selection.part == "test")
-
-
-def _loadmat(path: Path) -> dict[str, Any]:
-    try:
-        from scipy.io import loadmat
-    except ImportError:
-        raise OneshotError(f"reading {path} needs SciPy\npip install scipy") from None
-    try:
-        content: dict[str, Any] = loadmat(path)
-    except Exception as error:  # SciPy raises many kinds on damaged files, some its own
-        raise OneshotError(f"{path} is damaged or no MATLAB file ({error})") from None
-    return content
 
 
 def _drawings(content: dict[str, Any], prefixes: tuple[str, ...]) -> Drawings:

@@ -23,8 +23,8 @@ class DataSet:
     """A data set that `load` knows; `module` of this package reads it.
 
     `splits` begins with the usual one; `options` are what `load` takes beside the common
-    arguments; `folders` are where in the user's data folder its `files` may lie. One without
-    `files` is made up, or the user's `own`: the folder itself.
+    arguments; `size` is the usual one, in pixels; `folders` are where in the user's data folder
+    its `files` may lie. One without `files` is made up, or the user's `own`: the folder itself.
     """
 
     name: str
@@ -36,6 +36,7 @@ class DataSet:
     options: tuple[str, ...] = ()
     source: str = ""
     own: bool = False
+    size: int = 28
 
     def at_hand(self, data_dir: str | Path | None = None) -> list[Path] | None:
         """The files, if `load` would find them without a download; [] if it needs none."""
@@ -80,6 +81,21 @@ _MNIST = (
     "https://ossci-datasets.s3.amazonaws.com/mnist",
     "https://storage.googleapis.com/cvdf-datasets/mnist",
 )
+_MNIST_FILES = tuple(
+    Remote(
+        f"{stem}-ubyte.gz",
+        tuple(f"{mirror}/{stem}-ubyte.gz" for mirror in _MNIST),
+        f"md5:{md5}",
+        also=(f"{stem}-ubyte", f"{stem.replace('-idx', '.idx')}-ubyte"),
+    )
+    for stem, md5 in (
+        ("train-images-idx3", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+        ("train-labels-idx1", "d53e105ee54ea40749a09fcbcd1e9432"),
+        ("t10k-images-idx3", "9fb629c4189551a2d022fa330f9573f3"),
+        ("t10k-labels-idx1", "ec29112dd5afa0611ce80d1b7f02629c"),
+    )
+)
+_MNIST_FOLDERS = ("mnist", "MNIST/raw")
 _AMAT = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist"
 
 _ALL = (
@@ -110,21 +126,8 @@ _ALL = (
         title="70,000 digits, binarized dynamically or by threshold",
         module="mnist",
         splits=(OFFICIAL,),
-        files=tuple(
-            Remote(
-                f"{stem}-ubyte.gz",
-                tuple(f"{mirror}/{stem}-ubyte.gz" for mirror in _MNIST),
-                f"md5:{md5}",
-                also=(f"{stem}-ubyte", f"{stem.replace('-idx', '.idx')}-ubyte"),
-            )
-            for stem, md5 in (
-                ("train-images-idx3", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
-                ("train-labels-idx1", "d53e105ee54ea40749a09fcbcd1e9432"),
-                ("t10k-images-idx3", "9fb629c4189551a2d022fa330f9573f3"),
-                ("t10k-labels-idx1", "ec29112dd5afa0611ce80d1b7f02629c"),
-            )
-        ),
-        folders=("mnist", "MNIST/raw"),
+        files=_MNIST_FILES,
+        folders=_MNIST_FOLDERS,
         options=("binarization",),
         source="LeCun, Bottou, Bengio, Haffner 1998",
     ),
@@ -149,6 +152,17 @@ _ALL = (
         source="Salakhutdinov, Murray 2008; files of Larochelle",
     ),
     DataSet(
+        name="mnist-two",
+        title="two digits on a canvas of 60 x 60, made of MNIST as in DRAW",
+        module="mnist_two",
+        splits=(OFFICIAL,),
+        files=_MNIST_FILES,
+        folders=_MNIST_FOLDERS,
+        options=("binarization", "seed"),
+        source="Gregor et al. 2015, section 4.3",
+        size=60,
+    ),
+    DataSet(
         name="omniglot-burda",
         title="Omniglot in grey, 24,345 drawings to train and 8,070 to test",
         module="burda",
@@ -157,6 +171,42 @@ _ALL = (
         folders=("omniglot-burda", "omniglot", "OMNIGLOT"),
         options=("binarization",),
         source="Burda, Grosse, Salakhutdinov 2015; github.com/yburda/iwae, datasets/OMNIGLOT",
+    ),
+    DataSet(
+        name="cifar10",
+        title="60,000 colour pictures of ten kinds of things, 32 x 32",
+        module="cifar10",
+        splits=(OFFICIAL,),
+        files=(
+            Remote(
+                "cifar-10-binary.tar.gz",
+                ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+                "md5:c32a1d4ab5d03f1284b67883e8d87530",
+            ),
+        ),
+        folders=("cifar10", "cifar-10"),
+        source="Krizhevsky 2009",
+        size=32,
+    ),
+    DataSet(
+        name="svhn",
+        title="99,289 colour pictures of house numbers, 32 x 32",
+        module="svhn",
+        splits=(OFFICIAL,),
+        files=tuple(
+            Remote(
+                f"{part}_32x32.mat",
+                (f"http://ufldl.stanford.edu/housenumbers/{part}_32x32.mat",),
+                f"md5:{md5}",
+            )
+            for part, md5 in (
+                ("train", "e26dedcc434d2e4c54c9b2d4a06d8373"),
+                ("test", "eb5a983be6a315427106f1b164d9cef3"),
+            )
+        ),
+        folders=("svhn",),
+        source="Netzer et al. 2011",
+        size=32,
     ),
     DataSet(
         name="folder",

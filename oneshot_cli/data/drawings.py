@@ -14,7 +14,8 @@ from oneshot_cli.data.resampling import box_grey, box_ink
 class Drawings:
     """A set of drawings, grouped into characters, grouped into alphabets.
 
-    `images` is uint8 (N, H, W), 0 paper to `levels - 1` ink; `character` is int64 (N,), ascending,
+    `images` is uint8 (N, H, W), 0 paper to `levels - 1` ink, or intensities (N, 3, H, W) in
+    colour; `character` is int64 (N,), ascending,
     the index of each drawing's character; `alphabet` is int64 (C,), the index of each character's
     alphabet. A `dynamic` set is binary at each visit: ink with the probability that the grey value
     says (Burda et al. 2015), drawn anew by `visit` or once for all by `fixed`.
@@ -35,6 +36,11 @@ class Drawings:
     def size(self) -> int:
         """The height and width of the images, in pixels."""
         return self.images.shape[-1]
+
+    @property
+    def channels(self) -> int:
+        """1, or 3 in colour."""
+        return self.images.shape[1] if self.images.dim() == 4 else 1
 
     def subset(self, keep: Tensor) -> Drawings:
         """Keep the characters where `keep` (C,) is true; alphabets left empty keep their index."""
@@ -58,7 +64,7 @@ class Drawings:
         )
 
     def visit(self, index: Tensor, generator: torch.Generator) -> Tensor:
-        """Drawings `index` (...) as the model sees them this time: float (..., H, W) in [0, 1]."""
+        """Drawings `index` (...) as the model sees them now: float (..., [3,] H, W) in [0, 1]."""
         grey = self.images[index].float() / (self.levels - 1)
         return torch.bernoulli(grey, generator=generator) if self.dynamic else grey
 

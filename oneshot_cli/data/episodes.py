@@ -65,7 +65,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Episode:
-    """`target` (B, 1, S, S); `context` (B, M, 1, S, S) with `mask` (B, M); `alphabet` (B,) bool.
+    """`target` (B, C, S, S); `context` (B, M, C, S, S) with `mask` (B, M); `alphabet` (B,) bool.
 
     `index` (B,) says which drawings the targets are.
     """
@@ -121,7 +121,8 @@ class Episodes:
             images = self._augmented(picked, augmentation, generator)
         else:
             images = self.drawings.visit(picked, generator)
-        images = images[:, :, None]
+        if self.drawings.channels == 1:
+            images = images[:, :, None]
         return Episode(
             target=images[:, 0],
             context=images[:, 1:],

@@ -57,7 +57,7 @@ def load(
 
 
 def by_label(images: Tensor, labels: Tensor, alphabet: str) -> Drawings:
-    """Grey images (N, H, W), sorted by label (N,): one alphabet, a character a label."""
+    """Images of 256 levels, sorted by label (N,): one alphabet, a character for each label."""
     order = torch.argsort(labels, stable=True)
     names = labels.unique(sorted=True)
     return Drawings(

@@ -39,7 +39,7 @@ def box_ink(images: Tensor, size: int) -> Tensor:
 
 
 def box_grey(images: Tensor, size: int) -> Tensor:
-    """The box mean of grey uint8 (B, H, W) images, rounded: (B, size, size), as Pillow has it."""
+    """The box mean of grey uint8 (..., H, W), rounded: (..., size, size), as Pillow has it."""
     height, width = images.shape[-2:]
     if height == width == size:
         return images

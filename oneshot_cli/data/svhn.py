@@ -1,0 +1,44 @@
+"""Street View House Numbers (Netzer et al. 2011): cropped digits in colour, 32 x 32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from oneshot_cli.data.catalogue import DATASETS
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.fetch import Progress
+from oneshot_cli.data.matlab import loadmat
+from oneshot_cli.data.mnist import by_label
+from oneshot_cli.data.splits import Selection
+from oneshot_cli.errors import OneshotError
+
+SIDE = 32
+COUNTS = {"train": 73_257, "test": 26_032}
+
+
+def load(
+    data_dir: str | Path | None, selection: Selection, progress: Progress | None = None
+) -> Drawings:
+    """73,257 pictures to train on, 26,032 to test on: (N, 3, 32, 32), sorted by digit.
+
+    Needs SciPy. Raises OneshotError for a file that does not hold them.
+    """
+    paths = dict(zip(COUNTS, DATASETS["svhn"].obtain(data_dir, progress), strict=True))
+    parts = tuple(COUNTS) if selection.part == "all" else (selection.part,)
+    images, labels = zip(*(_read(paths[part], COUNTS[part]) for part in parts), strict=True)
+    drawings = by_label(torch.cat(images), torch.cat(labels), alphabet="house numbers")
+    return drawings.resized(selection.size)
+
+
+def _read(path: Path, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures (N, 3, 32, 32) and digits (N,); the file has (32, 32, 3, N), and 10 for zero."""
+    content = loadmat(path)
+    images, labels = content.get("X"), content.get("y")
+    if images is None or labels is None or images.shape != (SIDE, SIDE, 3, count):
+        raise OneshotError(f"{path} does not hold the {count:,} cropped digits of SVHN")
+    pictures = np.ascontiguousarray(images.astype(np.uint8).transpose(3, 2, 0, 1))
+    digits = labels.reshape(-1).astype(np.int64) % 10
+    return torch.from_numpy(pictures), torch.from_numpy(digits)
