@@ -26,7 +26,7 @@ def ink_strength(grey: Grey) -> tuple[Grey, bool]:
     pixel is judged against the paper around it. Raises OneshotError if there is no ink.
     """
     threshold, gap, within = otsu(grey)
-    if gap < FAINTEST:
+    if np.ptp(grey) < FAINTEST or gap < FAINTEST:
         raise OneshotError("no drawing found: the picture is blank")
     dark = grey if ink_is_dark(grey, threshold) else 1 - grey
     threshold = otsu(dark)[0]

@@ -29,23 +29,26 @@ def distance_to_paper(mask: Mask) -> NDArray[np.float32]:
 
 
 def thin(mask: Mask) -> Mask:
-    """The centre lines of `mask` (H, W), one pixel wide and as connected: Zhang & Suen (1984)."""
+    """The centre lines of `mask` (H, W), one pixel wide and as connected: Guo & Hall (1989)."""
     image = np.pad(mask, 1)
     while True:
         before = image.sum()
         for first in (True, False):
             n, e, s, w = (_shift(image, *d) for d in ((-1, 0), (0, 1), (1, 0), (0, -1)))
             ne, se, sw, nw = (_shift(image, *d) for d in ((-1, 1), (1, 1), (1, -1), (-1, -1)))
-            ring = [n, ne, e, se, s, sw, w, nw]
-            neighbours = sum(r.astype(np.int8) for r in ring)
-            starts = sum(
-                (~a & b).astype(np.int8) for a, b in zip(ring, [*ring[1:], n], strict=True)
+            branches = _count(~n & (ne | e), ~e & (se | s), ~s & (sw | w), ~w & (nw | n))
+            neighbours = np.minimum(
+                _count(nw | n, ne | e, se | s, sw | w), _count(n | ne, e | se, s | sw, w | nw)
             )
-            open_sides = ~(n & e & s) & ~(e & s & w) if first else ~(n & e & w) & ~(n & s & w)
-            inner = (neighbours >= 2) & (neighbours <= 6) & (starts == 1)
-            image = image & ~(inner & open_sides)
+            kept = (s | sw | ~nw) & w if first else (n | ne | ~se) & e
+            image = image & ~((branches == 1) & (neighbours >= 2) & (neighbours <= 3) & ~kept)
         if image.sum() == before:
             return image[1:-1, 1:-1]
+
+
+def _count(*conditions: Mask) -> NDArray[np.int8]:
+    """How many of the conditions hold at each pixel."""
+    return np.sum([c.astype(np.int8) for c in conditions], axis=0, dtype=np.int8)
 
 
 def _shift(image: Mask, down: int, right: int) -> Mask:

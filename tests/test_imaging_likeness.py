@@ -1,0 +1,54 @@
+"""Distances between drawings, against brute force."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from oneshot_cli.imaging.likeness import ink_distance, nearest_drawings
+
+
+def drawings(n: int, size: int = 12, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(n, size, size, generator=generator) < 0.15
+
+
+def moved(mask: torch.Tensor) -> torch.Tensor:
+    """Ink coordinates (P, 2), the centre of mass rounded to the middle."""
+    places = mask.nonzero().float()
+    shift = (torch.tensor([(mask.shape[0] - 1) / 2] * 2) - places.mean(0)).round()
+    return (places + shift) % mask.shape[0]
+
+
+def test_chamfer_distance_is_brute_force() -> None:
+    a, b = drawings(4), drawings(3, seed=1)
+    expected = torch.empty(4, 3)
+    for i in range(4):
+        for j in range(3):
+            apart = torch.cdist(moved(a[i]), moved(b[j]))
+            expected[i, j] = (apart.min(0).values.mean() + apart.min(1).values.mean()) / 2
+    torch.testing.assert_close(ink_distance(a, b), expected)
+
+
+def test_a_moved_copy_is_no_distance_away() -> None:
+    mask = torch.zeros(1, 20, 20, dtype=torch.bool)
+    mask[0, 3:9, 4] = mask[0, 8, 4:12] = True
+    assert ink_distance(mask, mask.roll((7, 5), (1, 2))).item() == 0
+    assert ink_distance(mask, mask.transpose(1, 2)).item() > 0.5
+
+
+def test_a_blank_drawing_is_far_from_everything() -> None:
+    mask = drawings(1)
+    assert ink_distance(mask, torch.zeros_like(mask)).item() == pytest.approx(6)
+    assert ink_distance(mask, mask[:0]).shape == (1, 0)
+
+
+def test_nearest_drawing_by_shared_ink() -> None:
+    known = drawings(30, seed=2)
+    asked = known[[7, 21]].clone()
+    asked[0, 5, 5] ^= True
+    index, distance = nearest_drawings(asked, known)
+    assert index[1] == 21
+    assert distance[1] == 0
+    assert (distance >= 0).all()
+    assert (distance <= 1).all()
