@@ -1,0 +1,211 @@
+"""`oneshot score` from the command line: a tiny checkpoint, folders of pictures, mistakes."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from tiny import tiny_model
+from typer.testing import CliRunner
+
+from oneshot_cli import checkpoint
+from oneshot_cli.app import app
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.evaluation.published import tables
+
+DATA = Path(os.environ.get("ONESHOT_DATA", "/nowhere")) / "omniglot"
+needs_omniglot = pytest.mark.skipif(
+    not (DATA / "images_evaluation.zip").is_file(), reason="Omniglot is not at hand"
+)
+QUICK = ["--limit", "22", "-n", "3", "--particles", "1"]
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["score", *map(str, arguments)])
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture(scope="module")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = tiny_model(size=28)
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    data = {"dataset": "omniglot", "split": "weak", "size": 28}
+    checkpoint.save(path, model, checkpoint.Header(config=model.config, data=data))
+    return path
+
+
+@pytest.fixture
+def few_to_train_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty training characters instead of 1,473."""
+    from oneshot_cli.commands import scoring
+
+    original = scoring.data.load
+
+    def load(*arguments: Any, **options: Any) -> Drawings:
+        drawings = original(*arguments, **options)
+        if options["part"] == "test":
+            return drawings
+        keep = torch.zeros(len(drawings.characters), dtype=torch.bool)
+        keep[::25] = True
+        return drawings.subset(keep)
+
+    monkeypatch.setattr(scoring.data, "load", load)
+
+
+@pytest.fixture
+def two_runs(tmp_path: Path) -> Path:
+    """The first two of the official classification runs."""
+    path = tmp_path / "all_runs.zip"
+    with zipfile.ZipFile(DATA / "all_runs.zip") as whole, zipfile.ZipFile(path, "w") as few:
+        for name in whole.namelist():
+            if name.startswith(("run01/", "run02/")):
+                few.writestr(name, whole.read(name))
+    return path
+
+
+@needs_omniglot
+@pytest.mark.usefixtures("few_to_train_on")
+def test_measures_everything_and_repeats_to_the_byte(
+    tiny_checkpoint: Path, two_runs: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    options = [*QUICK, "--runs", two_runs]
+    code, stdout, stderr = run(tiny_checkpoint, *options, "--json", "-o", folder)
+    assert code == 0, stderr
+    found = json.loads(stdout)
+    people, copies, others = (
+        found["references"][name] for name in ("people", "copies", "other characters")
+    )
+    assert people["recognizability"]["value"] > 0.85
+    assert copies["recognizability"]["value"] == 1
+    assert copies["diversity"]["value"] == 0
+    assert others["recognizability"]["value"] < 0.1
+    assert [point["spread"] for point in found["curve"]] == [0, 0.2, 0.4, 0.6, 0.8, 1]
+    assert found["curve"][0]["diversity"]["value"] == pytest.approx(0, abs=0.01)
+    assert found["default"]["recognizability"]["value"] < 0.5
+    assert 0 < found["classification"]["error"]["value"] <= 1
+    assert found["classification"]["published"]["people"] == 0.045
+    assert found["memorization"]["samples_pixel_median"] > 0.3
+    assert len(found["per_character"]) == 22
+    written = sorted(path.name for path in folder.iterdir())
+    assert written == ["nearest.png", "report.html", "scatter.png", "score.json"]
+    assert json.loads((folder / "score.json").read_text()) == found
+    html = (folder / "report.html").read_text()
+    assert "http" not in html
+    assert html.count("data:image/png;base64,") == 5
+    assert "Alphabet_of_the_Magi/character01" in html
+    again = run(tiny_checkpoint, *options, "--json")
+    assert again[1] == stdout
+    code, _, stderr = run(tiny_checkpoint, *options, "-o", folder)
+    assert code == 1
+    assert "--force" in stderr
+
+
+@needs_omniglot
+def test_prints_the_three_reference_points_and_the_headline(tiny_checkpoint: Path) -> None:
+    quick = [*QUICK, "--no-classify", "--no-memorization"]
+    code, stdout, stderr = run(tiny_checkpoint, *quick)
+    assert code == 0, stderr
+    for words in ("people", "copies", "other characters", "spread 0.4", "people's"):
+        assert words in stdout
+    assert "prototypical network" not in stdout
+    assert run(tiny_checkpoint, *quick, "--seed", 1)[1] != stdout
+
+
+def pictures(root: Path, characters: int) -> Path:
+    generator = torch.Generator().manual_seed(0)
+    for c in range(characters):
+        folder = root / f"c{c:02}"
+        folder.mkdir(parents=True)
+        shape = torch.rand((28, 28), generator=generator) > 0.8
+        for name in ("exemplar", "one", "two"):
+            noisy = shape ^ (torch.rand((28, 28), generator=generator) > 0.99)
+            Image.fromarray((~noisy).numpy()).save(folder / f"{name}.png")
+    return root
+
+
+def test_scores_a_folder_and_tells_what_it_left_out(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "in", 6)
+    (root / "c00" / "two.png").write_bytes(b"not a picture")
+    (root / "c01" / "one.png").unlink()
+    (root / "c01" / "two.png").unlink()
+    code, stdout, stderr = run(
+        "--images", root, "--json", "-o", tmp_path / "out", "--data-dir", tmp_path
+    )
+    assert code == 0, stderr
+    found = json.loads(stdout)
+    assert found["characters"] == found["ways"] == 5
+    assert found["variations"] == 9
+    assert found["recognizability"]["value"] > 0.5
+    assert 0 < found["diversity"]["value"] < 1
+    assert found["per_character"][0]["diversity"] is None
+    for words in ("two.png", "not at hand", "single variation", "c01: no variation", "5-way"):
+        assert words in stderr
+    assert (tmp_path / "out" / "scatter.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_mistakes_are_told_before_the_work(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    code, _, stderr = run("--images", tmp_path / "nothing")
+    assert code == 1
+    assert "not a folder" in stderr
+    assert run(tiny_checkpoint, "--images", tmp_path)[0] == 2
+    assert run(tiny_checkpoint, "-c", tiny_checkpoint)[0] == 2
+    code, _, stderr = run(tmp_path / "no.safetensors")
+    assert code == 1
+    assert "no.safetensors" in stderr
+
+
+def test_plots_without_matplotlib_are_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = builtins.__import__
+
+    def without(name: str, *rest: object) -> object:
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return original(name, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    root = pictures(tmp_path / "in", 3)
+    images = ["--images", root, "--data-dir", tmp_path]
+    code, _, stderr = run(*images, "--plot", tmp_path / "scatter.png")
+    assert code == 1
+    assert "oneshot-cli[plot]" in stderr
+    assert run(*images)[0] == 0
+
+
+@needs_omniglot
+@pytest.mark.usefixtures("few_to_train_on")
+def test_trains_critics_into_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from oneshot_cli.commands import scoring
+    from oneshot_cli.evaluation.critics import critic_settings
+
+    for name in ("PROTONET", "SIMCLR"):
+        few = replace(getattr(scoring, name), iterations=2, classes=8)
+        monkeypatch.setattr(scoring, name, few)
+    code, stdout, stderr = run("--train-critics", "-o", tmp_path / "critics")
+    assert code == 0, stderr
+    assert "people" in stdout
+    for name in ("protonet", "simclr"):
+        path = tmp_path / "critics" / f"{name}.safetensors"
+        assert path.stat().st_size < 2**20
+        settings = critic_settings(name, path)
+        assert settings["iterations"] == 2
+        assert settings["split"] == "weak"
+        assert settings["characters"] == 59
+
+
+def test_published_tables_name_their_sources() -> None:
+    mnist = {row.name: row for row in tables()["mnist"].rows}
+    best = mnist["spatial transformer, CGRU, 80 steps"]
+    assert (best.value, best.error, best.bound) == (80.5, 0.3, True)
+    assert all(row.source and row.value > 0 for table in tables().values() for row in table.rows)
