@@ -283,6 +283,7 @@ class Oneshot:
                     size=side,
                 ).cpu()
                 for rows in torch.arange(len(noise)).split(self._at_once(side))
+                if len(rows)
             ]
         return torch.cat(pictures) if pictures else torch.empty(0, 1, side, side)
 

@@ -1,0 +1,193 @@
+"""oneshot from Python: what each call returns, and what it depends on."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_model
+from torch import Tensor
+
+import oneshot_cli as oneshot
+from oneshot_cli import checkpoint
+from oneshot_cli.api import PARTICLES, Oneshot
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.imaging.likeness import ink_distance
+from oneshot_cli.model import Context
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Oneshot:
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    tiny = tiny_model(size=28, steps=4)
+    header = checkpoint.Header(config=tiny.config, sampling={"spread": 0.7})
+    checkpoint.save(path, tiny, header)
+    return oneshot.load(path, device="cpu")
+
+
+def glyph(seed: int = 0) -> np.ndarray:
+    """A grey picture (60, 80) of a few strokes."""
+    picture = np.ones((60, 80))
+    for y, x in np.random.default_rng(seed).integers(8, 40, (4, 2)):
+        picture[y : y + 12, x : x + 3] = 0
+        picture[y : y + 3, x : x + 14] = 0
+    return picture
+
+
+def test_variations_have_the_shape_and_range_promised(model: Oneshot) -> None:
+    pictures = model.vary(glyph(), n=3)
+    assert pictures.shape == (3, 1, 28, 28)
+    assert pictures.min() >= 0
+    assert pictures.max() <= 1
+    assert model.vary(glyph(), n=2, size=61).shape == (2, 1, 61, 61)
+    assert model.vary(glyph(), n=0).shape == (0, 1, 28, 28)
+
+
+def test_a_variation_depends_on_seed_exemplar_and_number_only(model: Oneshot) -> None:
+    five = model.vary(glyph(), n=5, seed=1)
+    torch.testing.assert_close(model.vary(glyph(), n=2, seed=1), five[:2])
+    inks = [model.read(glyph(seed)) for seed in (3, 0, 4)]
+    torch.testing.assert_close(model.vary_batch(inks, 5, seed=1)[1], five)
+    assert (model.vary(glyph(), n=5, seed=2) - five).abs().max() > 1e-3
+    assert (model.vary(glyph(1), n=5, seed=1) - five).abs().max() > 1e-3
+    apart = torch.pdist(five.flatten(1))
+    assert (apart > 1e-3).all(), "and they differ from each other"
+
+
+def test_the_callers_random_numbers_are_left_alone(model: Oneshot) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    model.vary(glyph(), n=2)
+    model.sample(2)
+    assert model.path is not None
+    oneshot.load(model.path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_large_pictures_are_drawn_in_parts_alike(
+    model: Oneshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = model.vary(glyph(), n=7, size=40)
+    monkeypatch.setattr("oneshot_cli.api.PIXELS_AT_ONCE", 2 * 4 * 40 * 40)
+    torch.testing.assert_close(model.vary(glyph(), n=7, size=40), whole)
+
+
+def test_several_exemplars_are_a_set(model: Oneshot) -> None:
+    one, two = glyph(0), glyph(1)
+    both = model.vary([one, two], n=3)
+    torch.testing.assert_close(model.vary([two, one], n=3), both)
+    assert (model.vary([one], n=3) - both).abs().max() > 1e-3
+    mixed = model.vary_batch([model.read([one, two]), model.read(two)], 3)
+    torch.testing.assert_close(mixed[0], both)
+    torch.testing.assert_close(mixed[1], model.vary(two, n=3))
+
+
+def test_spread_is_the_temperature_of_the_latents(model: Oneshot) -> None:
+    assert model.spread == 0.7
+    torch.testing.assert_close(model.vary(glyph(), n=3, spread=0.7), model.vary(glyph(), n=3))
+    still = model.vary(glyph(), n=3, spread=0.0)
+    torch.testing.assert_close(still[0], still[1])
+
+    def spread(pictures: Tensor) -> float:
+        return float(torch.pdist(pictures.flatten(1)).mean())
+
+    assert spread(model.vary(glyph(), n=6, spread=0.3)) < spread(model.vary(glyph(), 6, spread=1.5))
+
+
+def test_the_likeliest_are_kept_best_first(model: Oneshot) -> None:
+    every = model.vary(glyph(), n=8)
+    kept = model.vary(glyph(), n=8, keep_best=3)
+    ink = model.read(glyph())
+    context = Context.of(ink[None].expand(8, -1, -1, -1, -1))
+    score = model.log_likelihood((every > 0.5).float(), context)
+    expected = every[score.argsort(descending=True)[:3]]
+    torch.testing.assert_close(kept, expected)
+    larger = model.vary(glyph(), n=8, keep_best=3, size=56)
+    drawn = model.vary(glyph(), n=8, size=56)
+    torch.testing.assert_close(larger, drawn[score.argsort(descending=True)[:3]])
+
+
+def test_likelihood_is_the_importance_weighted_bound(model: Oneshot) -> None:
+    ink = model.read(glyph())
+    context = Context.of(ink[None])
+    noise = torch.randn(
+        1, PARTICLES, *model.model.noise_shape, generator=torch.Generator().manual_seed(0)
+    )
+    weights = model.model.bound(ink, context, noise).log_weight[0].double().exp()
+    expected = math.log(weights.mean())
+    assert model.log_likelihood(ink, context).item() == pytest.approx(expected, abs=1e-3)
+
+
+def test_samples_and_new_characters(model: Oneshot) -> None:
+    torch.testing.assert_close(model.sample(6, seed=3)[:4], model.sample(4, seed=3))
+    given = [glyph(seed) for seed in range(3)]
+    made = model.new_characters(given, 5, size=40)
+    assert made.pictures.shape == (5, 1, 40, 40)
+    assert made.distance.shape == (5, 3)
+    torch.testing.assert_close(model.alphabet(given, 5, size=40), made.pictures)
+    own = model.alphabet(given, 5)[:, 0] > 0.5
+    expected = ink_distance(own, model.read(given)[:, 0] > 0.5)
+    torch.testing.assert_close(made.distance, expected)
+
+
+def test_copies_are_passed_over() -> None:
+    from oneshot_cli.api import _apart
+
+    generator = torch.Generator().manual_seed(0)
+    different = torch.rand(6, 28, 28, generator=generator) < 0.02
+    given, new = different[:2], different[2:]
+    candidates = torch.stack([given[0], new[0], new[0], given[1], new[1], new[2], new[3]])
+    chosen = _apart(candidates, given, 4, nearest=0.3)
+    assert chosen == [1, 4, 5, 6]
+    assert len(_apart(candidates, given, 6, nearest=0.3)) == 6, "filled up if there are too few"
+
+
+def test_films_end_in_the_drawings_of_vary_and_sample(model: Oneshot) -> None:
+    film = model.draw(glyph(), n=3, seed=4, size=40)
+    assert film.frames.shape == (3, 4, 1, 40, 40)
+    assert film.write_windows.shape == film.read_windows.shape == (3, 4, 2, 3)
+    assert film.target_windows is None
+    torch.testing.assert_close(film.frames[:, -1], model.vary(glyph(), n=3, seed=4, size=40))
+    free = model.draw(n=2)
+    assert len(free.exemplars) == 0
+    torch.testing.assert_close(free.frames[:, -1], model.sample(2))
+
+
+def test_reconstructions_come_from_the_posterior(model: Oneshot) -> None:
+    film = model.draw(glyph(), n=2, reconstruct=True)
+    assert film.target_windows is not None
+    assert film.target_windows.shape == (2, 4, 2, 3)
+    assert (film.frames - model.draw(glyph(), n=2).frames).abs().max() > 1e-4
+    with pytest.raises(OneshotError, match="no picture to reconstruct"):
+        model.draw(reconstruct=True)
+
+
+def test_what_cannot_be_read_is_refused(model: Oneshot, tmp_path: Path) -> None:
+    with pytest.raises(OneshotError, match="no such file"):
+        model.vary(tmp_path / "none.png")
+    with pytest.raises(OneshotError, match="no exemplar"):
+        model.vary([])
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    from oneshot_cli.devices import resolve_device
+
+    assert resolve_device("cpu") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert resolve_device() == torch.device("cpu")
+    with pytest.raises(OneshotError, match="no cuda device"):
+        resolve_device("cuda")
+    with pytest.raises(OneshotError, match="no device"):
+        resolve_device("abacus")
+
+
+def test_the_flagship_is_found_or_missed_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    from oneshot_cli import paths
+
+    monkeypatch.setattr(paths, "FLAGSHIP", "nowhere.safetensors")
+    with pytest.raises(OneshotError, match=r"nowhere\.safetensors, is not in this installation"):
+        oneshot.load()
