@@ -16,6 +16,7 @@ from oneshot_cli.commands.alphabet import alphabet
 from oneshot_cli.commands.animate import animate
 from oneshot_cli.commands.common import Command
 from oneshot_cli.commands.data import data
+from oneshot_cli.commands.eval_nll import eval_nll
 from oneshot_cli.commands.info import info
 from oneshot_cli.commands.sample import sample
 from oneshot_cli.commands.score import score
@@ -36,6 +37,7 @@ command("vary", rich_help_panel=DRAW)(vary)
 command("alphabet", rich_help_panel=DRAW)(alphabet)
 command("sample", rich_help_panel=DRAW)(sample)
 command("animate", rich_help_panel=DRAW)(animate)
+command("eval-nll", rich_help_panel=MEASURE)(eval_nll)
 command("score", rich_help_panel=MEASURE)(score)
 command("train", rich_help_panel=MAKE)(train)
 command("info", rich_help_panel=MAKE)(info)

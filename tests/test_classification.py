@@ -11,17 +11,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny import tiny_model
 
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import classification as cl
 from oneshot_cli.evaluation.critics import load_critic
-from oneshot_cli.model import Context, ModelConfig, SequentialGenerator
+from oneshot_cli.model import Context
 
 OFFICIAL = Path(os.environ.get("ONESHOT_DATA", "")) / "omniglot" / "all_runs.zip"
-TINY = ModelConfig(
-    steps=2, latent=2, hidden=12, context_units=8, posterior_units=8, summary_units=0, patch=6
-)
 
 
 def alphabets(letters: int = 22, people: int = 4) -> Drawings:
@@ -68,8 +66,7 @@ def test_classify_counts_errors() -> None:
 
 
 def test_model_scores_are_the_bound_of_each_pair_whatever_the_batch() -> None:
-    torch.manual_seed(0)
-    model = SequentialGenerator(TINY).eval()
+    model = tiny_model(size=28)
     train, test = (torch.rand(2, 2, 3, 28, 28) > 0.9).to(torch.uint8).unbind(0)
     runs = cl.Runs(train, test, torch.zeros(2, 3, dtype=torch.long), "made up")
     seen: list[int] = []
@@ -78,7 +75,7 @@ def test_model_scores_are_the_bound_of_each_pair_whatever_the_batch() -> None:
     assert sum(seen) == 6
     run, trial, shown = 1, 2, 0
     generator = torch.Generator().manual_seed(run * 3 + trial)
-    noise = torch.randn((1, 4, 2, 2), generator=generator)
+    noise = torch.randn((1, 4, *model.noise_shape), generator=generator)
     context = Context.of(train[run, shown][None, None, None].float())
     weight = model.bound(test[run, trial][None, None].float(), context, noise).log_weight
     expected = weight.double().exp().mean().log()

@@ -44,7 +44,7 @@ def _classification(runs: RunsResult) -> Table:
     table.add_row("this model", interval(runs.model.error), f"{runs.particles} particles")
     table.add_row("prototypical network, ours", interval(runs.protonet.error), "")
     for row in published.rows:
-        table.add_row(row.name, f"{row.value:.3f}", row.source)
+        table.add_row(row.name, f"{row.value:.3f}", row.authors)
     return table
 
 

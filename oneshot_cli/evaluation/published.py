@@ -18,6 +18,11 @@ class Published:
     bound: bool = False
     error: float | None = None
 
+    @property
+    def authors(self) -> str:
+        """The source in short: authors and year."""
+        return self.source.partition(",")[0]
+
 
 @dataclass(frozen=True)
 class Table:

@@ -1,0 +1,153 @@
+"""`oneshot eval-nll`: bounds on the likelihood, beside the published ones."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oneshot_cli.commands.common import (
+    DataDirOption,
+    Device,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    QuietOption,
+    Screen,
+    VerboseOption,
+    refuse_to_overwrite,
+)
+
+DATA, OUTPUT = "Data", "What is written"
+
+
+class Part(str, Enum):
+    """Which drawings are measured."""
+
+    test = "test"
+    train = "train"
+    both = "both"
+
+
+def counts(text: str, least: int, what: str) -> list[int]:
+    """Numbers apart by commas, "1,50", each at least `least`. Raises BadParameter."""
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{what} {text!r}: write numbers, such as 1,50") from None
+    if min(numbers) < least:
+        raise typer.BadParameter(f"{what} has to be at least {least}, not {min(numbers)}")
+    return numbers
+
+
+def eval_nll(
+    checkpoints: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="CHECKPOINT...",
+            help=".safetensors checkpoints, compared with each other; without one, the flagship.",
+            show_default=False,
+        ),
+    ] = None,
+    part: Annotated[
+        Part, typer.Option("--part", "--split", help="Held-out drawings, training ones, or both.")
+    ] = Part.test,
+    particles: Annotated[
+        str, typer.Option(metavar="K,...", help="Importance samples; 1 is the ELBO.")
+    ] = "1,10",
+    context: Annotated[
+        str | None,
+        typer.Option(
+            metavar="M,...",
+            help="Context images; 0 is unconditional.",
+            show_default="1, or 0 for digits",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Only so many images, at even distances.",
+            show_default="all to test, 3000 to train",
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Without it, and without the next two, what the checkpoint was trained on.",
+            show_default=False,
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    data_split: Annotated[
+        str | None,
+        typer.Option(
+            help="weak, strong-30-20, strong-40-10, strong-45-5 or official.",
+            show_default=False,
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    resample: Annotated[
+        str | None,
+        typer.Option(
+            help="area, the house protocol, or max, that of 26 x 26.",
+            show_default=False,
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    data_dir: DataDirOption = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The rows as CSV.", show_default=False, rich_help_panel=OUTPUT
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Bounds and KL per step, as a PNG.",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Images times particles at once; changes no figure.")
+    ] = 250,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same figures.")] = 0,
+    device: DeviceOption = Device.auto,
+    force: ForceOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Bound the negative log-likelihood of held-out drawings, in nats per image; lower is better.
+
+    The ELBO (reconstruction and KL), and the tighter IWAE bound for each number of particles,
+    with standard errors over images. A drawing's context is other drawings of its character. Stands
+    beside the published figures for the same data, where there are any.
+    """
+    wanted = counts(particles, 1, "--particles")
+    contexts = None if context is None else counts(context, 0, "--context")
+
+    from oneshot_cli.commands import likelihoods
+
+    files = [path for path in (csv, plot) if path is not None]
+    refuse_to_overwrite(files, force)
+    screen = Screen(json, quiet, verbose)
+    job = likelihoods.Job(
+        parts=["test", "train"] if part is Part.both else [part.value],
+        particles=wanted,
+        contexts=contexts,
+        limit=limit,
+        dataset=dataset,
+        split=data_split,
+        resample=resample,
+        data_dir=data_dir,
+        batch=batch,
+        seed=seed,
+        device=device.value,
+    )
+    likelihoods.run(screen, checkpoints or [None], job, csv, plot)

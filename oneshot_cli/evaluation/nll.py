@@ -1,0 +1,188 @@
+"""Negative log-likelihoods of a checkpoint on a data set: the rows of `oneshot eval-nll`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.evaluation.bounds import evaluate
+from oneshot_cli.evaluation.published import Table, tables
+from oneshot_cli.model import SequentialGenerator
+
+ACTIVE = 0.1
+"""A step with less KL than this, in nats, has nothing to say."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A mean over images and its standard error, in nats per image."""
+
+    value: float
+    error: float
+
+    def as_dict(self) -> dict[str, float | None]:
+        """For JSON; the error of a single image is null."""
+        error = None if math.isnan(self.error) else round(self.error, 4)
+        return {"nats": round(self.value, 4), "standard_error": error}
+
+
+@dataclass(frozen=True)
+class Nll:
+    """One model on one part of a data set with one size of context; lower is better.
+
+    `elbo` is the negative ELBO, `reconstruction` + `kl`; `iwae` the negative bound of Burda et
+    al. (2015) for each number of particles K > 1; `kl_per_step` (T) are nats of the mean image.
+    """
+
+    checkpoint: str
+    part: str
+    context: int
+    images: int
+    pixels: int
+    elbo: Figure
+    reconstruction: Figure
+    kl: Figure
+    iwae: dict[int, Figure]
+    kl_per_step: tuple[float, ...]
+
+    @property
+    def best(self) -> Figure:
+        """The tightest bound that was measured."""
+        return self.iwae[max(self.iwae)] if self.iwae else self.elbo
+
+    @property
+    def bits_per_pixel(self) -> float:
+        """The tightest bound in bits per dimension."""
+        return self.best.value / self.pixels / math.log(2)
+
+    @property
+    def active_steps(self) -> int:
+        """Steps whose latents carry at least `ACTIVE` nats."""
+        return sum(kl >= ACTIVE for kl in self.kl_per_step)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "checkpoint": self.checkpoint,
+            "part": self.part,
+            "context_images": self.context,
+            "images": self.images,
+            "elbo": self.elbo.as_dict(),
+            "reconstruction": self.reconstruction.as_dict(),
+            "kl": self.kl.as_dict(),
+            "iwae": {str(k): figure.as_dict() for k, figure in self.iwae.items()},
+            "nats_per_pixel": round(self.best.value / self.pixels, 5),
+            "bits_per_pixel": round(self.bits_per_pixel, 5),
+            "kl_per_step": [round(kl, 4) for kl in self.kl_per_step],
+            "active_steps": self.active_steps,
+        }
+
+
+def measure(
+    model: SequentialGenerator,
+    drawings: Drawings,
+    *,
+    checkpoint: str,
+    part: str,
+    context: int,
+    particles: Sequence[int],
+    limit: int | None = None,
+    seed: int = 0,
+    batch: int = 250,
+    advance: Callable[[int], None] | None = None,
+) -> Nll:
+    """Measure `model` on `drawings`, or on `limit` of them at even distances.
+
+    The ELBO and its parts are means over the particles of the largest K. `advance` is told of
+    images times particles as they are done.
+    """
+    index = spread_over(len(drawings), limit)
+    figures: dict[int, Figure] = {}
+    for count in sorted(set(particles)):
+
+        def report(images: int, count: int = count) -> None:
+            if advance is not None:
+                advance(images * count)
+
+        found = evaluate(
+            model,
+            drawings,
+            index=index,
+            context_images=context,
+            particles=count,
+            seed=seed,
+            batch=batch,
+            advance=report,
+        )
+        if count > 1:
+            figures[count] = _figure(found.iwae)
+    return Nll(
+        checkpoint=checkpoint,
+        part=part,
+        context=context,
+        images=len(index),
+        pixels=drawings.images[0].numel(),
+        elbo=_figure(found.elbo),
+        reconstruction=_figure(found.log_likelihood),
+        kl=_figure(-found.kl_per_step.sum(1)),
+        iwae=figures,
+        kl_per_step=tuple(found.kl_per_step.double().mean(0).tolist()),
+    )
+
+
+def _figure(log_likelihood: Tensor) -> Figure:
+    """The negative mean and its standard error."""
+    values = -log_likelihood.double()
+    count = len(values)
+    error = values.std().item() / math.sqrt(count) if count > 1 else math.nan
+    return Figure(values.mean().item(), error)
+
+
+def spread_over(count: int, limit: int | None) -> Tensor:
+    """Indices of `limit` of `count` images at even distances, or of all of them."""
+    if limit is None or limit >= count:
+        return torch.arange(count)
+    return torch.linspace(0, count - 1, limit).long()
+
+
+def fitting(drawings: Drawings, name: str, context: int, size: int, seed: int = 0) -> Drawings:
+    """`drawings` as a model of binary images can be measured on them, dynamic ones drawn once.
+
+    Raises OneshotError for grey or colour images, another size, or characters with too few
+    drawings for a context.
+    """
+    if drawings.channels > 1 or (drawings.levels > 2 and not drawings.dynamic):
+        kind = "in colour" if drawings.channels > 1 else "grey"
+        raise OneshotError(f"{name} is {kind}, but this model draws binary images (ink or paper)")
+    if drawings.size != size:
+        raise OneshotError(f"{name} is {drawings.size} pixels wide, the model reads {size}")
+    fewest = int(torch.bincount(drawings.character).min()) if len(drawings) else 0
+    if context >= fewest:
+        raise OneshotError(
+            f"--context {context} needs {context + 1} drawings of each character, "
+            f"but {name} has one with {fewest}"
+        )
+    return drawings.fixed(seed)
+
+
+def published_beside(
+    dataset: str, split: str | None, size: int, resample: str, contexts: Sequence[int]
+) -> list[Table]:
+    """The published tables that speak of this data."""
+    keys = {
+        "mnist": ["mnist", "mnist-dynamic"],
+        "mnist-static": ["mnist", "mnist-static"],
+        "omniglot-burda": ["omniglot-burda"],
+    }.get(dataset, [])
+    if dataset == "omniglot" and size == 28 and 0 in contexts:
+        keys = ["omniglot-burda"]
+    if (dataset, split, size, resample) == ("omniglot", "strong-45-5", 26, "max"):
+        keys = ["omniglot-strong"]
+    return [tables()[key] for key in keys]

@@ -1,0 +1,142 @@
+"""`oneshot eval-nll`: figures that equal the bounds they are made of, and questions it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import tiny_model
+from typer.testing import CliRunner
+
+from oneshot_cli import checkpoint, data
+from oneshot_cli.app import app
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.evaluation import nll
+from oneshot_cli.evaluation.bounds import evaluate
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["eval-nll", *map(str, arguments)])
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture(scope="module")
+def glyphs_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory.mktemp("model") / "tiny.safetensors")
+
+
+def saved(path: Path, **training: object) -> Path:
+    model = tiny_model(size=28)
+    header = checkpoint.Header(
+        config=model.config,
+        data={"dataset": "glyphs", "split": "weak", "size": 28},
+        training=training,
+    )
+    checkpoint.save(path, model, header)
+    return path
+
+
+QUICK = ["--limit", 30, "--particles", "1,4"]
+
+
+def test_figures_are_means_of_the_bounds(glyphs_checkpoint: Path) -> None:
+    code, stdout, stderr = run(glyphs_checkpoint, *QUICK, "--json")
+    assert code == 0, stderr
+    found = json.loads(stdout)["results"][0]
+    model, _ = checkpoint.load(glyphs_checkpoint)
+    drawings = data.load("glyphs", split="weak", part="test", size=28)
+    index = nll.spread_over(len(drawings), 30)
+    expected = evaluate(model, drawings, index=index, particles=4)
+    assert found["images"] == 30
+    for key, values in (
+        ("elbo", expected.elbo),
+        ("reconstruction", expected.log_likelihood),
+        ("kl", -expected.kl_per_step.sum(1)),
+    ):
+        assert found[key]["nats"] == pytest.approx(-values.mean().item(), abs=1e-3)
+        error = values.std().item() / math.sqrt(30)
+        assert found[key]["standard_error"] == pytest.approx(error, abs=1e-3)
+    bound = found["iwae"]["4"]["nats"]
+    assert bound == pytest.approx(-expected.iwae.mean().item(), abs=1e-3)
+    assert bound < found["elbo"]["nats"]
+    assert found["bits_per_pixel"] == pytest.approx(bound / 784 / math.log(2), abs=1e-4)
+    assert sum(found["kl_per_step"]) == pytest.approx(found["kl"]["nats"], abs=1e-3)
+    total = found["reconstruction"]["nats"] + found["kl"]["nats"]
+    assert found["elbo"]["nats"] == pytest.approx(total, abs=1e-3)
+
+
+def test_batches_change_nothing_but_contexts_and_parts_do(glyphs_checkpoint: Path) -> None:
+    few = [glyphs_checkpoint, "--limit", 12, "--particles", "1", "--json"]
+    rows = json.loads(run(*few, "--context", "0,1,2", "--part", "both")[1])["results"]
+    assert [(r["part"], r["context_images"]) for r in rows] == [
+        (part, context) for part in ("test", "train") for context in (0, 1, 2)
+    ]
+    assert len({r["elbo"]["nats"] for r in rows}) == 6
+    small = json.loads(run(*few, "--context", "1", "--batch", "5")[1])["results"][0]
+    assert small["elbo"]["nats"] == pytest.approx(rows[1]["elbo"]["nats"], abs=1e-3)
+
+
+def test_compares_checkpoints_and_writes_files(glyphs_checkpoint: Path, tmp_path: Path) -> None:
+    other = saved(tmp_path / "other.safetensors")
+    table, plot = tmp_path / "rows.csv", tmp_path / "plot.png"
+    files = ["--csv", table, "--plot", plot]
+    code, stdout, stderr = run(glyphs_checkpoint, other, *QUICK, *files)
+    assert code == 0, stderr
+    assert "glyphs" in stdout
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [Path(row["checkpoint"]).name for row in rows] == [
+        "tiny.safetensors",
+        "other.safetensors",
+    ]
+    assert float(rows[0]["iwae_4"]) < float(rows[0]["elbo"])
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    code, _, stderr = run(other, *QUICK, *files)
+    assert code == 1
+    assert "--force" in stderr
+
+
+def test_wrong_combinations_are_refused(glyphs_checkpoint: Path, tmp_path: Path) -> None:
+    assert run(glyphs_checkpoint, "--particles", "0")[0] == 2
+    assert run(glyphs_checkpoint, "--particles", "many")[0] == 2
+    assert run(glyphs_checkpoint, "--context", "-1")[0] == 2
+    code, _, stderr = run(glyphs_checkpoint, "--context", "99")
+    assert code == 1
+    assert "--context 99 needs 100 drawings" in stderr
+    free = saved(tmp_path / "free.safetensors", tasks={"empty": 1.0})
+    code, _, stderr = run(free, "--context", "1", *QUICK)
+    assert code == 1
+    assert "without any context" in stderr
+    assert json.loads(run(free, *QUICK, "--json")[1])["results"][0]["context_images"] == 0
+    code, _, stderr = run(glyphs_checkpoint, "--dataset", "nothing")
+    assert code == 1
+    assert "nothing" in stderr
+
+
+def test_only_binary_images_of_the_right_size_fit() -> None:
+    from dataclasses import replace
+
+    glyphs = data.load("glyphs", split="weak", part="test", size=28)
+    grey = replace(glyphs, levels=256)
+    colour = replace(glyphs, images=glyphs.images[:, None].expand(-1, 3, -1, -1), levels=256)
+    for drawings, words in ((grey, "grey"), (colour, "in colour")):
+        with pytest.raises(OneshotError, match=words):
+            nll.fitting(drawings, "pictures", 1, 28)
+    with pytest.raises(OneshotError, match="pixels wide"):
+        nll.fitting(glyphs, "glyphs", 1, 52)
+    dynamic = nll.fitting(replace(grey, dynamic=True), "digits", 0, 28)
+    assert set(dynamic.images.unique().tolist()) <= {0, 1}
+    assert torch.equal(nll.fitting(glyphs, "glyphs", 1, 28).images, glyphs.images)
+
+
+def test_published_tables_stand_beside_the_same_data_only() -> None:
+    def titles(*source: object) -> list[str]:
+        return [table.protocol for table in nll.published_beside(*source)]  # type: ignore[arg-type]
+
+    assert titles("omniglot", "weak", 28, "area", [1]) == []
+    assert "chardata.mat" in titles("omniglot", "weak", 28, "area", [0])[0]
+    assert "max pooling" in titles("omniglot", "strong-45-5", 26, "max", [1])[0]
+    assert "dynamic" in titles("mnist", "official", 28, "area", [0])[1]
