@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ PAGE = 20
 
 DRAWN_AT_ONCE = 320
 """Pages are shorter when more than this many drawings would be on them."""
+
+WRITERS = 4
+"""Files that are written at a time."""
 
 LISTED = 20
 """With more exemplars than this, results are counted instead of listed."""
@@ -183,8 +187,9 @@ class Variations:
         for (job, masks), ink, pictures in zip(read, inks, drawn, strict=True):
             greys = inked(pictures, model.size)
             files = self.target.numbered(job.name, self.kept)
-            for file, grey in zip(files, greys, strict=False):
-                save_picture(Image.fromarray(grey), file)
+            if files:
+                with ThreadPoolExecutor(WRITERS) as pool:  # waiting for the disk, mostly
+                    list(pool.map(save_picture, map(Image.fromarray, greys), files))
             made: dict[str, Any] = {"exemplar": [str(path) for path in job.paths]}
             made["variations"] = files
             if self.show_input:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def cell_side(size: int, least: int = 96) -> int:
     return size * max(1, math.ceil(least / size))
 
 
+@cache
 def font(height: int) -> Font:
     """Pillow's own font, `height` pixels high."""
     return ImageFont.load_default(size=height)
