@@ -115,11 +115,10 @@ def run(
         model = load(checkpoint, job.device)
         sources.append(Source.of(model, job))
         rows += _measure(screen, model, sources[-1], job)
-    contexts = [row.context for row in rows]
     beside = {
         table.title + table.protocol: table
         for s in sources
-        for table in published_beside(s.dataset, s.split, s.size, s.resample, contexts)
+        for table in published_beside(s.dataset, s.split, s.size, s.resample)
     }
     published = list(beside.values())
     screen.document(
@@ -134,7 +133,7 @@ def run(
         titles = list(dict.fromkeys(source.title() for source in sources))
         screen.console.print(_table("; ".join(titles), rows))
         for table in published:
-            screen.console.print(_published_table(table))
+            screen.console.print(_published_table(table, rows))
     if csv_file is not None:
         atomic_write_bytes(csv_file, _csv(rows).encode())
         screen.result(str(csv_file))
@@ -186,29 +185,27 @@ def _number(figure: Figure) -> str:
 
 
 def _table(title: str, rows: list[Nll]) -> Table:
+    """The rows: the reconstruction and the KL add up to the ELBO."""
     particles = sorted({k for row in rows for k in row.iwae})
+    images = " and ".join(dict.fromkeys(f"{row.images:,}" for row in rows))
     table = Table(
-        title=f"-log p in nats per image: {title}",
+        title=f"-log p <= nats per image, on {images} images of {title}",
         title_justify="left",
         box=None,
         padding=(0, 2, 0, 0),
         pad_edge=False,
     )
-    fixed = ("checkpoint", "part", "context", "images", "<= ELBO", "reconstruction", "KL")
-    for column in (*fixed, *(f"<= IWAE {k}" for k in particles), "bits/pixel", "active steps"):
-        table.add_column(column)
+    table.add_column("", overflow="fold")
+    for column in ("ELBO", "recon.", "KL", *(f"IWAE {k}" for k in particles), "bits/px"):
+        table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(
-            Path(row.checkpoint).name,
-            row.part,
-            str(row.context),
-            f"{row.images:,}",
+            f"{Path(row.checkpoint).stem} {row.part}, context {row.context}",
             _number(row.elbo),
-            _number(row.reconstruction),
-            _number(row.kl),
+            f"{row.reconstruction.value:.2f}",
+            f"{row.kl.value:.2f}",
             *(_number(row.iwae[k]) for k in particles),
             f"{row.bits_per_pixel:.4f}",
-            f"{row.active_steps} of {len(row.kl_per_step)}",
         )
     return table
 
@@ -218,7 +215,8 @@ def _bound(row: Published) -> str:
     return f"{'<= ' if row.bound else ''}{row.value:g}{error}"
 
 
-def _published_table(published: PublishedTable) -> Table:
+def _published_table(published: PublishedTable, ours: list[Nll]) -> Table:
+    """Published figures, and under them our tightest bounds in the same unit."""
     table = Table(
         title=f"\npublished, {published.unit}: {published.title} ({published.protocol})",
         title_justify="left",
@@ -229,6 +227,12 @@ def _published_table(published: PublishedTable) -> Table:
     )
     for row in published.rows:
         table.add_row(row.name, _bound(row), row.authors)
+    for mine in ours:
+        if published.unit == "nats per pixel":
+            figure = f"<= {mine.best.value / mine.pixels:.4f}"
+        else:
+            figure = f"<= {_number(mine.best)}"
+        table.add_row(f"{Path(mine.checkpoint).stem} {mine.part}", figure, "measured here")
     return table
 
 
