@@ -72,6 +72,30 @@ def photo() -> Image.Image:
     return Image.fromarray(bytes_of(grey[..., None] * np.array([1, 0.95, 0.85])))
 
 
+def lamp() -> Image.Image:
+    """The same in the light of a lamp: its corners are darker than the ink in the middle."""
+    ink = glyph(900, 700, (300, 120), 16, 5)
+    y, x = np.mgrid[:700, :900] / 900
+    light = 0.12 + 0.8 * np.exp(-((x - 0.45) ** 2 + (y - 0.35) ** 2) / 0.08)
+    return Image.fromarray(bytes_of(light * (1 - 0.7 * ink)))
+
+
+def hand() -> Image.Image:
+    """A hand reaches in from the corner, its edge loose from the border."""
+    picture = photo()
+    ImageDraw.Draw(picture).ellipse((780, 520, 1000, 760), fill=(120, 90, 80))
+    ImageDraw.Draw(picture).ellipse((760, 500, 790, 530), fill=(90, 70, 60))
+    return picture
+
+
+def colours() -> Image.Image:
+    """Red on a blue that is as bright."""
+    ink = Image.fromarray(bytes_of(glyph()))
+    blank = Image.new("RGB", ink.size, (50, 80, 230))
+    blank.paste((204, 38, 38), (0, 0), ink)
+    return blank
+
+
 def pencil() -> Image.Image:
     """Faint strokes on grey, noisy paper."""
     noise = 0.02 * np.random.default_rng(1).standard_normal((700, 900))
@@ -118,6 +142,9 @@ PICTURES: dict[str, tuple[str, Callable[[], Image.Image]]] = {
     "tiny": ("png", lambda: grey(glyph()).crop((90, 50, 240, 230)).resize((20, 24))),
     "photo": ("jpg", photo),
     "pencil": ("jpg", pencil),
+    "lamp": ("jpg", lamp),
+    "hand": ("jpg", hand),
+    "colours of one brightness": ("png", colours),
     "huge": ("png", huge),
 }
 

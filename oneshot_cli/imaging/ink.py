@@ -28,7 +28,8 @@ def ink_strength(grey: Grey) -> tuple[Grey, bool]:
     threshold, gap, within = otsu(grey)
     if np.ptp(grey) < FAINTEST or gap < FAINTEST:
         raise OneshotError("no drawing found: the picture is blank")
-    dark = grey if ink_is_dark(grey, threshold) else 1 - grey
+    two_tones = gap > 4 * within or max(grey.shape) < SMALLEST_PHOTO
+    dark = grey if ink_is_dark(grey, threshold if two_tones else None) else 1 - grey
     threshold = otsu(dark)[0]
     paper = dark[dark > threshold]
     even = np.ptp(np.percentile(paper, [25, 75])) < 0.06 and gap > 4 * within
@@ -56,14 +57,15 @@ def otsu(values: Grey) -> tuple[float, float, float]:
     return float(low[best] + high[best]) / 2, float(high[best] - low[best]), within
 
 
-def ink_is_dark(grey: Grey, threshold: float) -> bool:
-    """Whether the drawing is darker than its paper: the border is paper, if it is of one tone.
+def ink_is_dark(grey: Grey, threshold: float | None) -> bool:
+    """Whether the drawing is darker than its paper.
 
+    In a picture of two tones, parted by `threshold`, the border is paper, if it is of one tone.
     Otherwise (uneven light) strokes are what stands out of its surroundings: the third moment
     of the difference to the local mean is negative for dark strokes.
     """
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    bright = float((border > threshold).mean())
+    bright = 0.5 if threshold is None else float((border > threshold).mean())
     if bright > 0.8 or bright < 0.2:
         return bright > 0.5
     height, width = grey.shape
@@ -147,8 +149,11 @@ def _root(parent: list[int], label: int) -> int:
 
 
 def drawing_only(mask: Mask, even_light: bool) -> Mask:
-    """`mask` without specks (under 2 % of the largest part) and, in a photo, without what
-    reaches in from the border (the table, a shadow, a ruled line) if enough is left."""
+    """`mask` without specks: parts under 2 % of the largest.
+
+    In a photo also without what reaches in from the border (the table, a shadow, a ruled line), if
+    enough is left, and without small parts that are far from the largest.
+    """
     labels = components(mask)
     area = np.bincount(labels.ravel())
     area[0] = 0
@@ -159,4 +164,16 @@ def drawing_only(mask: Mask, even_light: bool) -> Mask:
         inner[border] = False
         if area[inner].sum() > 0.2 * area.max():
             keep = inner
+        keep &= _near_the_largest(labels, np.where(keep, area, 0))
     return keep[labels]
+
+
+def _near_the_largest(labels: NDArray[np.int32], area: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which parts are large, or within half the largest part's length of its box."""
+    rows, columns = np.nonzero(labels == area.argmax())
+    margin = max(np.ptp(rows), np.ptp(columns)) // 2
+    top, left = max(rows.min() - margin, 0), max(columns.min() - margin, 0)
+    box = labels[top : rows.max() + margin + 1, left : columns.max() + margin + 1]
+    near = area > 0.5 * area.max()
+    near[np.unique(box)] = True
+    return near

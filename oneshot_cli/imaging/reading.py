@@ -64,11 +64,20 @@ def picture_to_grey(picture: Image.Image) -> Grey:
     if "transparency" in picture.info or picture.mode in ("LA", "PA", "La", "RGBA", "RGBa"):
         picture = _shrink(picture.convert("RGBA"))
         return flatten(_levels(picture.convert("RGB")), _levels(picture.getchannel("A")))
-    return _levels(_shrink(picture.convert("L")))
+    if picture.mode in ("1", "L"):
+        return _levels(_shrink(picture.convert("L")))
+    return _levels(_shrink(picture.convert("RGB")))
 
 
 def _levels(picture: Image.Image) -> Grey:
-    return np.asarray(picture.convert("L"), np.float32) / np.float32(255)
+    """The grey levels of a picture, or its channel of most contrast if they have hardly any."""
+    bands = [picture.convert("L")]
+    if picture.mode not in ("1", "L", "LA", "I", "F"):
+        bands += picture.convert("RGB").split()
+    levels = [np.asarray(band, np.float32) / np.float32(255) for band in bands]
+    contrast = [float(level.std()) for level in levels]
+    best = int(np.argmax(contrast))
+    return levels[best if contrast[best] > 3 * contrast[0] else 0]
 
 
 def array_to_grey(values: Grey) -> Grey:
