@@ -22,7 +22,7 @@ from oneshot_cli.devices import resolve_device
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.exemplar import Picture, exemplar
 from oneshot_cli.imaging.likeness import ink_distance
-from oneshot_cli.model import Context, SequentialGenerator
+from oneshot_cli.model import Context, GenerativeModel
 from oneshot_cli.paths import flagship
 
 Pictures: TypeAlias = "Picture | list[Picture] | tuple[Picture, ...]"
@@ -71,7 +71,7 @@ class Oneshot:
     that cannot be read."""
 
     def __init__(
-        self, model: SequentialGenerator, header: checkpoints.Header, path: Path | None = None
+        self, model: GenerativeModel, header: checkpoints.Header, path: Path | None = None
     ) -> None:
         self.model = model
         self.header = header
@@ -226,7 +226,7 @@ class Oneshot:
             )
         looks = trace.target_windows
         return Film(
-            frames=torch.sigmoid(trace.canvases.float()).cpu(),
+            frames=trace.pictures.cpu(),
             write_windows=trace.write_windows.cpu(),
             read_windows=trace.read_windows.cpu(),
             target_windows=None if looks is None else looks.cpu(),

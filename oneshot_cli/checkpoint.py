@@ -17,7 +17,7 @@ from torch import nn
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import atomic_write
-from oneshot_cli.model import ModelConfig, SequentialGenerator
+from oneshot_cli.model import Config, GenerativeModel, build, config_from
 
 FORMAT = 1
 HEADER = "oneshot"
@@ -31,22 +31,26 @@ class Header:
     iterations, seconds and settings; `figures` what was measured, in nats, with standard errors.
     """
 
-    config: ModelConfig
+    config: Config
     data: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     sampling: dict[str, Any] = field(default_factory=dict)
     version: str = ""
-    model: str = "sequential"
+
+    @property
+    def model(self) -> str:
+        """The kind of model, see `oneshot_cli.model.registry`."""
+        return self.config.kind
 
     def to_json(self) -> str:
-        fields = {**self.__dict__, "config": self.config.to_dict(), "format": FORMAT}
-        return json.dumps(fields)
+        config = {"model": self.model, "config": self.config.to_dict()}
+        return json.dumps({**self.__dict__, **config, "format": FORMAT})
 
 
 def save(
     path: str | Path,
-    model: SequentialGenerator,
+    model: GenerativeModel,
     header: Header,
     *,
     dtype: torch.dtype | None = None,
@@ -79,13 +83,11 @@ def read_header(path: str | Path) -> Header:
     return _parse(path, metadata[HEADER])
 
 
-def load(
-    path: str | Path, device: torch.device | str = "cpu"
-) -> tuple[SequentialGenerator, Header]:
+def load(path: str | Path, device: torch.device | str = "cpu") -> tuple[GenerativeModel, Header]:
     """The model of the checkpoint at `path`, in float32 and ready to draw. Raises OneshotError."""
     header = read_header(path)
     with torch.random.fork_rng(devices=[]):  # the meta device would cost a second of imports
-        model = SequentialGenerator(header.config)
+        model = build(header.config)
     wanted = model.state_dict()
     with safe_open(path, "pt", device=str(device)) as file:
         found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -104,7 +106,8 @@ def _parse(path: Path, text: str) -> Header:
             raise OneshotError(
                 f"{path}: checkpoint format {version}, this oneshot reads {FORMAT}; upgrade it"
             )
-        return Header(**{**fields, "config": ModelConfig.from_dict(fields["config"])})
+        config = config_from(fields.pop("model"), fields["config"])
+        return Header(**{**fields, "config": config})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise OneshotError(f"{path}: its header does not describe a model ({error})") from error
 

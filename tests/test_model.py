@@ -38,7 +38,7 @@ def test_batched_writes_equal_the_step_by_step_form(canvas: str) -> None:
 def test_gated_canvas_is_a_cgru_of_plain_convolutions() -> None:
     """Against the equations of Kaiser & Sutskever 2015, each convolution by unfolding patches."""
     torch.manual_seed(0)
-    canvas = GatedCanvas(3, 0.1)
+    canvas = GatedCanvas(3, torch.zeros(1))
     c, w = torch.randn(2, 3, 6, 6), torch.randn(2, 3, 6, 6)
 
     def convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -182,7 +182,7 @@ def test_trace_ends_where_the_sample_is() -> None:
     trace = model.trace(shown, draws, temperature=0.7, size=11)
     drawn = model.sample(shown, draws, temperature=0.7, size=11)
     torch.testing.assert_close(trace.probabilities, drawn, atol=1e-5, rtol=1e-4)
-    assert trace.canvases.shape == (2, 3, 1, 11, 11)
+    assert trace.pictures.shape == (2, 3, 1, 11, 11)
     assert trace.write_windows.shape == trace.read_windows.shape == (2, 3, 2, 3)
     assert trace.target_windows is None
     redrawn = model.trace(shown, draws, target=images(2))

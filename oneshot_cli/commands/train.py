@@ -20,32 +20,28 @@ from oneshot_cli.commands.common import (
     VerboseOption,
 )
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.presets import PRESETS
 
 if TYPE_CHECKING:
-    from oneshot_cli.data.drawings import Drawings
-    from oneshot_cli.model import ModelConfig
-    from oneshot_cli.training.config import TrainConfig
     from oneshot_cli.training.folder import RunFolder
-    from oneshot_cli.training.loop import Trainer
 
 
-class Canvas(str, Enum):
-    """f_c of the paper."""
+class Objective(str, Enum):
+    """The bound that is raised."""
 
-    additive = "additive"
-    gated = "gated"
-
-
-class Split(str, Enum):
-    """Which characters are held out."""
-
-    weak = "weak"
-    strong_30_20 = "strong-30-20"
-    strong_40_10 = "strong-40-10"
-    strong_45_5 = "strong-45-5"
+    elbo = "elbo"
+    iwae = "iwae"
 
 
 MODEL, TRAINING, RUN = "Model", "Training", "Run"
+PRESET = "the model's"
+
+
+def _field(metavar: str, explanation: str) -> Any:
+    """An option that overrides a field of the model's configuration."""
+    return typer.Option(
+        metavar=metavar, help=explanation, show_default=PRESET, rich_help_panel=MODEL
+    )
 
 
 def seconds(text: str) -> float:
@@ -85,54 +81,104 @@ def train(
         ),
     ] = None,
     split: Annotated[
-        Split, typer.Option(help="Which characters are held out.", rich_help_panel=TRAINING)
-    ] = Split.weak,
-    data_dir: DataDirOption = None,
-    size: Annotated[
-        int, typer.Option(min=8, max=105, help="Pixels of the images.", rich_help_panel=MODEL)
-    ] = 28,
-    steps: Annotated[
-        int, typer.Option(min=1, help="T, latent groups and writes.", rich_help_panel=MODEL)
-    ] = 20,
-    canvas: Annotated[
-        Canvas, typer.Option(help="How writes add up.", rich_help_panel=MODEL)
-    ] = Canvas.additive,
-    latent: Annotated[int, typer.Option(min=1, help="Latents a step.", rich_help_panel=MODEL)] = 16,
-    hidden: Annotated[int, typer.Option(min=1, help="LSTM units.", rich_help_panel=MODEL)] = 400,
-    glimpse: Annotated[
-        int, typer.Option(min=1, help="Side of the reading window.", rich_help_panel=MODEL)
-    ] = 12,
-    patch: Annotated[
-        int, typer.Option(min=1, help="Side of the written patch.", rich_help_panel=MODEL)
-    ] = 12,
-    summary: Annotated[
-        int,
+        str | None,
         typer.Option(
-            min=0, help="Width of the convolutional summary; 0: none.", rich_help_panel=MODEL
+            help="Which drawings are held out, see `oneshot data`.",
+            show_default="the data set's usual one",
+            rich_help_panel=TRAINING,
         ),
-    ] = 256,
+    ] = None,
+    binarization: Annotated[
+        str | None,
+        typer.Option(
+            help="How grey data becomes binary: dynamic, threshold, static, or none for a model "
+            "of grey values.",
+            show_default="dynamic",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    data_dir: DataDirOption = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help=f"What to train: {', '.join(PRESETS)}.", rich_help_panel=MODEL
+        ),
+    ] = "flagship",
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=8,
+            max=105,
+            help="Pixels of the images.",
+            show_default="the data set's usual one, mostly 28",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    steps: Annotated[str | None, _field("N", "T, latent groups and writes.")] = None,
+    latent: Annotated[str | None, _field("N", "Latents a step; of a VAE: a layer, N,N.")] = None,
+    hidden: Annotated[str | None, _field("N", "LSTM units; of a VAE: of each layer, N,N.")] = None,
+    attention: Annotated[
+        str | None, _field("KIND", "spatial-transformer, gaussian or fully-connected.")
+    ] = None,
+    canvas: Annotated[str | None, _field("KIND", "How writes add up: additive or gated.")] = None,
+    glimpse: Annotated[str | None, _field("N", "Side of the reading window.")] = None,
+    patch: Annotated[str | None, _field("N", "Side of the written patch.")] = None,
+    summary: Annotated[
+        str | None, _field("N", "Width of the convolutional summary; 0: none.")
+    ] = None,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Any other field of the model's or the training's configuration, as config.json "
+            "names them; may be repeated.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     task: Annotated[
         int | None,
         typer.Option(
             min=1,
             max=3,
             help="Train for one task alone: 1 unconditional, 2 variations, 3 alphabets. "
-            "Without it, a mix of the three.",
+            "Without it, what the model is meant for: the flagship for a mix of the three.",
             rich_help_panel=TRAINING,
             show_default=False,
         ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, rich_help_panel=TRAINING)] = 64,
-    learning_rate: Annotated[float, typer.Option(rich_help_panel=TRAINING)] = 1.5e-3,
+    batch: Annotated[
+        int | None, typer.Option(min=1, show_default=PRESET, rich_help_panel=TRAINING)
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(show_default=PRESET, rich_help_panel=TRAINING)
+    ] = None,
     kl_warmup: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=0, help="Iterations until the KL has its full weight.", rich_help_panel=TRAINING
+            min=0,
+            help="Iterations until the KL has its full weight.",
+            show_default=PRESET,
+            rich_help_panel=TRAINING,
         ),
-    ] = 2_000,
+    ] = None,
+    objective: Annotated[
+        Objective | None,
+        typer.Option(
+            help="The bound: iwae is L_K of --particles K (for K = 1 the ELBO), elbo their mean.",
+            show_default="iwae",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     particles: Annotated[
-        int, typer.Option(min=1, help="K of the IWAE objective.", rich_help_panel=TRAINING)
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            help="K, posterior samples an image.",
+            show_default=PRESET,
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     augment: Annotated[
         float,
         typer.Option(
@@ -143,8 +189,9 @@ def train(
         ),
     ] = 0.0,
     clip: Annotated[
-        float, typer.Option(help="Largest gradient norm.", rich_help_panel=TRAINING)
-    ] = 200.0,
+        float | None,
+        typer.Option(help="Largest gradient norm.", show_default=PRESET, rich_help_panel=TRAINING),
+    ] = None,
     bf16: Annotated[
         bool,
         typer.Option(
@@ -184,11 +231,22 @@ def train(
     if iterations is not None and epochs is not None:
         raise typer.BadParameter("give --iterations or --epochs, not both")
 
+    overrides = _assignments(fields or [])
+    named = {
+        "steps": steps,
+        "latent": latent,
+        "hidden": hidden,
+        "attention": attention,
+        "canvas": canvas,
+        "glimpse": glimpse,
+        "patch": patch,
+        "summary_units": summary,
+    }
+    overrides |= {name: text for name, text in named.items() if text is not None}
+
     import torch
 
-    from oneshot_cli.data.episodes import Augmentation, TaskMix
-    from oneshot_cli.model import ModelConfig
-    from oneshot_cli.training.config import TrainConfig
+    from oneshot_cli.commands import runs
     from oneshot_cli.training.folder import RunFolder
     from oneshot_cli.training.loop import Rhythm
 
@@ -198,58 +256,45 @@ def train(
         torch.set_num_threads(threads)
     rhythm = Rhythm(log_every, eval_every, save_every, sample_every, eval_drawings)
     if resume:
-        model, config, data = _read(folder)
+        plan = runs.Plan.of_folder(folder)
+        loaded = runs.material(plan.data, plan.training.augmentation.any, data_dir, screen)
     else:
         _refuse_to_lose(folder)
         name = dataset or _default_dataset(data_dir, screen)
-        model = ModelConfig(
-            size=size,
-            steps=steps,
-            latent=latent,
-            hidden=hidden,
-            glimpse=glimpse,
-            patch=patch,
-            summary_units=summary,
-            canvas=canvas.value,
-        )
-        config = _checked(
-            TrainConfig,
+        data = runs.data_plan(name, split, size, binarization)
+        loaded = runs.material(data, augment > 0, data_dir, screen)
+        config, training = runs.models(
+            model,
+            overrides,
+            task,
+            loaded.drawings,
             batch=batch,
             learning_rate=learning_rate,
             kl_warmup=kl_warmup,
+            objective=objective.value if objective else None,
             particles=particles,
             clip=clip,
             bf16=bf16,
             seed=seed,
-            tasks=TaskMix() if task is None else TaskMix.of_task(task),
-            augmentation=Augmentation(shared=0.1 * augment, own=0.03 * augment),
+            augmentation=runs.augmentation(augment),
         )
-        data = {"dataset": name, "split": split.value, "size": size}
-    drawings, held_out, originals = _drawings(data, config, data_dir, screen)
-    if iterations is not None:
-        config = replace(config, iterations=iterations)
-    elif epochs is not None:
-        config = replace(config, iterations=max(1, round(epochs * len(drawings) / config.batch)))
-    trainer = _trainer(
-        folder, model, config, data, drawings, held_out, originals, device.value, rhythm
-    )
+        plan = runs.Plan(config, training, data)
+    length = runs.lasting(plan.training, iterations, epochs, len(loaded.drawings))
+    plan = replace(plan, training=length)
+    run = runs.trainer(folder, plan, loaded, device.value, rhythm)
     if resume:
-        trainer.resume()
-    folder.write_config({"model": model.to_dict(), "training": config.to_dict(), "data": data})
-    _fit(trainer, limit, screen)
+        run.resume()
+    folder.write_config(plan.to_dict())
+    runs.fit(run, limit, screen)
 
 
-def _read(folder: RunFolder) -> tuple[ModelConfig, TrainConfig, dict[str, Any]]:
-    """What config.json says of a run to be resumed."""
-    from oneshot_cli.model import ModelConfig
-    from oneshot_cli.training.config import TrainConfig
-
-    saved = folder.read_config()
-    try:
-        model = ModelConfig.from_dict(saved["model"])
-        return model, TrainConfig.from_dict(saved["training"]), dict(saved["data"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise OneshotError(f"{folder.config}: does not describe a run ({error})") from error
+def _assignments(texts: list[str]) -> dict[str, str]:
+    """What `--set` says: name and value."""
+    pairs = [text.partition("=") for text in texts]
+    for text, (name, sign, _) in zip(texts, pairs, strict=True):
+        if not (name and sign):
+            raise typer.BadParameter(f"--set {text}: write FIELD=VALUE")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _refuse_to_lose(folder: RunFolder) -> None:
@@ -263,14 +308,6 @@ def _refuse_to_lose(folder: RunFolder) -> None:
         )
 
 
-def _checked(kind: type[TrainConfig], **fields: Any) -> TrainConfig:
-    """A configuration, its complaints told as wrong use."""
-    try:
-        return kind(**fields)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
 def _default_dataset(data_dir: Path | None, screen: Screen) -> str:
     """omniglot where it is at hand, otherwise glyphs, which needs no download."""
     from oneshot_cli.data import omniglot
@@ -279,92 +316,3 @@ def _default_dataset(data_dir: Path | None, screen: Screen) -> str:
         return "omniglot"
     screen.note("Omniglot is not at hand: training on made-up glyphs (--dataset omniglot fetches)")
     return "glyphs"
-
-
-def _drawings(
-    data: dict[str, Any], config: TrainConfig, data_dir: Path | None, screen: Screen
-) -> tuple[Drawings, Drawings, Drawings | None]:
-    """Training drawings, held-out drawings, and the originals that augmentation samples from."""
-    from oneshot_cli import data as data_sets
-
-    def load(part: str, size: int) -> Drawings:
-        return data_sets.load(
-            data["dataset"], data_dir=data_dir, split=data["split"], part=part, size=size
-        )
-
-    drawings = load("train", data["size"])
-    screen.note(
-        f"{data['dataset']}: {len(drawings)} drawings of {len(drawings.characters)} characters, "
-        f"{data['size']} x {data['size']}, split {data['split']}"
-    )
-    originals = load("train", 105) if config.augmentation.any else None
-    return drawings, load("test", data["size"]), originals
-
-
-def _trainer(
-    folder: RunFolder,
-    model: ModelConfig,
-    config: TrainConfig,
-    data: dict[str, Any],
-    drawings: Drawings,
-    held_out: Drawings,
-    originals: Drawings | None,
-    device: str,
-    rhythm: Any,
-) -> Trainer:
-    from oneshot_cli.data.episodes import Episodes
-    from oneshot_cli.devices import resolve_device
-    from oneshot_cli.training.loop import Trainer
-
-    return Trainer(
-        folder,
-        model,
-        config,
-        Episodes(drawings, config.tasks, seed=config.seed, originals=originals),
-        held_out,
-        data,
-        device=resolve_device(device),
-        rhythm=rhythm,
-    )
-
-
-def _fit(trainer: Trainer, limit: float | None, screen: Screen) -> None:
-    """Train with a display and pictures, and say how it ended."""
-    import torch
-
-    from oneshot_cli.imaging.progress import progress_sheet
-    from oneshot_cli.imaging.rendering import save_picture
-    from oneshot_cli.training.display import display
-    from oneshot_cli.training.loop import Hooks
-
-    folder, held_out = trainer.folder, trainer.held_out
-    shown = held_out.images[torch.linspace(0, len(held_out) - 1, 11).long()][:, None].float()
-
-    def draw(model: Any, step: int) -> None:
-        sheet = progress_sheet(model, shown.to(trainer.device))
-        save_picture(sheet, folder.samples / f"{step:07d}.png")
-
-    with display(trainer.config.iterations, trainer.counters.step, quiet=screen.quiet) as view:
-        trainer.hooks = Hooks(metrics=view, samples=draw)
-        reason = trainer.fit(limit)
-    counters, figures = trainer.counters, trainer.figures
-    ending = {"done": "finished", "time": "out of time", "signal": "stopped"}[reason]
-    screen.result(
-        f"{ending} after {counters.step} iterations, {counters.seconds:.0f} s: "
-        f"{-figures['held_out_bound']:.2f} +- {figures['held_out_error']:.2f} nats on "
-        f"{figures['drawings']} held-out drawings"
-    )
-    screen.result(f"checkpoint: {folder.last}")
-    if reason != "done":
-        screen.note(f"go on with: oneshot train --resume -o {folder.path}")
-    screen.document(
-        {
-            "ended": reason,
-            "iterations": counters.step,
-            "seconds": counters.seconds,
-            "skipped": counters.skipped,
-            "held_out": figures,
-            "checkpoint": folder.last,
-            "best": folder.best,
-        }
-    )

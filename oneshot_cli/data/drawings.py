@@ -63,6 +63,11 @@ class Drawings:
             self, images=torch.cat([resample(chunk, size) for chunk in self.images.split(2048)])
         )
 
+    def pictures(self, index: Tensor) -> Tensor:
+        """Drawings `index` (...) as they are, never binarized: float (..., C, H, W) in [0, 1]."""
+        grey = self.images[index].float() / (self.levels - 1)
+        return grey if self.channels > 1 else grey[..., None, :, :]
+
     def visit(self, index: Tensor, generator: torch.Generator) -> Tensor:
         """Drawings `index` (...) as the model sees them now: float (..., [3,] H, W) in [0, 1]."""
         grey = self.images[index].float() / (self.levels - 1)

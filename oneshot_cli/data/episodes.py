@@ -200,6 +200,9 @@ def _without_repetition(
 
     Numbers and mask are (B, members); a number is 0 where the mask is false.
     """
+    if not members:
+        nothing = torch.zeros(len(available), 0)
+        return nothing.long(), nothing.bool()
     most = max(int(available.max()), 1) if len(available) else 1
     keys = torch.rand(len(available), most, generator=generator)
     keys = keys.masked_fill(torch.arange(most) >= available[:, None], math.inf)

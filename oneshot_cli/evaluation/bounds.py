@@ -11,7 +11,7 @@ from torch import Tensor
 
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
-from oneshot_cli.model import Context, SequentialGenerator
+from oneshot_cli.model import Context, GenerativeModel
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ def contexts_for(drawings: Drawings, index: Tensor, images: int, seed: int) -> C
         chosen.append(context)
         masks.append(mask)
     mask = torch.cat(masks)
-    shown = drawings.images[torch.cat(chosen)][:, :, None].float()
+    shown = drawings.pictures(torch.cat(chosen))
     return Context(shown, mask, torch.zeros(len(index), dtype=torch.bool))
 
 
 @torch.inference_mode()
 def evaluate(
-    model: SequentialGenerator,
+    model: GenerativeModel,
     drawings: Drawings,
     *,
     index: Tensor | None = None,
@@ -75,7 +75,7 @@ def evaluate(
     rows = []
     for part in index.split(max(1, batch // min(particles, batch))):
         context = contexts_for(drawings, part, context_images, seed).to(device)
-        x = drawings.images[part][:, None].float().to(device)
+        x = drawings.pictures(part).to(device)
         generators = [
             torch.Generator().manual_seed((seed + 1) * 9_000_011 + i) for i in part.tolist()
         ]
@@ -87,7 +87,7 @@ def evaluate(
 
 
 def _bounds(
-    model: SequentialGenerator,
+    model: GenerativeModel,
     x: Tensor,
     context: Context,
     generators: list[torch.Generator],

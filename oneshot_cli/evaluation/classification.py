@@ -23,7 +23,7 @@ from oneshot_cli.data.resampling import box_ink
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.critics import Critic, features
 from oneshot_cli.evaluation.oneshot_scores import Estimate, bootstrap
-from oneshot_cli.model import Context, SequentialGenerator
+from oneshot_cli.model import Context, GenerativeModel
 
 WAYS = 20
 
@@ -122,7 +122,7 @@ def classify(scores: Tensor, label: Tensor, seed: int = 0) -> Classification:
 
 @torch.inference_mode()
 def model_scores(
-    model: SequentialGenerator,
+    model: GenerativeModel,
     runs: Runs,
     *,
     particles: int = 10,
@@ -155,7 +155,7 @@ def model_scores(
     return scores
 
 
-def _noise(model: SequentialGenerator, particles: int, seed: int, trial: int | Tensor) -> Tensor:
+def _noise(model: GenerativeModel, particles: int, seed: int, trial: int | Tensor) -> Tensor:
     """The noise (K, T, latent) of one trial: a function of the seed and the trial alone."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + int(trial))
     return torch.randn((particles, *model.noise_shape), generator=generator)

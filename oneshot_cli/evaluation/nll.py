@@ -14,7 +14,7 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.bounds import evaluate
 from oneshot_cli.evaluation.published import Table, tables
-from oneshot_cli.model import SequentialGenerator
+from oneshot_cli.model import GenerativeModel
 
 ACTIVE = 0.1
 """A step with less KL than this, in nats, has nothing to say."""
@@ -86,7 +86,7 @@ class Nll:
 
 
 def measure(
-    model: SequentialGenerator,
+    model: GenerativeModel,
     drawings: Drawings,
     *,
     checkpoint: str,

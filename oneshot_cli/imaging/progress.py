@@ -8,12 +8,12 @@ from torch import Tensor
 
 from oneshot_cli.imaging.grid import Group, paper
 from oneshot_cli.imaging.rendering import inked
-from oneshot_cli.model import Context, SequentialGenerator
+from oneshot_cli.model import Context, GenerativeModel
 
 
 @torch.inference_mode()
 def progress_sheet(
-    model: SequentialGenerator, exemplars: Tensor, *, rows: int = 8, temperature: float = 0.7
+    model: GenerativeModel, exemplars: Tensor, *, rows: int = 8, temperature: float = 0.7
 ) -> Image.Image:
     """Variations of each of `exemplars` (B, 1, S, S) below it, then a column without any exemplar.
 

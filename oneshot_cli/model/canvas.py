@@ -1,29 +1,26 @@
-"""The hidden canvas: f_c, how it takes up a write, and f_o, how it becomes the parameters of x."""
+"""The hidden canvas: f_c, how it takes up a write, and f_o, what it says of x."""
 
 from __future__ import annotations
 
-import math
-
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 class AdditiveCanvas(nn.Module):
     """c_t = c_{t-1} + w_t (as in DRAW), read out by a 1 x 1 convolution."""
 
-    def __init__(self, channels: int, ink: float) -> None:
+    def __init__(self, channels: int, start: Tensor) -> None:
         super().__init__()
         self.channels = channels
-        self.output = nn.Conv2d(channels, 1, 1)
-        nn.init.constant_(self.output.weight, channels**-0.5)
-        nn.init.constant_(_bias(self.output), math.log(ink / (1 - ink)))
+        self.output = read_out(channels, start, gain=channels**-0.5)
 
     def forward(self, canvas: Tensor, write: Tensor) -> Tensor:
         """One step: (B, C, H, W) and (B, C, H, W) -> (B, C, H, W)."""
         return canvas + write
 
-    def logits(self, canvas: Tensor) -> Tensor:
-        """f_o: the logits of ink, (B, 1, H, W)."""
+    def read_out(self, canvas: Tensor) -> Tensor:
+        """f_o: the parameters of the observation, (B, P, H, W)."""
         return self.output(canvas)
 
 
@@ -34,19 +31,18 @@ class GatedCanvas(nn.Module):
     where * is a 3 x 3 convolution.
     """
 
-    def __init__(self, channels: int, ink: float) -> None:
+    def __init__(self, channels: int, start: Tensor) -> None:
         super().__init__()
         self.channels = channels
         self.gates = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1)
         self.candidate = nn.Conv2d(2 * channels, channels, 3, padding=1)
-        self.output = nn.Conv2d(channels, 1, 1)
+        self.output = read_out(channels, start, gain=6.0 / channels)
         with torch.no_grad():
             # A new canvas starts as a memory that lets about a quarter of each write in, so that
             # twenty or more writes can still be seen at the end; its range is [-1, 1], which the
-            # read-out has to stretch to the logits of ink.
-            _bias(self.gates)[:channels].fill_(1.0)
-            nn.init.constant_(self.output.weight, 6.0 / channels)
-            nn.init.constant_(_bias(self.output), math.log(ink / (1 - ink)))
+            # gain of the read-out has to stretch to the logits of ink.
+            assert self.gates.bias is not None
+            self.gates.bias[:channels].fill_(1.0)
 
     def forward(self, canvas: Tensor, write: Tensor) -> Tensor:
         """One step: (B, C, H, W) and (B, C, H, W) -> (B, C, H, W)."""
@@ -54,14 +50,32 @@ class GatedCanvas(nn.Module):
         candidate = torch.tanh(self.candidate(torch.cat([reset * canvas, write], 1)))
         return update * canvas + (1 - update) * candidate
 
-    def logits(self, canvas: Tensor) -> Tensor:
-        """f_o: the logits of ink, (B, 1, H, W)."""
+    def read_out(self, canvas: Tensor) -> Tensor:
+        """f_o: the parameters of the observation, (B, P, H, W)."""
         return self.output(canvas)
 
 
 Canvas = AdditiveCanvas | GatedCanvas
 
 
-def _bias(layer: nn.Conv2d) -> Tensor:
-    assert layer.bias is not None
-    return layer.bias
+def read_out(channels: int, start: Tensor, gain: float) -> nn.Conv2d:
+    """A 1 x 1 convolution to P numbers a pixel, `start` (P,) where the canvas is empty.
+
+    A single number is the sum of the channels, times `gain`; several begin as random sums.
+    """
+    output = nn.Conv2d(channels, len(start), 1)
+    assert output.bias is not None
+    with torch.no_grad():
+        if len(start) == 1:
+            output.weight.fill_(gain)
+        else:
+            output.weight.normal_(std=gain)
+        output.bias.copy_(start)
+    return output
+
+
+def at_size(canvas: Tensor, size: int) -> Tensor:
+    """(B, P, S, S) at `size` x `size`, for what was not drawn at a size of its choice: bilinear."""
+    if canvas.shape[-1] == size:
+        return canvas
+    return F.interpolate(canvas, size=(size, size), mode="bilinear", align_corners=False)

@@ -2,26 +2,81 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Literal, TypeVar, get_args
+
+Attention = Literal["spatial-transformer", "gaussian", "fully-connected"]
+Self = TypeVar("Self", bound="Config")
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class Config:
+    """What all models have in common: the images, and how they are observed."""
+
+    kind: ClassVar[str]
+
+    size: int = 28
+    """Height and width, in pixels, of the images that are read; drawing works at any size."""
+    channels: int = 1
+    """1, or 3 in colour."""
+    observation: Literal["bernoulli", "logistic"] = "bernoulli"
+    """p(x | canvas): binary images, or a discretized logistic for those of 256 levels."""
+    ink: float = 0.087
+    """Mean of the data: where the canvas starts."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            least = 0 if field.name == "summary_units" else 1
+            if isinstance(value, int) and not isinstance(value, bool) and value < least:
+                raise ValueError(f"{field.name} must be at least {least}, not {value}")
+        self._one_of("observation", "bernoulli", "logistic")
+        if not 0 < self.ink < 1:
+            raise ValueError(f"ink must lie between 0 and 1, not {self.ink}")
+
+    def _one_of(self, name: str, *choices: str) -> None:
+        if getattr(self, name) not in choices:
+            raise ValueError(f"{name} is one of {', '.join(choices)}, not {getattr(self, name)!r}")
+
+    @property
+    def steps(self) -> int:
+        """T, the groups of latents: how many terms the KL has."""
+        raise NotImplementedError
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the model draws after a context; otherwise it ignores one."""
+        return False
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls: type[Self], fields: dict[str, Any]) -> Self:
+        """Build from a header's fields. Raises TypeError or ValueError when they do not fit."""
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class ModelConfig(Config):
     """The sequential generator of Rezende et al. 2016, sections 3 and 4.
 
     The defaults are the recipe of the flagship. The paper's own settings are 4 latents a step and
     no summaries (`summary_units=0`), 400 units, 12 x 12 windows, 4 canvas channels, 20 to 80 steps.
     """
 
-    size: int = 28
-    """Height and width, in pixels, of the images that are read; drawing works at any size."""
+    kind: ClassVar[str] = "sequential"
+
     steps: int = 20
     """T, the number of latent groups and of writes."""
     latent: int = 16
     """Latents a step."""
     hidden: int = 400
     """LSTM units."""
+    attention: Attention = "spatial-transformer"
+    """How images are read and the canvas is written."""
+    conditional: bool = True
+    """Whether there is a context; without it v_t is left out."""
     glimpse: int = 12
     """Side of the window read from an image."""
     patch: int = 12
@@ -42,22 +97,63 @@ class ModelConfig:
     """Half-width of a reading window at the start, where the image is 1."""
     write_scale: float = 0.6
     """Half-width of a writing window at the start, where the canvas is 1."""
-    ink: float = 0.087
-    """Mean ink of the data: where the canvas starts."""
 
     def __post_init__(self) -> None:
-        for name in ("size", "steps", "latent", "hidden", "glimpse", "patch", "canvas_channels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.canvas not in ("additive", "gated"):
-            raise ValueError(f"canvas must be additive or gated, not {self.canvas!r}")
-        if not 0 < self.ink < 1:
-            raise ValueError(f"ink must lie between 0 and 1, not {self.ink}")
+        super().__post_init__()
+        self._one_of("attention", *get_args(Attention))
+        self._one_of("canvas", "additive", "gated")
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> ModelConfig:
-        """Build from a header's fields. Raises TypeError or ValueError when they do not fit."""
-        return cls(**fields)
+@dataclass(frozen=True)
+class DRAWConfig(Config):
+    """DRAW (Gregor et al. 2015); the defaults are its model of MNIST with attention, table 3."""
+
+    kind: ClassVar[str] = "draw"
+
+    steps: int = 64
+    """T, the glimpses and writes."""
+    latent: int = 100
+    """Latents a step."""
+    hidden: int = 256
+    """Units of each LSTM, the encoder's and the decoder's."""
+    attention: Attention = "gaussian"
+    """How the image and the error are read and the canvas is written."""
+    glimpse: int = 2
+    """Side of the window read."""
+    patch: int = 5
+    """Side of the patch written."""
+    read_scale: float = 1.0
+    """Half-width of a reading window at the start, where the image is 1."""
+    write_scale: float = 1.0
+    """Half-width of a writing window at the start, where the canvas is 1."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._one_of("attention", *get_args(Attention))
+
+
+@dataclass(frozen=True)
+class VAEConfig(Config):
+    """A variational autoencoder; its layers are counted from the image up."""
+
+    kind: ClassVar[str] = "vae"
+
+    latent: tuple[int, ...] = (50,)
+    """Latents of each stochastic layer."""
+    hidden: tuple[int, ...] = (500,)
+    """Hidden units of the networks from and to the layer below."""
+    depth: int = 2
+    """Hidden layers of each network."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("latent", "hidden"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has lists
+            if not getattr(self, name) or min(getattr(self, name)) < 1:
+                raise ValueError(f"{name} must be numbers of at least 1")
+        if len(self.latent) != len(self.hidden):
+            raise ValueError("latent and hidden must have a number for each stochastic layer")
+
+    @property
+    def steps(self) -> int:
+        return len(self.latent)

@@ -6,6 +6,17 @@ import math
 
 from torch import Tensor
 
+LOG_STD_RANGE = (-4.0, 1.0)
+
+
+def mean_and_log_std(output: Tensor) -> tuple[Tensor, Tensor]:
+    """A network's output (..., 2 D) as mean and log standard deviation, each (..., D).
+
+    A standard deviation between e^-4 and e: the KL of a step stays finite whatever happens.
+    """
+    mean, log_std = output.float().chunk(2, -1)
+    return mean, log_std.clamp(*LOG_STD_RANGE)
+
 
 def gaussian_log_density(z: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     """log N(z; mean, exp(log_std)^2), summed over the last dimension."""

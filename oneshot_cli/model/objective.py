@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from oneshot_cli.model.sequential import Bound
+from oneshot_cli.model.interface import Bound
+
+Objective = Literal["elbo", "iwae"]
 
 
 def iwae(bound: Bound) -> Tensor:
@@ -16,13 +19,13 @@ def iwae(bound: Bound) -> Tensor:
     return torch.logsumexp(bound.log_weight, 1) - math.log(particles)
 
 
-def objective(bound: Bound, kl_weight: float = 1.0) -> Tensor:
-    """The mean loss of a batch: the negative ELBO for one particle, the negative L_K for more.
+def objective(bound: Bound, kl_weight: float = 1.0, which: Objective = "iwae") -> Tensor:
+    """The mean loss of a batch: the negative L_K, or the negative ELBO averaged over particles.
 
-    `kl_weight` below 1 lets a young posterior say more than it may in the end; for one particle
-    the KL is the analytic one.
+    For one particle both are the ELBO, with the KL in closed form. `kl_weight` below 1 lets a
+    young posterior say more than it may in the end.
     """
-    if bound.log_likelihood.shape[1] == 1:
+    if which == "elbo" or bound.log_likelihood.shape[1] == 1:
         return (kl_weight * bound.kl.sum(-1) - bound.log_likelihood).mean()
     weights = bound.log_likelihood - kl_weight * bound.log_ratio.sum(-1)
     return math.log(weights.shape[1]) - torch.logsumexp(weights, 1).mean()

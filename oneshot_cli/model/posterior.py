@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from oneshot_cli.model.attention import Reader
 from oneshot_cli.model.config import ModelConfig
+from oneshot_cli.model.gaussian import mean_and_log_std
 from oneshot_cli.model.summary import Summary
 
 
@@ -60,6 +61,5 @@ class Posterior(nn.Module):
         window = self.reader.aim(h)
         glimpse = self.reader(encoded.images, window)
         step = self.embed_step(torch.cat([glimpse, h, v.to(h.dtype)], -1))
-        mean, log_std = self.output(F.silu(step + encoded.features)).float().chunk(2, -1)
-        # A standard deviation between e^-4 and e: the KL of a step stays finite whatever happens.
-        return mean, (log_std.clamp(-4.0, 1.0)), window
+        mean, log_std = mean_and_log_std(self.output(F.silu(step + encoded.features)))
+        return mean, log_std, window

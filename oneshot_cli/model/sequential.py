@@ -26,31 +26,10 @@ from oneshot_cli.model.gaussian import (
     gaussian_log_density,
     standard_normal_log_density,
 )
-from oneshot_cli.model.likelihood import bernoulli_log_likelihood
+from oneshot_cli.model.gradients import limit_gradient
+from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
+from oneshot_cli.model.observation import observation
 from oneshot_cli.model.posterior import Posterior
-
-
-@dataclass(frozen=True)
-class Bound:
-    """The terms of the variational bound, in nats, for B examples and K particles.
-
-    `log_likelihood` (B, K) is log p(x | z); `kl` (B, K, T) the KL of each step in closed form;
-    `log_ratio` (B, K, T) is log q(z_t | ...) - log p(z_t) at the sample, whose mean is the KL.
-    """
-
-    log_likelihood: Tensor
-    kl: Tensor
-    log_ratio: Tensor
-
-    @property
-    def elbo(self) -> Tensor:
-        """log p(x | z) - KL, (B, K): its mean is the evidence lower bound."""
-        return self.log_likelihood - self.kl.sum(-1)
-
-    @property
-    def log_weight(self) -> Tensor:
-        """log p(x, z) / q(z | x), (B, K): the log importance weights (Burda et al. 2015)."""
-        return self.log_likelihood - self.log_ratio.sum(-1)
 
 
 @dataclass(frozen=True)
@@ -68,53 +47,14 @@ class States:
     log_ratio: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class Trace:
-    """A drawing, step by step.
+class SequentialGenerator(GenerativeModel):
+    """States first, then all writes."""
 
-    `canvases` (B, T, 1, H, W) are the logits of ink after every step; `write_windows`,
-    `read_windows` and `target_windows` (B, T, 2, 3) are where each step wrote, what it looked at in
-    the context, and in the target when a given image was redrawn.
-    """
-
-    canvases: Tensor
-    write_windows: Tensor
-    read_windows: Tensor
-    target_windows: Tensor | None
-
-    @property
-    def probabilities(self) -> Tensor:
-        """The probability of ink at the end, (B, 1, H, W)."""
-        return torch.sigmoid(self.canvases[:, -1])
-
-
-def limit_gradient(h: Tensor, limit: float) -> Tensor:
-    """h (B, hidden) itself; on the way back, each row's gradient is scaled to norm `limit` or less.
-
-    Windows that read where windows pointed make now and then one example's gradient explode; so it
-    cannot drown those of its batch. A limit that most rows meet would starve the posterior of the
-    reconstruction's pull while the KL keeps pushing: keep it loose.
-    """
-    h = h.clone()
-
-    def limited(gradient: Tensor) -> Tensor:
-        norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
-        return gradient * (limit / norm.clamp(min=limit))
-
-    h.register_hook(limited)
-    return h
-
-
-class SequentialGenerator(nn.Module):
-    """The model: `bound` to train and measure it, `sample` to draw, `trace` to watch it draw.
-
-    Noise is always given from outside, so that a result depends on nothing else: (..., T, latent)
-    standard normal numbers, shape `noise_shape`.
-    """
+    config: ModelConfig
 
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
+        self.observation = observation(config)
         hidden, channels = config.hidden, config.canvas_channels
         self.context = ContextReader(config)
         self.posterior = Posterior(config)
@@ -123,7 +63,7 @@ class SequentialGenerator(nn.Module):
         self.writer = Writer(hidden, config.patch, channels, config.write_scale)
         self.canvas: AdditiveCanvas | GatedCanvas
         kind = AdditiveCanvas if config.canvas == "additive" else GatedCanvas
-        self.canvas = kind(channels, config.ink)
+        self.canvas = kind(channels, self.observation.start(config.ink))
         with torch.no_grad():
             self.transition.bias[hidden : 2 * hidden].fill_(1.0)  # remember at first
 
@@ -182,10 +122,10 @@ class SequentialGenerator(nn.Module):
         )
 
     def decode(self, h: Tensor, size: int) -> Tensor:
-        """The logits of ink (B, 1, size, size) after all steps, for states (B, T, hidden).
+        """The observation's parameters (B, P, size, size) for all states (B, T, hidden).
 
         Equal to the last of `canvases`: all writes in one call, and with an additive canvas the
-        output convolution folded into the patches, so that one channel is written and summed.
+        output convolution folded into the patches, so that only P channels are written and summed.
         """
         batch, steps = h.shape[:2]
         flat = h.flatten(0, 1)
@@ -200,29 +140,28 @@ class SequentialGenerator(nn.Module):
         canvas = torch.zeros_like(writes[:, 0])
         for write in writes.unbind(1):
             canvas = self.canvas(canvas, write)
-        return self.canvas.logits(canvas)
+        return self.canvas.read_out(canvas)
 
     def canvases(self, h: Tensor, size: int) -> Tensor:
-        """The logits (B, T, 1, size, size) after every step: the plain form, write by write."""
+        """The parameters (B, T, P, size, size) after every step: the plain form, write by write."""
         canvas = h.new_zeros(len(h), self.canvas.channels, size, size)
-        logits = []
+        outputs = []
         for state in h.unbind(1):
             write = self.writer(self.writer.patches(state), self.writer.aim(state), size)
             canvas = self.canvas(canvas, write)
-            logits.append(self.canvas.logits(canvas))
-        return torch.stack(logits, 1)
+            outputs.append(self.canvas.read_out(canvas))
+        return torch.stack(outputs, 1)
 
     def bound(
         self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float | None = None
     ) -> Bound:
-        """The terms of the bound for images (B, 1, S, S) and noise (B, K, T, latent)."""
         batch, particles = noise.shape[:2]
         states = self.unroll(noise.flatten(0, 1), context, x, gradient_limit)
         assert states.kl is not None
         assert states.log_ratio is not None
-        logits = self.decode(states.h, x.shape[-1]).float().unflatten(0, (batch, particles))
+        parameters = self.decode(states.h, x.shape[-1]).float().unflatten(0, (batch, particles))
         return Bound(
-            log_likelihood=bernoulli_log_likelihood(logits, x[:, None]),
+            log_likelihood=self.observation.log_likelihood(parameters, x[:, None]),
             kl=states.kl.unflatten(0, (batch, particles)),
             log_ratio=states.log_ratio.unflatten(0, (batch, particles)),
         )
@@ -230,12 +169,8 @@ class SequentialGenerator(nn.Module):
     def sample(
         self, context: Context, noise: Tensor, *, temperature: float = 1.0, size: int | None = None
     ) -> Tensor:
-        """The probability of ink (B, 1, size, size) of drawings from noise (B, T, latent).
-
-        `temperature` scales z: 1 samples the model, less stays closer to what it finds typical.
-        """
         states = self.unroll(temperature * noise, context)
-        return torch.sigmoid(self.decode(states.h, size or self.config.size).float())
+        return self.observation.mean(self.decode(states.h, size or self.config.size).float())
 
     def trace(
         self,
@@ -246,10 +181,10 @@ class SequentialGenerator(nn.Module):
         size: int | None = None,
         target: Tensor | None = None,
     ) -> Trace:
-        """`sample`, every step of it; with a target the posterior redraws that image."""
         states = self.unroll(temperature * noise, context, target)
+        canvases = self.canvases(states.h, size or self.config.size)
         return Trace(
-            canvases=self.canvases(states.h, size or self.config.size),
+            pictures=self.observation.mean(canvases.float()),
             write_windows=self.writer.aim(states.h),
             read_windows=states.context_windows,
             target_windows=states.target_windows,

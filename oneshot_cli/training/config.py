@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from oneshot_cli.data.episodes import Augmentation, TaskMix
+from oneshot_cli.model.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class TrainConfig:
     average: float = 0.9995
     """Decay of the exponential average of the weights, which is what is kept."""
     particles: int = 1
-    """K of the IWAE objective; 1 is the ELBO."""
+    """K, samples of the posterior for each image."""
+    objective: Objective = "iwae"
+    """L_K, which for one particle is the ELBO; or the ELBO, the mean over the particles."""
     bf16: bool = False
     """Matrix products in bfloat16."""
     seed: int = 0
@@ -43,6 +46,8 @@ class TrainConfig:
         for name in ("iterations", "batch", "particles"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.objective not in get_args(Objective):
+            raise ValueError(f"objective is elbo or iwae, not {self.objective!r}")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
         if not 0 <= self.decay <= 1:

@@ -19,7 +19,7 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.bounds import evaluate
-from oneshot_cli.model import Context, ModelConfig, SequentialGenerator
+from oneshot_cli.model import Config, Context, GenerativeModel, build
 from oneshot_cli.model.objective import objective
 from oneshot_cli.training import state
 from oneshot_cli.training.averaging import WeightAverage
@@ -46,7 +46,7 @@ class Hooks:
     """What a run tells the outside: numbers every `log` iterations, and models to be drawn with."""
 
     metrics: Callable[[dict[str, Any]], None] = lambda row: None
-    samples: Callable[[SequentialGenerator, int], None] = lambda model, step: None
+    samples: Callable[[GenerativeModel, int], None] = lambda model, step: None
 
 
 class Trainer:
@@ -59,7 +59,7 @@ class Trainer:
     def __init__(
         self,
         folder: RunFolder,
-        model: ModelConfig,
+        model: Config,
         config: TrainConfig,
         episodes: Episodes,
         held_out: Drawings,
@@ -73,7 +73,7 @@ class Trainer:
         self.data, self.rhythm, self.hooks = data, rhythm, hooks
         self.device = torch.device(device)
         torch.manual_seed(config.seed)
-        self.model = SequentialGenerator(model).to(self.device)
+        self.model = build(model).to(self.device)
         self.average = WeightAverage(self.model, config.average)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
@@ -133,7 +133,7 @@ class Trainer:
                 noise.to(self.device),
                 gradient_limit=config.step_clip / config.batch,
             )
-        loss = objective(bound, config.kl_weight(step))
+        loss = objective(bound, config.kl_weight(step), config.objective)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
@@ -193,7 +193,7 @@ class Trainer:
             return
         count = min(self.rhythm.evaluation_drawings, len(self.held_out))
         index = torch.linspace(0, len(self.held_out) - 1, count).long()
-        shown = 0 if self.config.tasks.empty == 1 else 1
+        shown = int(self.model.config.conditional and self.config.tasks.empty < 1)
         report = evaluate(self.average.model, self.held_out, index=index, context_images=shown)
         (bound, error), (kl, _) = report.mean("elbo"), report.mean("kl")
         row = {

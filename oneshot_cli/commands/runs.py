@@ -1,0 +1,251 @@
+"""The work of `oneshot train`: what a run is to be, its data, its folder, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+
+from oneshot_cli import data as data_sets
+from oneshot_cli.commands.common import Screen
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.episodes import Augmentation, Episodes, TaskMix
+from oneshot_cli.devices import resolve_device
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.model import Config, config_from
+from oneshot_cli.model.registry import config_type
+from oneshot_cli.presets import PRESETS
+from oneshot_cli.training.config import TrainConfig
+from oneshot_cli.training.folder import RunFolder
+from oneshot_cli.training.loop import Rhythm, Trainer
+
+AUGMENTED_FROM = 105
+"""Side of the originals that augmentation samples from, in pixels: Omniglot's own."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run computes: all that config.json keeps, and no more."""
+
+    model: Config
+    training: TrainConfig
+    data: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For config.json."""
+        model = {"kind": self.model.kind, **self.model.to_dict()}
+        return {"model": model, "training": self.training.to_dict(), "data": self.data}
+
+    @classmethod
+    def of_folder(cls, folder: RunFolder) -> Plan:
+        """What config.json says of a run to be resumed. Raises OneshotError."""
+        saved = folder.read_config()
+        try:
+            model = dict(saved["model"])
+            kind = model.pop("kind", "sequential")
+            return cls(
+                config_from(kind, model),
+                TrainConfig.from_dict(saved["training"]),
+                dict(saved["data"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise OneshotError(f"{folder.config}: does not describe a run ({error})") from error
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run learns from, what it is measured on, and what augmentation samples from."""
+
+    drawings: Drawings
+    held_out: Drawings
+    originals: Drawings | None = None
+
+
+def data_plan(
+    name: str, split: str | None, size: int | None, binarization: str | None
+) -> dict[str, Any]:
+    """The data of a new run. Raises OneshotError for what there is not."""
+    if (name, binarization) == ("mnist", "static"):
+        name, binarization = "mnist-static", None
+    known = data_sets.known(name)
+    plan: dict[str, Any] = {
+        "dataset": name,
+        "split": split or (known.splits[0] if known.splits else None),
+        "size": size or known.size,
+    }
+    if "binarization" in known.options:
+        plan["binarization"] = binarization or "dynamic"
+    elif binarization is not None:
+        raise OneshotError(f"{name} takes no --binarization")
+    return plan
+
+
+def material(
+    data: Mapping[str, Any], augmented: bool, data_dir: Path | None, screen: Screen
+) -> Material:
+    """Load the data of a run."""
+    known = data_sets.known(data["dataset"])
+    options = {name: data[name] for name in known.options if name in data}
+
+    def load(part: str, size: int) -> Drawings:
+        return data_sets.load(
+            data["dataset"],
+            data_dir=data_dir,
+            split=data["split"],
+            part=part,
+            size=size,
+            **options,
+        )
+
+    drawings = load("train", data["size"])
+    if augmented and drawings.levels > 2:
+        raise OneshotError(f"{data['dataset']}: only binary drawings can be augmented")
+    how = f", {data['binarization']} binarization" if "binarization" in data else ""
+    screen.note(
+        f"{data['dataset']}: {len(drawings)} drawings of {len(drawings.characters)} characters, "
+        f"{data['size']} x {data['size']}, split {data['split']}{how}"
+    )
+    originals = load("train", AUGMENTED_FROM) if augmented else None
+    return Material(drawings, load("test", data["size"]).fixed(), originals)
+
+
+def models(
+    preset_name: str,
+    overrides: Mapping[str, str],
+    task: int | None,
+    drawings: Drawings,
+    **training: Any,
+) -> tuple[Config, TrainConfig]:
+    """A preset's configurations for these drawings, with `overrides` of their fields, as typed.
+
+    `training` are further fields, None where they were not given. Raises BadParameter.
+    """
+    if preset_name not in PRESETS:
+        raise typer.BadParameter(f"there is no model {preset_name!r}: {', '.join(PRESETS)}")
+    preset = PRESETS[preset_name]
+    kind = config_type(preset.kind)
+    model: dict[str, Any] = {
+        "size": drawings.size,
+        "channels": drawings.channels,
+        "observation": "bernoulli" if drawings.levels == 2 or drawings.dynamic else "logistic",
+        "ink": round(_mean(drawings), 3),
+        **preset.model,
+    }
+    trained: dict[str, Any] = {**preset.training}
+    for name, text in overrides.items():
+        into, owner = (model, kind) if name in _settable(kind) else (trained, TrainConfig)
+        if name not in _settable(owner):
+            raise typer.BadParameter(f"{preset_name} has no field {name!r}")
+        into[name] = _parsed(name, text, _settable(owner)[name])
+    trained |= {name: value for name, value in training.items() if value is not None}
+    task = preset.task if task is None else task
+    tasks = TaskMix() if task is None else TaskMix.of_task(task)
+    if "conditional" in _settable(kind):
+        model.setdefault("conditional", tasks.empty < 1)
+    try:
+        config = kind(**model)
+        if not config.conditional and tasks.empty < 1:
+            raise ValueError(f"{preset_name} draws without a context: train it with --task 1")
+        return config, TrainConfig(**trained, tasks=tasks)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _mean(drawings: Drawings) -> float:
+    """Mean of the data in [0, 1], kept away from its ends."""
+    some = drawings.images[:: max(1, len(drawings) // 5000)]
+    return min(max(some.float().mean().item() / (drawings.levels - 1), 0.01), 0.99)
+
+
+def _settable(kind: type[Any]) -> dict[str, Any]:
+    """The fields that have a plain default, and that."""
+    plain = (bool, int, float, str, tuple)
+    return {f.name: f.default for f in fields(kind) if isinstance(f.default, plain)}
+
+
+def _parsed(name: str, text: str, default: Any) -> Any:
+    """`text` as a value like `default`: a number, a word, or several with commas between."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[text.lower()]
+        if isinstance(default, tuple):
+            return tuple(type(default[0])(part) for part in text.split(","))
+        return type(default)(text)
+    except (ValueError, KeyError):
+        raise typer.BadParameter(f"{name} cannot be {text!r}; it is like {default!r}") from None
+
+
+def trainer(
+    folder: RunFolder, plan: Plan, loaded: Material, device: str, rhythm: Rhythm
+) -> Trainer:
+    """A run that has not begun."""
+    config = plan.training
+    episodes = Episodes(loaded.drawings, config.tasks, seed=config.seed, originals=loaded.originals)
+    return Trainer(
+        folder,
+        plan.model,
+        config,
+        episodes,
+        loaded.held_out,
+        plan.data,
+        device=resolve_device(device),
+        rhythm=rhythm,
+    )
+
+
+def lasting(
+    training: TrainConfig, iterations: int | None, epochs: float | None, drawings: int
+) -> TrainConfig:
+    """The same for another length of run, if one is given."""
+    if iterations is None and epochs is not None:
+        iterations = max(1, round(epochs * drawings / training.batch))
+    return training if iterations is None else replace(training, iterations=iterations)
+
+
+def augmentation(strength: float) -> Augmentation:
+    """The maps of `--augment`."""
+    return Augmentation(shared=0.1 * strength, own=0.03 * strength)
+
+
+def fit(run: Trainer, limit: float | None, screen: Screen) -> None:
+    """Train with a display and pictures, and say how it ended."""
+    from oneshot_cli.imaging.progress import progress_sheet
+    from oneshot_cli.imaging.rendering import save_picture
+    from oneshot_cli.training.display import display
+    from oneshot_cli.training.loop import Hooks
+
+    folder, held_out = run.folder, run.held_out
+    shown = held_out.pictures(torch.linspace(0, len(held_out) - 1, 11).long())
+
+    def draw(model: Any, step: int) -> None:
+        sheet = progress_sheet(model, shown.to(run.device))
+        save_picture(sheet, folder.samples / f"{step:07d}.png")
+
+    with display(run.config.iterations, run.counters.step, quiet=screen.quiet) as view:
+        run.hooks = Hooks(metrics=view, samples=draw)
+        reason = run.fit(limit)
+    counters, figures = run.counters, run.figures
+    ending = {"done": "finished", "time": "out of time", "signal": "stopped"}[reason]
+    screen.result(
+        f"{ending} after {counters.step} iterations, {counters.seconds:.0f} s: "
+        f"{-figures['held_out_bound']:.2f} +- {figures['held_out_error']:.2f} nats on "
+        f"{figures['drawings']} held-out drawings"
+    )
+    screen.result(f"checkpoint: {folder.last}")
+    if reason != "done":
+        screen.note(f"go on with: oneshot train --resume -o {folder.path}")
+    screen.document(
+        {
+            "ended": reason,
+            "iterations": counters.step,
+            "seconds": counters.seconds,
+            "skipped": counters.skipped,
+            "held_out": figures,
+            "checkpoint": folder.last,
+            "best": folder.best,
+        }
+    )

@@ -1,0 +1,113 @@
+"""What every model answers to: a bound for a batch, samples, and how they came about, step by step.
+
+Whatever trains, measures or draws with a model asks for nothing else.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from oneshot_cli.model.config import Config
+from oneshot_cli.model.context import Context
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The terms of the variational bound, in nats, for B examples and K particles.
+
+    `log_likelihood` (B, K) is log p(x | z); `kl` (B, K, T) the KL of each step in closed form;
+    `log_ratio` (B, K, T) is log q(z_t | ...) - log p(z_t) at the sample, whose mean is the KL.
+    """
+
+    log_likelihood: Tensor
+    kl: Tensor
+    log_ratio: Tensor
+
+    @property
+    def elbo(self) -> Tensor:
+        """log p(x | z) - KL, (B, K): its mean is the evidence lower bound."""
+        return self.log_likelihood - self.kl.sum(-1)
+
+    @property
+    def log_weight(self) -> Tensor:
+        """log p(x, z) / q(z | x), (B, K): the log importance weights (Burda et al. 2015)."""
+        return self.log_likelihood - self.log_ratio.sum(-1)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A drawing, step by step.
+
+    `pictures` (B, T, C, H, W) in [0, 1] are the mean of the observation after every step: of a
+    binary image the probability of ink. `write_windows`, `read_windows` and `target_windows`
+    (B, T, 2, 3) are where each step wrote, what it looked at in the context, and in the target when
+    a given image was redrawn. A model that does not look at parts shows whole-image windows.
+    """
+
+    pictures: Tensor
+    write_windows: Tensor
+    read_windows: Tensor
+    target_windows: Tensor | None
+
+    @property
+    def probabilities(self) -> Tensor:
+        """The picture at the end, (B, C, H, W)."""
+        return self.pictures[:, -1]
+
+
+class GenerativeModel(nn.Module, ABC):
+    """`bound` to train and measure a model, `sample` to draw, `trace` to watch it draw.
+
+    Noise is always given from outside, so that a result depends on nothing else: standard normal
+    numbers of shape `noise_shape` for a drawing. An unconditional model ignores its context.
+    """
+
+    config: Config
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    @abstractmethod
+    def noise_shape(self) -> tuple[int, ...]:
+        """The noise that one drawing takes."""
+
+    @abstractmethod
+    def bound(
+        self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float | None = None
+    ) -> Bound:
+        """The terms of the bound for images (B, C, S, S) in [0, 1] and noise (B, K, ...).
+
+        `gradient_limit` bounds the gradient that flows back through each recurrent state.
+        """
+
+    @abstractmethod
+    def sample(
+        self, context: Context, noise: Tensor, *, temperature: float = 1.0, size: int | None = None
+    ) -> Tensor:
+        """Drawings from noise (B, ...): the mean of x, (B, C, size, size) in [0, 1].
+
+        `temperature` scales z: 1 samples the model, less stays closer to what it finds typical.
+        """
+
+    @abstractmethod
+    def trace(
+        self,
+        context: Context,
+        noise: Tensor,
+        *,
+        temperature: float = 1.0,
+        size: int | None = None,
+        target: Tensor | None = None,
+    ) -> Trace:
+        """`sample`, every step of it; with a target (B, C, S, S) the posterior redraws that."""
+
+
+def whole_image(like: Tensor, *shape: int) -> Tensor:
+    """The window that is the whole image, (*shape, 2, 3), on the device of `like`."""
+    return torch.eye(2, 3, device=like.device).expand(*shape, 2, 3)

@@ -1,0 +1,143 @@
+"""The variational autoencoder (Kingma & Welling 2014), with one or more stochastic layers.
+
+    z_L ~ N(0, I),  z_l ~ N(mean_l(z_{l+1}), std_l(z_{l+1})),  x ~ p(x | f(z_1))
+    q(z_1 .. z_L | x) = q(z_1 | x) q(z_2 | z_1) .. q(z_L | z_{L-1})
+
+each function a network with `depth` hidden layers. With two layers and K particles in the objective
+it is the model of Burda et al. 2015 (IWAE, section 5).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from oneshot_cli.model.canvas import at_size
+from oneshot_cli.model.config import VAEConfig
+from oneshot_cli.model.context import Context
+from oneshot_cli.model.gaussian import (
+    gaussian_analytical_kl,
+    gaussian_log_density,
+    mean_and_log_std,
+    standard_normal_log_density,
+)
+from oneshot_cli.model.interface import Bound, GenerativeModel, Trace, whole_image
+from oneshot_cli.model.observation import observation
+
+
+def perceptron(inputs: int, hidden: int, depth: int, outputs: int) -> nn.Sequential:
+    """`depth` hidden layers of `hidden` units, SiLU after each."""
+    widths = [inputs] + [hidden] * depth
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
+
+
+class VAE(GenerativeModel):
+    """Layers are counted from the image up: `latent[0]` is z_1. Steps are counted as they are
+    generated, from the top down."""
+
+    config: VAEConfig
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__(config)
+        self.observation = observation(config)
+        pixels, numbers = config.size**2, self.observation.parameters
+        latent, hidden, depth = config.latent, config.hidden, config.depth
+        self.encoders = nn.ModuleList(
+            perceptron(below, hidden[i], depth, 2 * latent[i])
+            for i, below in enumerate([config.channels * pixels, *latent[:-1]])
+        )
+        self.priors = nn.ModuleList(
+            perceptron(above, hidden[i + 1], depth, 2 * latent[i])
+            for i, above in enumerate(latent[1:])
+        )
+        self.decoder = perceptron(latent[0], hidden[0], depth, numbers * pixels)
+        start = self.observation.start(config.ink)
+        with torch.no_grad():
+            self.decoder[-1].get_parameter("bias").copy_(start.repeat_interleave(pixels))
+
+    @property
+    def noise_shape(self) -> tuple[int]:
+        """One number for each latent of each layer, z_L first."""
+        return (sum(self.config.latent),)
+
+    def infer(self, x: Tensor, noise: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """z_1 .. z_L from q, their KL and log-ratios (B, K), for x (B, C, S, S), noise (B, K, D).
+
+        Below the top, z_{l+1} depends on the sample of z_l, so that the KL of a layer has no closed
+        form: its sample stands in for it.
+        """
+        latents: list[Tensor] = []
+        log_q: list[Tensor] = []
+        below = x.flatten(1)[:, None]
+        for encoder, epsilon in zip(self.encoders, self._layers(noise), strict=True):
+            mean, log_std = mean_and_log_std(encoder(below))
+            below = mean + log_std.exp() * epsilon
+            latents.append(below)
+            log_q.append(gaussian_log_density(below, mean, log_std))
+        ratios = []
+        for prior, (z, above), q in zip(self.priors, pairwise(latents), log_q[:-1], strict=True):
+            ratios.append(q - gaussian_log_density(z, *mean_and_log_std(prior(above))))
+        kls = [*ratios, gaussian_analytical_kl(mean, log_std).expand_as(log_q[-1])]
+        return latents, kls, [*ratios, log_q[-1] - standard_normal_log_density(latents[-1])]
+
+    def generate(self, noise: Tensor) -> Tensor:
+        """z_1 (..., latent[0]) from the prior."""
+        *lower, z = self._layers(noise)
+        for prior, epsilon in zip(reversed(self.priors), reversed(lower), strict=True):
+            mean, log_std = mean_and_log_std(prior(z))
+            z = mean + log_std.exp() * epsilon
+        return z
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The observation's parameters (..., P, S, S) for z_1 (..., latent[0])."""
+        size = self.config.size
+        return self.decoder(z).float().unflatten(-1, (self.observation.parameters, size, size))
+
+    def bound(
+        self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float | None = None
+    ) -> Bound:
+        latents, kls, ratios = self.infer(x, noise)
+        return Bound(
+            log_likelihood=self.observation.log_likelihood(self.decode(latents[0]), x[:, None]),
+            kl=torch.stack(kls[::-1], -1),
+            log_ratio=torch.stack(ratios[::-1], -1),
+        )
+
+    def sample(
+        self, context: Context, noise: Tensor, *, temperature: float = 1.0, size: int | None = None
+    ) -> Tensor:
+        return self._picture(self.generate(temperature * noise), size)
+
+    def trace(
+        self,
+        context: Context,
+        noise: Tensor,
+        *,
+        temperature: float = 1.0,
+        size: int | None = None,
+        target: Tensor | None = None,
+    ) -> Trace:
+        """A step a layer, from the top: until a layer's turn comes it shows its mean."""
+        noise, steps = temperature * noise, self.config.steps
+        if target is not None:
+            z = self.infer(target, noise[:, None])[0][0][:, 0]
+            pictures = self._picture(z, size)[:, None].expand(-1, steps, -1, -1, -1)
+        else:
+            drawn = [sum(self.config.latent[-t:]) for t in range(1, steps + 1)]
+            there = torch.arange(noise.shape[-1], device=noise.device)
+            frames = [self._picture(self.generate(noise * (there < n)), size) for n in drawn]
+            pictures = torch.stack(frames, 1)
+        window = whole_image(noise, len(noise), steps)
+        return Trace(pictures, window, window, None if target is None else window)
+
+    def _layers(self, noise: Tensor) -> list[Tensor]:
+        """The noise of z_1 .. z_L."""
+        return list(noise.split(self.config.latent[::-1], -1))[::-1]
+
+    def _picture(self, z: Tensor, size: int | None) -> Tensor:
+        return self.observation.mean(at_size(self.decode(z), size or self.config.size))

@@ -1,0 +1,56 @@
+"""Models by name: the rows of the tables that they are compared in. Nothing here imports torch.
+
+A preset is the fields of a configuration that differ from its defaults; each can be overridden.
+Sizes, channels and the observation come from the data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preset:
+    """`kind` of model, `model` and `training` fields, and the paper's `task` it is trained for.
+
+    No task is a mix of the three, with a context.
+    """
+
+    kind: str
+    about: str
+    model: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    task: int | None = 1
+
+
+_PAPER = {"latent": 4, "summary_units": 0}
+_DEEP = {"batch": 100, "learning_rate": 1e-3, "weight_decay": 0.0, "clip": 1000.0}
+
+
+def _sequential(steps: int, canvas: str, attention: str = "spatial-transformer") -> Preset:
+    """A row of the table in Rezende et al. 2016, with the paper's own settings."""
+    fields = {**_PAPER, "steps": steps, "canvas": canvas, "attention": attention}
+    return Preset("sequential", f"{attention}, {canvas} canvas, {steps} steps", fields)
+
+
+PRESETS: dict[str, Preset] = {
+    "flagship": Preset("sequential", "the sequential generator as it ships", task=None),
+    "paper": Preset("sequential", "the settings of Rezende et al. 2016", _PAPER, task=None),
+    "st-cgru-80": _sequential(80, "gated"),
+    "st-add-80": _sequential(80, "additive"),
+    "st-cgru-30": _sequential(30, "gated"),
+    "st-add-30": _sequential(30, "additive"),
+    "fc-cgru-80": _sequential(80, "gated", "fully-connected"),
+    "draw-64-noattn": Preset(
+        "draw", "DRAW of Gregor et al. 2015 without attention", {"attention": "fully-connected"}
+    ),
+    "draw-64-gauss": Preset("draw", "DRAW with Gaussian attention, 2 x 2 and 5 x 5"),
+    "iwae-2l-50": Preset(
+        "vae",
+        "two stochastic layers, 50 particles (Burda et al. 2015)",
+        {"latent": (100, 50), "hidden": (200, 100)},
+        {**_DEEP, "batch": 20, "particles": 50},
+    ),
+    "vae": Preset("vae", "50 latents, two hidden layers of 500 (Kingma & Welling 2014)", {}, _DEEP),
+}
