@@ -30,6 +30,9 @@ Pictures: TypeAlias = "Picture | list[Picture] | tuple[Picture, ...]"
 SPREAD = 0.5
 """The temperature of the latents for a checkpoint whose header names none."""
 
+ALPHABET_SPREAD = 0.85
+"""The same for new characters: below, they grow alike; at 1 some fall apart."""
+
 PIXELS_AT_ONCE = 2**24
 """Drawings are made in batches of at most this many written pixels: bounded memory at any size."""
 
@@ -170,7 +173,7 @@ class Oneshot:
         to one drawn before, are passed over; if too few are left, the furthest of them fill up.
         """
         exemplars = self.read(images)
-        wanted = 1.0 if spread is None else spread
+        wanted = ALPHABET_SPREAD if spread is None else spread
         noise = self._noise("alphabet", seed, exemplars, range(effort * n))
         context = _context([exemplars], self.device, alphabet=True)
         context = _rows(context, _each(1, len(noise)))

@@ -73,7 +73,7 @@ SpreadOption = Annotated[
         min=0.0,
         max=2.0,
         help="Temperature of the latents: 0 draws the same again and again, 1 is the model as "
-        "trained. Without it, the checkpoint's own: about as diverse as people's drawings.",
+        "trained; less is closer and cleaner, more is more diverse.",
         show_default=False,
     ),
 ]

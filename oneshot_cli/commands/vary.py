@@ -82,7 +82,8 @@ def vary(
     light on dark. Every variation becomes a PNG, dark on white, and a grid shows them together.
     With an --output that ends like a picture, only that grid is written.
 
-    A picture depends on the exemplar, the seed and its own number, and on nothing else.
+    A picture depends on the exemplar, the seed and its own number, and on nothing else. Without
+    --spread, variations are about as diverse as people's drawings (the checkpoint says at which).
     """
     from oneshot_cli.commands.pictures import Target, jobs
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageFont
+from PIL import Image, ImageFilter, ImageFont
 from torch import Tensor
 
 from oneshot_cli.files import atomic_write_bytes
@@ -35,8 +35,14 @@ def inked(probability: Tensor, model_size: int) -> Bytes:
 def of_mask(mask: NDArray[np.bool_], side: int) -> Bytes:
     """A square mask of ink as grey levels (side, side), ink black, edges smooth."""
     grey = Image.fromarray(np.where(mask, 0, 255).astype(np.uint8))
-    scaled = Image.Resampling.BOX if side < len(mask) else Image.Resampling.BICUBIC
-    return np.asarray(grey.resize((side, side), scaled))
+    enlargement = side / len(mask)
+    if enlargement <= 1:
+        return np.asarray(grey.resize((side, side), Image.Resampling.BOX))
+    blurred = grey.filter(ImageFilter.GaussianBlur(1.2)).resize(
+        (side, side), Image.Resampling.BICUBIC
+    )
+    steep = 127.5 + (np.asarray(blurred, np.float32) - 127.5) * 2 * enlargement
+    return steep.clip(0, 255).astype(np.uint8)
 
 
 def enlarged(grey: Bytes, side: int) -> Image.Image:
