@@ -32,9 +32,7 @@ h1 { font-size: 1.6em; } h2 { font-size: 1.2em; margin-top: 2.2em; }
 table { border-collapse: collapse; margin: 1em 0; }
 th, td { padding: .25em .9em .25em 0; text-align: left; border-bottom: 1px solid #e4e4e4; }
 td.n { font-variant-numeric: tabular-nums; } img { max-width: 100%; }
-.pair { display: flex; flex-wrap: wrap; gap: 2em; } .pair img { max-width: 28em; }
 details { margin: 1em 0; } .note { color: #666; }
-@media (prefers-color-scheme: dark) { body { background: #fff; } }
 """
 
 
@@ -116,7 +114,7 @@ def nearest_sheet(variations: Tensor, recall: Memorization, training: Drawings) 
     samples = variations.flatten(0, 1)[recall.pairs[:, 0]]
     drawings = training.images[recall.pairs[:, 1]][:, None].float()
     names = [training.characters[c] for c in training.character[recall.pairs[:, 1]].tolist()]
-    short = [f"{name[:9]}/{name[-2:]}" for name in names]
+    short = [f"{name.partition('/')[0][:10]} {name[-2:]}" for name in names]
     distances = [f"{d:.2f}" for d in recall.samples.pixel[recall.pairs[:, 0]].tolist()]
     return sheet(
         [
