@@ -22,6 +22,7 @@ from oneshot_cli.devices import resolve_device
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.exemplar import Picture, exemplar
 from oneshot_cli.imaging.likeness import ink_distance
+from oneshot_cli.imaging.rendering import Bytes, inked
 from oneshot_cli.model import Context, GenerativeModel
 from oneshot_cli.paths import flagship
 
@@ -95,6 +96,16 @@ class Oneshot:
         """Where the weights are."""
         return next(self.model.parameters()).device
 
+    def render(self, pictures: Tensor) -> Bytes:
+        """Pictures (..., C, H, W) as levels (..., H, W), or (..., H, W, 3) in colour.
+
+        Ink is black on white, with crisp edges at any size; grey and colour are as they are.
+        """
+        if pictures.shape[-3] == 1:
+            binary = self.model.config.observation == "bernoulli"
+            return inked(pictures, self.size if binary else pictures.shape[-1])
+        return (255 * pictures).round().to(torch.uint8).movedim(-3, -1).numpy()
+
     def read(self, pictures: Pictures) -> Tensor:
         """One picture, or several, as the model sees them: ink (M, 1, S, S), 0 or 1."""
         each: list[Picture] = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
@@ -132,6 +143,7 @@ class Oneshot:
         keep_best: int | None = None,
     ) -> Tensor:
         """`vary` for many sets of exemplars (M, 1, S, S), as `read` gives: (E, n, 1, H, W)."""
+        self._require_conditional()
         context = _rows(_context(exemplars, self.device), _each(len(exemplars), n))
         noise = torch.cat([self._noise("vary", seed, ink, range(n)) for ink in exemplars])
         pictures = self._draw(context, noise, spread, size)
@@ -172,6 +184,7 @@ class Oneshot:
         Up to `effort` times n are drawn, and those nearer than COPY_DISTANCE to a context image, or
         to one drawn before, are passed over; if too few are left, the furthest of them fill up.
         """
+        self._require_conditional()
         exemplars = self.read(images)
         wanted = ALPHABET_SPREAD if spread is None else spread
         noise = self._noise("alphabet", seed, exemplars, range(effort * n))
@@ -218,6 +231,12 @@ class Oneshot:
             context = Context.empty(n, self.size, self.device)
             temperature = 1.0 if spread is None else spread
         else:
+            if not reconstruct:
+                self._require_conditional()
+            elif self.model.config.channels != 1:
+                raise OneshotError(
+                    f"{self.path or 'this model'}: draws in colour, and reads no ink"
+                )
             exemplars = self.read(image)
             noise = self._noise("vary", seed, exemplars, range(n))
             context = _rows(_context([exemplars], self.device), _each(1, n))
@@ -252,6 +271,15 @@ class Oneshot:
                 ).log_weight
                 scores.append(weight.logsumexp(1) - math.log(PARTICLES))
         return torch.cat(scores).cpu()
+
+    def _require_conditional(self) -> None:
+        """Raise OneshotError for a model that ignores its context, or reads no ink."""
+        config = self.model.config
+        if not config.conditional or config.channels != 1:
+            raise OneshotError(
+                f"{self.path or 'this model'}: a {self.header.model} that draws after no exemplar\n"
+                "it can sample and animate; take another --checkpoint to vary a character"
+            )
 
     def _noise(
         self, task: str, seed: int, exemplars: Tensor | None, numbers: Iterable[int]

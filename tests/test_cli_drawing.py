@@ -19,6 +19,7 @@ from oneshot_cli import api, checkpoint
 from oneshot_cli.app import app
 from oneshot_cli.imaging.exemplar import exemplar
 from oneshot_cli.imaging.rendering import inked
+from oneshot_cli.model import VAEConfig, build
 
 
 @pytest.fixture(scope="module")
@@ -364,3 +365,40 @@ def test_info_tells_what_a_checkpoint_is(weights: Path) -> None:
     assert content["bytes"] == weights.stat().st_size
     assert content["model"]["hidden"] == model.config.hidden
     assert content["figures"] == {"held_out_bound": -81.25}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_models_of_other_kinds_are_sampled_and_animated(
+    channels: int, glyph: Path, tmp_path: Path
+) -> None:
+    observation = "bernoulli" if channels == 1 else "logistic"
+    config = VAEConfig(
+        latent=(3, 2), hidden=(8, 7), depth=1, channels=channels, observation=observation
+    )
+    path = tmp_path / "vae.safetensors"
+    checkpoint.save(path, build(config), checkpoint.Header(config=config))
+    assert "kind: vae" in oneshot("info", path).stdout
+    oneshot("sample", "-n", "4", "-c", path, "-o", tmp_path / "out", "--size", "32")
+    with Image.open(tmp_path / "out" / "sample-01.png") as picture:
+        assert picture.size == (32, 32)
+        assert picture.mode == ("L" if channels == 1 else "RGB")
+        expected = api.load(path).render(api.load(path).sample(1, size=32))[0]
+        assert abs(np.asarray(picture).astype(int) - expected).max() <= 1
+    film = tmp_path / "film.png"
+    oneshot("animate", "-n", "2", "-c", path, "-o", film, "--fade")
+    for command in ("vary", "alphabet"):
+        refused = oneshot(command, glyph, "-c", path, "-o", tmp_path / "no", code=1)
+        assert "draws after no exemplar" in refused.stderr
+    assert "no exemplar" in oneshot("animate", glyph, "-c", path, "--force", code=1).stderr
+    assert not (tmp_path / "no").exists()
+    if channels == 3:
+        words = ("--reconstruct", "-c", path, "-o", tmp_path / "no.gif")
+        assert "draws in colour" in oneshot("animate", glyph, *words, code=1).stderr
+
+
+def test_an_unconditional_model_redraws_an_exemplar(glyph: Path, tmp_path: Path) -> None:
+    config = VAEConfig(latent=(3,), hidden=(8,), depth=1)
+    path = tmp_path / "vae.safetensors"
+    checkpoint.save(path, build(config), checkpoint.Header(config=config))
+    oneshot("animate", glyph, "--reconstruct", "-n", "1", "-c", path, "-o", tmp_path / "a.gif")
+    assert (tmp_path / "a.gif").is_file()

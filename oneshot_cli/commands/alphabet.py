@@ -63,13 +63,13 @@ def alphabet(
     from oneshot_cli.api import ALPHABET_SPREAD, load
     from oneshot_cli.imaging.exemplar import drawing
     from oneshot_cli.imaging.grid import Group, sheet
-    from oneshot_cli.imaging.rendering import inked, of_mask, save_picture
+    from oneshot_cli.imaging.rendering import of_mask, save_picture
 
     screen = Screen(json, quiet, verbose)
     model = load(checkpoint, device.value)
     side = size or DRAWN
     made = model.new_characters([p for _, p in found], n, seed=seed, spread=spread, size=side)
-    greys = list(inked(made.pictures, model.size))
+    greys = list(model.render(made.pictures))
     for file, grey in zip(files, greys, strict=False):
         save_picture(Image.fromarray(grey), file)
     given = [of_mask(drawing(path, model.size), side) for _, path in found]

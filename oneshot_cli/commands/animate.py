@@ -80,7 +80,7 @@ def animate(
 
     from oneshot_cli.api import load
     from oneshot_cli.imaging.exemplar import drawing
-    from oneshot_cli.imaging.rendering import inked, of_mask
+    from oneshot_cli.imaging.rendering import of_mask
 
     screen = Screen(json, quiet, verbose)
     found = [path for _, path in pictures_in(exemplars or [])]
@@ -97,7 +97,7 @@ def animate(
             )
             strips.append(
                 Strip(
-                    canvases=inked(made.frames, model.size),
+                    canvases=model.render(made.frames),
                     writing=made.write_windows if windows else None,
                     seen=None if path is None else of_mask(drawing(path, model.size), drawn_size),
                     reading=(made.target_windows if reconstruct else made.read_windows)

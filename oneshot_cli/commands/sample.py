@@ -64,16 +64,18 @@ def sample(
 
     from oneshot_cli.api import load
     from oneshot_cli.imaging.grid import Group, beside, sheet
-    from oneshot_cli.imaging.rendering import inked, save_picture
+    from oneshot_cli.imaging.rendering import save_picture
 
     screen = Screen(json, quiet, verbose)
     model = load(checkpoint, device.value)
     side, temperature = size or DRAWN, 1.0 if spread is None else spread
-    greys = inked(model.sample(n, seed=seed, spread=temperature, size=side), model.size)
-    for file, grey in zip(files, greys, strict=False):
-        save_picture(Image.fromarray(grey), file)
+    if nearest and model.model.config.channels != 1:
+        raise OneshotError("--nearest compares ink; this model draws in colour")
+    drawn = model.render(model.sample(n, seed=seed, spread=temperature, size=side))
+    for file, levels in zip(files, drawn, strict=False):
+        save_picture(Image.fromarray(levels), file)
     columns = math.ceil(n**0.5)
-    picture = sheet([Group("samples" if nearest else "", list(greys))], columns)
+    picture = sheet([Group("samples" if nearest else "", list(drawn))], columns)
     document: dict[str, Any] = {"checkpoint": model.path, "n": n, "seed": seed}
     document |= {"spread": temperature, "size": side, "samples": files, "grid": grid}
     if nearest:
@@ -90,8 +92,9 @@ def sample(
             size=model.size,
         )
         inks = model.sample(n, seed=seed, spread=temperature)[:, 0] > 0.5
-        index, distance = nearest_drawings(inks, drawings.images > 0)
-        found = inked(drawings.images[index, None].float(), model.size)
+        half = 0.5 * int(drawings.images.max())
+        index, distance = nearest_drawings(inks, drawings.images > half)
+        found = model.render(drawings.images[index, None] / (2 * half))
         label = "the nearest training drawings"
         picture = beside(picture, sheet([Group(label, list(found))], columns))
         document["nearest"] = [

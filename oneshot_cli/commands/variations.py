@@ -23,7 +23,7 @@ from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.exemplar import at_size, drawing
 from oneshot_cli.imaging.grid import Group, paper, sheet
 from oneshot_cli.imaging.ink import Mask
-from oneshot_cli.imaging.rendering import Bytes, inked, of_mask, save_picture
+from oneshot_cli.imaging.rendering import Bytes, of_mask, save_picture
 
 PAGE = 20
 """Exemplars on one page of the grid, and in one batch."""
@@ -185,7 +185,7 @@ class Variations:
         drawn = model.vary_batch(inks, **asdict(settings))
         groups = {}
         for (job, masks), ink, pictures in zip(read, inks, drawn, strict=True):
-            greys = inked(pictures, model.size)
+            greys = model.render(pictures)
             files = self.target.numbered(job.name, self.kept)
             if files:
                 with ThreadPoolExecutor(WRITERS) as pool:  # waiting for the disk, mostly
@@ -194,9 +194,7 @@ class Variations:
             made["variations"] = files
             if self.show_input:
                 made["input"] = self._input_file(job)
-                save_picture(
-                    Image.fromarray(np.hstack(list(inked(ink, model.size)))), made["input"]
-                )
+                save_picture(Image.fromarray(np.hstack(list(model.render(ink)))), made["input"])
             report.made.append(made)
             report.pictures += len(greys)
             groups[job] = _group(job, greys, masks[0])

@@ -30,7 +30,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Strip:
-    """One row of a film: n canvases (n, T, H, W) in grey levels, and what they look at.
+    """One row of a film: n canvases (n, T, H, W), or in colour (n, T, H, W, 3), and what they see.
 
     `writing` (n, T, 2, 3) are the windows on the canvases; `seen` is the picture beside them, in
     grey levels, with the windows `reading` (n, T, 2, 3) on it. Either may be None.
@@ -49,11 +49,11 @@ def film(strips: Sequence[Strip], *, fade: bool = False) -> list[Image.Image]:
     picture beside it, and, with `fade`, of its freshest strokes.
     """
     steps = min(strip.canvases.shape[1] for strip in strips)
-    side = cell_side(strips[0].canvases.shape[-1])
+    side = cell_side(strips[0].canvases.shape[2])
     columns = max(len(strip.canvases) for strip in strips)
     left = GAP + (side + 2 * GAP if any(strip.seen is not None for strip in strips) else 0)
     size = (left + columns * (side + GAP), GAP + len(strips) * (side + GAP))
-    glow = [_glow(strip.canvases) if fade else None for strip in strips]
+    glow = [_glow(s.canvases) if fade and s.canvases.ndim == 4 else None for s in strips]
     frames = []
     for t in range(steps):
         frame = Image.new("RGB", size, "white")

@@ -19,7 +19,7 @@ COLUMNS = 10
 
 @dataclass(frozen=True)
 class Group:
-    """Drawings that belong together: grey pictures (H, W), a label for all and one for each.
+    """Drawings that belong together, (H, W) or (H, W, 3), a label for all and one for each.
 
     `exemplar` is what they are variations of, if anything; `given` pictures are framed like it.
     """
@@ -93,7 +93,7 @@ def beside(left: Image.Image, right: Image.Image) -> Image.Image:
 
 
 def _side(groups: Sequence[Group]) -> int:
-    return cell_side(max(p.shape[-1] for group in groups for p in group.pictures))
+    return cell_side(max(p.shape[0] for group in groups for p in group.pictures))
 
 
 def _place(

@@ -45,20 +45,20 @@ def of_mask(mask: NDArray[np.bool_], side: int) -> Bytes:
     return steep.clip(0, 255).astype(np.uint8)
 
 
-def enlarged(grey: Bytes, side: int) -> Image.Image:
-    """`grey` (H, W) as a picture `side` pixels wide: whole pixels while they fit, else smooth.
+def enlarged(levels: Bytes, side: int) -> Image.Image:
+    """`levels` (H, W) or (H, W, 3) as a picture `side` pixels wide: whole pixels while they fit.
 
     Small pictures are enlarged by a whole factor and framed in white, so that their pixels stay
     square and sharp.
     """
-    picture = Image.fromarray(grey)
+    picture = Image.fromarray(levels)
     factor = side // picture.width
     if factor < 1:
         return picture.resize((side, side), Image.Resampling.LANCZOS)
     if factor > 1:
         size = (picture.width * factor, picture.height * factor)
         picture = picture.resize(size, Image.Resampling.NEAREST)
-    framed = Image.new("L", (side, side), 255)
+    framed = Image.new(picture.mode, (side, side), "white")
     framed.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
     return framed
 
