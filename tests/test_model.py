@@ -68,7 +68,7 @@ def test_step_is_an_lstm() -> None:
     h, c = noise(4, hidden, seed=1), noise(4, hidden, seed=2)
     z, v = noise(4, TINY.latent, seed=3), noise(4, TINY.context_units, seed=4)
     for ours, theirs in zip(
-        model.step(h, c, z, v), cell(torch.cat([z, v], 1), (h, c)), strict=True
+        model.transition.step(h, c, z, v), cell(torch.cat([z, v], 1), (h, c)), strict=True
     ):
         torch.testing.assert_close(ours, theirs)
 

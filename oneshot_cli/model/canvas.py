@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -55,7 +54,10 @@ class GatedCanvas(nn.Module):
         return self.output(canvas)
 
 
-Canvas = AdditiveCanvas | GatedCanvas
+CANVASES: dict[str, type[AdditiveCanvas | GatedCanvas]] = {
+    "additive": AdditiveCanvas,
+    "gated": GatedCanvas,
+}
 
 
 def read_out(channels: int, start: Tensor, gain: float) -> nn.Conv2d:
@@ -72,10 +74,3 @@ def read_out(channels: int, start: Tensor, gain: float) -> nn.Conv2d:
             output.weight.normal_(std=gain)
         output.bias.copy_(start)
     return output
-
-
-def at_size(canvas: Tensor, size: int) -> Tensor:
-    """(B, P, S, S) at `size` x `size`, for what was not drawn at a size of its choice: bilinear."""
-    if canvas.shape[-1] == size:
-        return canvas
-    return F.interpolate(canvas, size=(size, size), mode="bilinear", align_corners=False)

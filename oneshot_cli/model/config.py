@@ -103,6 +103,11 @@ class ModelConfig(Config):
         self._one_of("attention", *get_args(Attention))
         self._one_of("canvas", "additive", "gated")
 
+    @property
+    def context_width(self) -> int:
+        """Width of v_t: none without a context."""
+        return self.context_units if self.conditional else 0
+
 
 @dataclass(frozen=True)
 class DRAWConfig(Config):

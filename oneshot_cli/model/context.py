@@ -17,7 +17,7 @@ from oneshot_cli.model.summary import Summary
 class Context:
     """x', what a drawing is conditioned on.
 
-    `images` (B, M, 1, S, S) with ink 1; `mask` (B, M) bool, true where there is an image;
+    `images` (B, M, C, S, S) with ink 1; `mask` (B, M) bool, true where there is an image;
     `alphabet` (B,) bool: whether they are characters of the target's alphabet (task 3) rather than
     drawings of the target's own character (task 2). Without any image it is task 1.
     """
@@ -37,7 +37,7 @@ class Context:
 
     @classmethod
     def of(cls, images: Tensor, *, alphabet: bool = False) -> Context:
-        """The context of (B, M, 1, S, S) images that are all there."""
+        """The context of (B, M, C, S, S) images that are all there."""
         batch, members = images.shape[:2]
         return cls(
             images=images,
@@ -55,7 +55,7 @@ class Context:
 
 @dataclass(frozen=True)
 class EncodedContext:
-    """What of the context does not depend on h: images (B * M, 1, S, S), summaries, mask, null."""
+    """What of the context does not depend on h: images (B * M, C, S, S), summaries, mask, null."""
 
     images: Tensor
     features: Tensor
@@ -90,8 +90,15 @@ class ContextReader(nn.Module):
         units = config.context_units
         self.units = units
         self.summary = Summary(config) if config.summary_units else None
-        self.reader = Reader(config.hidden, config.glimpse, config.read_scale)
-        self.embed_glimpse = nn.Linear(config.glimpse**2, units)
+        self.reader = Reader(
+            config.hidden,
+            config.glimpse,
+            config.read_scale,
+            channels=config.channels,
+            size=config.size,
+            attention=config.attention,
+        )
+        self.embed_glimpse = nn.Linear(self.reader.width, units)
         self.embed_summary = nn.Linear(config.summary_units, units) if self.summary else None
         self.embed_kind = nn.Embedding(2, units)
         self.null = nn.Embedding(2, units)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from oneshot_cli.model.config import Config
@@ -106,8 +105,3 @@ class GenerativeModel(nn.Module, ABC):
         target: Tensor | None = None,
     ) -> Trace:
         """`sample`, every step of it; with a target (B, C, S, S) the posterior redraws that."""
-
-
-def whole_image(like: Tensor, *shape: int) -> Tensor:
-    """The window that is the whole image, (*shape, 2, 3), on the device of `like`."""
-    return torch.eye(2, 3, device=like.device).expand(*shape, 2, 3)

@@ -16,7 +16,7 @@ from oneshot_cli.model.summary import Summary
 
 @dataclass(frozen=True)
 class EncodedTarget:
-    """What of x does not depend on h: the images (B, 1, S, S) and their embedded summary."""
+    """What of x does not depend on h: the images (B, C, S, S) and their embedded summary."""
 
     images: Tensor
     features: Tensor
@@ -41,9 +41,16 @@ class Posterior(nn.Module):
         super().__init__()
         units = config.posterior_units
         self.summary = Summary(config) if config.summary_units else None
-        self.reader = Reader(config.hidden, config.glimpse, config.read_scale)
+        self.reader = Reader(
+            config.hidden,
+            config.glimpse,
+            config.read_scale,
+            channels=config.channels,
+            size=config.size,
+            attention=config.attention,
+        )
         self.embed_summary = nn.Linear(config.summary_units, units) if self.summary else None
-        self.embed_step = nn.Linear(config.glimpse**2 + config.hidden + config.context_units, units)
+        self.embed_step = nn.Linear(self.reader.width + config.hidden + config.context_width, units)
         self.output = nn.Linear(units, 2 * config.latent)
         nn.init.normal_(self.output.weight, std=0.01)
         nn.init.zeros_(self.output.bias)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneshot_cli.model.config import Config, ModelConfig, VAEConfig
+from oneshot_cli.model.config import Config, DRAWConfig, ModelConfig, VAEConfig
+from oneshot_cli.model.draw import DRAW
 from oneshot_cli.model.interface import GenerativeModel
 from oneshot_cli.model.sequential import SequentialGenerator
 from oneshot_cli.model.vae import VAE
 
 MODELS: dict[str, tuple[type[Config], type[GenerativeModel]]] = {
     "sequential": (ModelConfig, SequentialGenerator),
+    "draw": (DRAWConfig, DRAW),
     "vae": (VAEConfig, VAE),
 }
 

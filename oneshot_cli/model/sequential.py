@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from oneshot_cli.model.attention import Writer
-from oneshot_cli.model.canvas import AdditiveCanvas, GatedCanvas
+from oneshot_cli.model.attention import Writer, whole_image
+from oneshot_cli.model.canvas import CANVASES, AdditiveCanvas
 from oneshot_cli.model.config import ModelConfig
-from oneshot_cli.model.context import Context, ContextReader
+from oneshot_cli.model.context import Context, ContextReader, EncodedContext
 from oneshot_cli.model.gaussian import (
     gaussian_analytical_kl,
     gaussian_log_density,
@@ -28,6 +28,7 @@ from oneshot_cli.model.gaussian import (
 )
 from oneshot_cli.model.gradients import limit_gradient
 from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
+from oneshot_cli.model.lstm import LSTM
 from oneshot_cli.model.observation import observation
 from oneshot_cli.model.posterior import Posterior
 
@@ -56,28 +57,24 @@ class SequentialGenerator(GenerativeModel):
         super().__init__(config)
         self.observation = observation(config)
         hidden, channels = config.hidden, config.canvas_channels
-        self.context = ContextReader(config)
+        self.context = ContextReader(config) if config.conditional else None
         self.posterior = Posterior(config)
-        self.transition = nn.Linear(config.latent + config.context_units + hidden, 4 * hidden)
+        self.transition = LSTM(config.latent + config.context_width, hidden)
         self.start = nn.Parameter(torch.zeros(2, hidden))
-        self.writer = Writer(hidden, config.patch, channels, config.write_scale)
-        self.canvas: AdditiveCanvas | GatedCanvas
-        kind = AdditiveCanvas if config.canvas == "additive" else GatedCanvas
-        self.canvas = kind(channels, self.observation.start(config.ink))
-        with torch.no_grad():
-            self.transition.bias[hidden : 2 * hidden].fill_(1.0)  # remember at first
+        self.writer = Writer(
+            hidden,
+            config.patch,
+            channels,
+            config.write_scale,
+            size=config.size,
+            attention=config.attention,
+        )
+        self.canvas = CANVASES[config.canvas](channels, self.observation.start(config.ink))
 
     @property
     def noise_shape(self) -> tuple[int, int]:
         """(T, latent): the noise that one drawing takes."""
         return (self.config.steps, self.config.latent)
-
-    def step(self, h: Tensor, cell: Tensor, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """f_h: one LSTM step, (B, hidden) -> (B, hidden)."""
-        gates = self.transition(torch.cat([z, v.to(z.dtype), h], -1)).float()
-        entry, keep, candidate, exit_ = gates.chunk(4, -1)
-        cell = torch.sigmoid(keep) * cell + torch.sigmoid(entry) * torch.tanh(candidate)
-        return torch.sigmoid(exit_) * torch.tanh(cell), cell
 
     def unroll(
         self,
@@ -88,17 +85,19 @@ class SequentialGenerator(GenerativeModel):
     ) -> States:
         """The hidden states for noise (B * K, T, latent), K particles for each of B examples.
 
-        Without a target z_t is the noise itself, a draw from the prior; with targets (B, 1, S, S)
+        Without a target z_t is the noise itself, a draw from the prior; with targets (B, C, S, S)
         it is the posterior's mean + std * noise. `gradient_limit` bounds the gradient that flows
         back through each state, see `limit_gradient`.
         """
-        times = len(noise) // len(context)
-        encoded = self.context.encode(context).repeat(times)
-        seen = None if target is None else self.posterior.encode(target).repeat(times)
+        encoded = seen = None
+        if self.context is not None:
+            encoded = self.context.encode(context).repeat(len(noise) // len(context))
+        if target is not None:
+            seen = self.posterior.encode(target).repeat(len(noise) // len(target))
         h, cell = self.start[:, None].expand(2, len(noise), self.config.hidden)
         states, looks, target_looks, kls, ratios = [], [], [], [], []
         for t in range(self.config.steps):
-            v, look = self.context(h, encoded)
+            v, look = self._read(h, encoded)
             z = noise[:, t]
             if seen is not None:
                 mean, log_std, target_look = self.posterior(h, v, seen)
@@ -107,8 +106,8 @@ class SequentialGenerator(GenerativeModel):
                 ratios.append(
                     gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z)
                 )
-                target_looks.append(target_look)
-            h, cell = self.step(h, cell, z, v)
+                target_looks.append(self.posterior.reader.aim.frame(target_look))
+            h, cell = self.transition.step(h, cell, z, v)
             if gradient_limit is not None and h.requires_grad:
                 h = limit_gradient(h, gradient_limit)
             states.append(h)
@@ -120,6 +119,13 @@ class SequentialGenerator(GenerativeModel):
             kl=torch.stack(kls, 1) if kls else None,
             log_ratio=torch.stack(ratios, 1) if ratios else None,
         )
+
+    def _read(self, h: Tensor, encoded: EncodedContext | None) -> tuple[Tensor, Tensor]:
+        """v_t and the window that it was read through; without a context nothing is read."""
+        if self.context is None or encoded is None:
+            return h.new_zeros(len(h), 0), whole_image(h, len(h))
+        v, window = self.context(h, encoded)
+        return v, self.context.reader.aim.frame(window)
 
     def decode(self, h: Tensor, size: int) -> Tensor:
         """The observation's parameters (B, P, size, size) for all states (B, T, hidden).
@@ -185,7 +191,7 @@ class SequentialGenerator(GenerativeModel):
         canvases = self.canvases(states.h, size or self.config.size)
         return Trace(
             pictures=self.observation.mean(canvases.float()),
-            write_windows=self.writer.aim(states.h),
+            write_windows=self.writer.aim.frame(self.writer.aim(states.h)),
             read_windows=states.context_windows,
             target_windows=states.target_windows,
         )

@@ -11,7 +11,7 @@ SMALLEST = 7
 
 
 class Summary(nn.Module):
-    """(B, 1, S, S) -> (B, summary_units): strided convolutions down to 7 x 7, then one dense layer.
+    """(B, C, S, S) -> (B, summary_units): strided convolutions down to 7 x 7, then one dense layer.
 
     Images larger than 28 x 28 get more strided layers, and are averaged to 7 x 7 at the end.
     """
@@ -19,7 +19,7 @@ class Summary(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width = config.summary_channels
-        layers: list[nn.Module] = [nn.Conv2d(1, width, 3, padding=1), nn.SiLU()]
+        layers: list[nn.Module] = [nn.Conv2d(config.channels, width, 3, padding=1), nn.SiLU()]
         channels, size = width, config.size
         while size > SMALLEST:
             layers += [nn.Conv2d(channels, 2 * width, 3, stride=2, padding=1), nn.SiLU()]

@@ -14,7 +14,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from oneshot_cli.model.canvas import at_size
+from oneshot_cli.model.attention import at_size, whole_image
 from oneshot_cli.model.config import VAEConfig
 from oneshot_cli.model.context import Context
 from oneshot_cli.model.gaussian import (
@@ -23,7 +23,7 @@ from oneshot_cli.model.gaussian import (
     mean_and_log_std,
     standard_normal_log_density,
 )
-from oneshot_cli.model.interface import Bound, GenerativeModel, Trace, whole_image
+from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
 from oneshot_cli.model.observation import observation
 
 

@@ -1,4 +1,4 @@
-"""Spatial-transformer attention (Jaderberg et al. 2015): windows, reading them, writing them.
+"""Spatial-transformer attention (Jaderberg et al. 2015): windows that move, scale, turn and shear.
 
 A window is an affine map from patch coordinates u in [-1, 1]^2 to image coordinates p in [-1, 1]^2,
 
@@ -13,6 +13,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from oneshot_cli.model.attention.base import Attention
 
 WINDOW_PARAMETERS = 6
 WINDOW_GAIN = 0.2
@@ -73,64 +75,26 @@ def sampling_grid(maps: Tensor, size: int) -> Tensor:
     return (down[:, :, :, None] + across[:, :, None, :]).permute(0, 2, 3, 1)
 
 
-class Aim(nn.Module):
+class SpatialTransformer(Attention):
     """The window that a state chooses: (..., hidden) -> (..., 2, 3).
 
     A window moves the whole picture, so its weights get gradients ten times those of all others.
     The gain brings them into line: without it, windows jump about and training blows up.
     """
 
-    def __init__(self, hidden: int, scale: float) -> None:
-        super().__init__()
+    def __init__(self, hidden: int, size: int, side: int, scale: float) -> None:
+        super().__init__(size, side)
         self.scale = scale
         self.linear = nn.Linear(hidden, WINDOW_PARAMETERS)
 
     def forward(self, h: Tensor) -> Tensor:
         return windows(WINDOW_GAIN * self.linear(h).float(), self.scale)
 
+    def read(self, images: Tensor, window: Tensor) -> Tensor:
+        return transform(images, window, self.side)
 
-class Reader(nn.Module):
-    """Takes a glimpse of an image through a window that h chooses: (B, N * N)."""
-
-    def __init__(self, hidden: int, glimpse: int, scale: float) -> None:
-        super().__init__()
-        self.glimpse = glimpse
-        self.aim = Aim(hidden, scale)
-
-    def forward(self, images: Tensor, window: Tensor) -> Tensor:
-        """Read (B, 1, H, W) through `window` (B, 2, 3)."""
-        return transform(images, window, self.glimpse).flatten(1)
-
-
-class Writer(nn.Module):
-    """Turns states into patches and the windows that place them on the canvas."""
-
-    def __init__(self, hidden: int, patch: int, channels: int, scale: float) -> None:
-        super().__init__()
-        self.patch = patch
-        self.channels = channels
-        self.aim = Aim(hidden, scale)
-        self.content = nn.Linear(hidden, channels * patch * patch)
-
-    def patches(self, h: Tensor, mix: Tensor | None = None) -> Tensor:
-        """The patches (B, C, N, N) for states (B, hidden).
-
-        With `mix` (O, C), a 1 x 1 convolution of the canvas, the patches (B, O, N, N) come already
-        mixed: writing is linear, so mixing the few numbers of a patch before it is written equals
-        mixing the canvas after, and it can be folded into the weights that make the patch.
-        """
-        weight, bias = self.content.weight, self.content.bias
-        channels = self.channels
-        if mix is None:
-            patches = F.linear(h, weight, bias)
-        else:
-            folded = mix @ weight.view(channels, -1)
-            patches = F.linear(
-                h, folded.view(-1, weight.shape[1]), (mix @ bias.view(channels, -1)).view(-1)
-            )
-            channels = len(mix)
-        return patches.view(-1, channels, self.patch, self.patch)
-
-    def forward(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
-        """Place (B, C, N, N) on empty size x size canvases through `window` (B, 2, 3)."""
+    def write(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
         return transform(patches, inverse(window), size)
+
+    def frame(self, window: Tensor) -> Tensor:
+        return window

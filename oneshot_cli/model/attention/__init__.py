@@ -1,0 +1,30 @@
+"""Attention: where to read and write. Adding one is a class, and a line in `heads.ATTENTIONS`."""
+
+from oneshot_cli.model.attention.base import Attention
+from oneshot_cli.model.attention.filterbank import GaussianFilters, filters
+from oneshot_cli.model.attention.heads import ATTENTIONS, Reader, Writer
+from oneshot_cli.model.attention.spatial_transformer import (
+    SpatialTransformer,
+    inverse,
+    sampling_grid,
+    transform,
+    windows,
+)
+from oneshot_cli.model.attention.whole import FullyConnected, at_size, whole_image
+
+__all__ = [
+    "ATTENTIONS",
+    "Attention",
+    "FullyConnected",
+    "GaussianFilters",
+    "Reader",
+    "SpatialTransformer",
+    "Writer",
+    "at_size",
+    "filters",
+    "inverse",
+    "sampling_grid",
+    "transform",
+    "whole_image",
+    "windows",
+]

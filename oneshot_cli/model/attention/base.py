@@ -1,0 +1,36 @@
+"""What an attention is: a choice of where to look, and how to read and write there."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+
+class Attention(nn.Module, ABC):
+    """Turns states (..., hidden) into windows (..., whatever describes one), and uses them.
+
+    It reads patches of `side` x `side` out of images of `size` x `size`, and writes such patches
+    on canvases of any size.
+    """
+
+    def __init__(self, size: int, side: int) -> None:
+        super().__init__()
+        self.size = size
+        self.side = side
+
+    @abstractmethod
+    def forward(self, h: Tensor) -> Tensor:
+        """The window that a state chooses."""
+
+    @abstractmethod
+    def read(self, images: Tensor, window: Tensor) -> Tensor:
+        """(B, C, size, size) through a window each: (B, C, side, side)."""
+
+    @abstractmethod
+    def write(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
+        """(B, C, side, side) placed on empty canvases: (B, C, size, size)."""
+
+    @abstractmethod
+    def frame(self, window: Tensor) -> Tensor:
+        """Windows as maps (..., 2, 3) from patch to image coordinates in [-1, 1], to be shown."""

@@ -1,0 +1,81 @@
+"""Read and write heads: what a model does with an attention, whichever it is."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from oneshot_cli.model.attention.base import Attention
+from oneshot_cli.model.attention.filterbank import GaussianFilters
+from oneshot_cli.model.attention.spatial_transformer import SpatialTransformer
+from oneshot_cli.model.attention.whole import FullyConnected
+
+ATTENTIONS: dict[str, type[SpatialTransformer | GaussianFilters | FullyConnected]] = {
+    "spatial-transformer": SpatialTransformer,
+    "gaussian": GaussianFilters,
+    "fully-connected": FullyConnected,
+}
+
+
+class Reader(nn.Module):
+    """Takes glimpses of images (B, channels, size, size) where h says: (B, width)."""
+
+    def __init__(
+        self,
+        hidden: int,
+        glimpse: int,
+        scale: float,
+        *,
+        channels: int = 1,
+        size: int = 28,
+        attention: str = "spatial-transformer",
+    ) -> None:
+        super().__init__()
+        self.aim: Attention = ATTENTIONS[attention](hidden, size, glimpse, scale)
+        self.width = channels * self.aim.side**2
+
+    def forward(self, images: Tensor, window: Tensor) -> Tensor:
+        """Read images through a window each."""
+        return self.aim.read(images, window).flatten(1)
+
+
+class Writer(nn.Module):
+    """Turns states into patches and the windows that place them on the canvas."""
+
+    def __init__(
+        self,
+        hidden: int,
+        patch: int,
+        channels: int,
+        scale: float,
+        *,
+        size: int = 28,
+        attention: str = "spatial-transformer",
+    ) -> None:
+        super().__init__()
+        self.aim: Attention = ATTENTIONS[attention](hidden, size, patch, scale)
+        self.channels = channels
+        self.content = nn.Linear(hidden, channels * self.aim.side**2)
+
+    def patches(self, h: Tensor, mix: Tensor | None = None) -> Tensor:
+        """The patches (B, C, N, N) for states (B, hidden).
+
+        With `mix` (O, C), a 1 x 1 convolution of the canvas, the patches (B, O, N, N) come already
+        mixed: writing is linear, so mixing the few numbers of a patch before it is written equals
+        mixing the canvas after, and it can be folded into the weights that make the patch.
+        """
+        weight, bias = self.content.weight, self.content.bias
+        channels, side = self.channels, self.aim.side
+        if mix is None:
+            patches = F.linear(h, weight, bias)
+        else:
+            folded = mix @ weight.view(channels, -1)
+            patches = F.linear(
+                h, folded.view(-1, weight.shape[1]), (mix @ bias.view(channels, -1)).view(-1)
+            )
+            channels = len(mix)
+        return patches.view(-1, channels, side, side)
+
+    def forward(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
+        """Place (B, C, N, N) on empty size x size canvases through a window each."""
+        return self.aim.write(patches, window, size)
