@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,20 +117,25 @@ def test_wrong_combinations_are_refused(glyphs_checkpoint: Path, tmp_path: Path)
     assert "nothing" in stderr
 
 
-def test_only_binary_images_of_the_right_size_fit() -> None:
-    from dataclasses import replace
-
+def test_only_images_of_the_models_kind_fit() -> None:
+    config = tiny_model(size=28).config
     glyphs = data.load("glyphs", split="weak", part="test", size=28)
     grey = replace(glyphs, levels=256)
     colour = replace(glyphs, images=glyphs.images[:, None].expand(-1, 3, -1, -1), levels=256)
-    for drawings, words in ((grey, "grey"), (colour, "in colour")):
-        with pytest.raises(OneshotError, match=words):
-            nll.fitting(drawings, "pictures", 1, 28)
-    with pytest.raises(OneshotError, match="pixels wide"):
-        nll.fitting(glyphs, "glyphs", 1, 52)
-    dynamic = nll.fitting(replace(grey, dynamic=True), "digits", 0, 28)
+    assert torch.equal(nll.fitting(glyphs, "glyphs", 1, config).images, glyphs.images)
+    assert nll.fitting(grey, "faces", 0, replace(config, observation="logistic")) is grey
+    dynamic = nll.fitting(replace(grey, dynamic=True), "digits", 0, config)
     assert set(dynamic.images.unique().tolist()) <= {0, 1}
-    assert torch.equal(nll.fitting(glyphs, "glyphs", 1, 28).images, glyphs.images)
+    for drawings, model, words in (
+        (grey, config, "of 256 levels"),
+        (glyphs, replace(config, observation="logistic"), "that are binary"),
+        (colour, config, "in colour"),
+        (glyphs, replace(config, channels=3), "of colour images"),
+        (glyphs, replace(config, size=52), "28 pixels wide"),
+        (glyphs, replace(config, conditional=False), "--context 0"),
+    ):
+        with pytest.raises(OneshotError, match=words):
+            nll.fitting(drawings, "pictures", 1, model)
 
 
 def test_published_tables_stand_beside_the_same_data_only() -> None:
@@ -140,3 +146,4 @@ def test_published_tables_stand_beside_the_same_data_only() -> None:
     assert "chardata.mat" in titles("omniglot-burda", "official", 28, "area")[0]
     assert "max pooling" in titles("omniglot", "strong-45-5", 26, "max")[0]
     assert "dynamic" in titles("mnist", "official", 28, "area")[1]
+    assert titles("mnist", "official", 28, "area", "threshold") == []

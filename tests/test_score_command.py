@@ -157,6 +157,11 @@ def test_mistakes_are_told_before_the_work(tiny_checkpoint: Path, tmp_path: Path
     assert "not a folder" in stderr
     assert run(tiny_checkpoint, "--images", tmp_path)[0] == 2
     assert run(tiny_checkpoint, "-c", tiny_checkpoint)[0] == 2
+    free = tiny_model(size=28, conditional=False)
+    checkpoint.save(tmp_path / "free.safetensors", free, checkpoint.Header(config=free.config))
+    code, _, stderr = run(tmp_path / "free.safetensors")
+    assert code == 1
+    assert "without a context" in stderr
     code, _, stderr = run(tmp_path / "no.safetensors")
     assert code == 1
     assert "no.safetensors" in stderr

@@ -88,6 +88,11 @@ class Source:
             **self.options,
         )
 
+    def published(self) -> list[PublishedTable]:
+        """The published tables on the same data."""
+        binarization = self.options.get("binarization", "dynamic")
+        return published_beside(self.dataset, self.split, self.size, self.resample, binarization)
+
     def title(self) -> str:
         """The data in words."""
         how = "max-pooled" if self.resample == "max" else ""
@@ -115,11 +120,7 @@ def run(
         model = load(checkpoint, job.device)
         sources.append(Source.of(model, job))
         rows += _measure(screen, model, sources[-1], job)
-    beside = {
-        table.title + table.protocol: table
-        for s in sources
-        for table in published_beside(s.dataset, s.split, s.size, s.resample)
-    }
+    beside = {table.title + table.protocol: table for s in sources for table in s.published()}
     published = list(beside.values())
     screen.document(
         {
@@ -145,10 +146,12 @@ def run(
 
 def _measure(screen: Screen, model: Oneshot, source: Source, job: Job) -> list[Nll]:
     """The rows of one checkpoint: every part with every size of context."""
-    unconditional = model.header.training.get("tasks", {}).get("empty", 0) >= 1
+    config = model.model.config
+    never_shown = model.header.training.get("tasks", {}).get("empty", 0) >= 1
+    unconditional = never_shown or not config.conditional
     usual = [0] if unconditional or source.dataset in WITHOUT_CHARACTERS else [1]
     contexts = job.contexts or usual
-    if unconditional and max(contexts) > 0:
+    if never_shown and max(contexts) > 0:
         raise OneshotError(
             f"{model.path} was trained without any context; measure it with --context 0"
         )
@@ -156,7 +159,7 @@ def _measure(screen: Screen, model: Oneshot, source: Source, job: Job) -> list[N
     for part in job.parts:
         limit = job.limit or (TRAINING_IMAGES if part == "train" else None)
         drawings = fitting(
-            source.drawings(part, job.data_dir), source.dataset, max(contexts), model.size
+            source.drawings(part, job.data_dir), source.dataset, max(contexts), config
         )
         images = min(limit or len(drawings), len(drawings))
         for context in contexts:

@@ -103,6 +103,12 @@ def score_checkpoint(
     """Measure a checkpoint, print, write."""
     started = time.monotonic()
     model = load(checkpoint, device)
+    config = model.model.config
+    if not config.conditional or config.observation != "bernoulli" or config.channels > 1:
+        raise OneshotError(
+            f"{model.path}: draws no variations of a binary exemplar (a {config.kind}, "
+            f"{'with' if config.conditional else 'without'} a context), so it has no such score"
+        )
     critics = Critics.load(model.device)
     drawings = _test_drawings(data_dir, 28, parts.limit)
     trained_on = model.header.data.get("split") or "unknown"

@@ -15,6 +15,7 @@ from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.bounds import evaluate
 from oneshot_cli.evaluation.published import Table, tables
 from oneshot_cli.model import GenerativeModel
+from oneshot_cli.model.config import Config
 
 ACTIVE = 0.1
 """A step with less KL than this, in nats, has nothing to say."""
@@ -152,17 +153,23 @@ def spread_over(count: int, limit: int | None) -> Tensor:
     return torch.linspace(0, count - 1, limit).long()
 
 
-def fitting(drawings: Drawings, name: str, context: int, size: int, seed: int = 0) -> Drawings:
-    """`drawings` as a model of binary images can be measured on them, dynamic ones drawn once.
+def fitting(drawings: Drawings, name: str, context: int, config: Config, seed: int = 0) -> Drawings:
+    """`drawings` as a model of `config` can be measured on them, dynamic ones drawn once.
 
-    Raises OneshotError for grey or colour images, another size, or characters with too few
-    drawings for a context.
+    Raises OneshotError for images of another kind or size than the model's, a context that it
+    would ignore, or characters with too few drawings for one.
     """
-    if drawings.channels > 1 or (drawings.levels > 2 and not drawings.dynamic):
-        kind = "in colour" if drawings.channels > 1 else "grey"
-        raise OneshotError(f"{name} is {kind}, but this model draws binary images (ink or paper)")
-    if drawings.size != size:
-        raise OneshotError(f"{name} is {drawings.size} pixels wide, the model reads {size}")
+    if drawings.channels != config.channels:
+        theirs, ours = (("grey", "colour")[c > 1] for c in (drawings.channels, config.channels))
+        raise OneshotError(f"{name} holds images in {theirs}, but this model is of {ours} images")
+    many = drawings.levels > 2 and not drawings.dynamic
+    if many != (config.observation == "logistic"):
+        theirs, ours = ("of 256 levels", "binary") if many else ("binary", "of 256 levels")
+        raise OneshotError(f"{name} holds images that are {theirs}, this model's are {ours}")
+    if drawings.size != config.size:
+        raise OneshotError(f"{name} is {drawings.size} pixels wide, the model reads {config.size}")
+    if context and not config.conditional:
+        raise OneshotError(f"this {config.kind} has no context; measure it with --context 0")
     fewest = int(torch.bincount(drawings.character).min()) if len(drawings) else 0
     if context >= fewest:
         raise OneshotError(
@@ -172,13 +179,17 @@ def fitting(drawings: Drawings, name: str, context: int, size: int, seed: int = 
     return drawings.fixed(seed)
 
 
-def published_beside(dataset: str, split: str | None, size: int, resample: str) -> list[Table]:
+def published_beside(
+    dataset: str, split: str | None, size: int, resample: str, binarization: str = "dynamic"
+) -> list[Table]:
     """The published tables on this very data; other pictures of the same name do not compare."""
     keys = {
         "mnist": ["mnist", "mnist-dynamic"],
         "mnist-static": ["mnist", "mnist-static"],
         "omniglot-burda": ["omniglot-burda"],
     }.get(dataset, [])
+    if size != 28 or (dataset == "mnist" and binarization != "dynamic"):
+        keys = []
     if (dataset, split, size, resample) == ("omniglot", "strong-45-5", 26, "max"):
         keys = ["omniglot-strong"]
     return [tables()[key] for key in keys]
