@@ -6,7 +6,6 @@ tenth variation is the same whether one or a thousand are asked for, alone or in
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from oneshot_cli import checkpoint as checkpoints
 from oneshot_cli.devices import resolve_device
+from oneshot_cli.drawing import apart, contexts_of, noise_for, some
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.exemplar import Picture, exemplar
 from oneshot_cli.imaging.likeness import ink_distance
@@ -144,7 +143,7 @@ class Oneshot:
     ) -> Tensor:
         """`vary` for many sets of exemplars (M, 1, S, S), as `read` gives: (E, n, 1, H, W)."""
         self._require_conditional()
-        context = _rows(_context(exemplars, self.device), _each(len(exemplars), n))
+        context = contexts_of(exemplars, n, self.device)
         noise = torch.cat([self._noise("vary", seed, ink, range(n)) for ink in exemplars])
         pictures = self._draw(context, noise, spread, size)
         grouped = pictures.unflatten(0, (len(exemplars), n))
@@ -188,11 +187,10 @@ class Oneshot:
         exemplars = self.read(images)
         wanted = ALPHABET_SPREAD if spread is None else spread
         noise = self._noise("alphabet", seed, exemplars, range(effort * n))
-        context = _context([exemplars], self.device, alphabet=True)
-        context = _rows(context, _each(1, len(noise)))
+        context = contexts_of([exemplars], len(noise), self.device, alphabet=True)
         inks = self._draw(context, noise, wanted, self.size) > 0.5
-        chosen = _apart(inks[:, 0], exemplars[:, 0] > 0.5, n, COPY_DISTANCE * self.size / 28)
-        pictures = self._draw(_rows(context, _each(1, n)), noise[chosen], wanted, size)
+        chosen = apart(inks[:, 0], exemplars[:, 0] > 0.5, n, COPY_DISTANCE * self.size / 28)
+        pictures = self._draw(some(context, torch.tensor(chosen)), noise[chosen], wanted, size)
         return NewCharacters(pictures, ink_distance(inks[chosen, 0], exemplars[:, 0] > 0.5))
 
     def sample(
@@ -239,7 +237,7 @@ class Oneshot:
                 )
             exemplars = self.read(image)
             noise = self._noise("vary", seed, exemplars, range(n))
-            context = _rows(_context([exemplars], self.device), _each(1, n))
+            context = contexts_of([exemplars], n, self.device)
             temperature = self.spread if spread is None else spread
         target = exemplars[:1].expand(n, -1, -1, -1).to(self.device) if reconstruct else None
         with torch.inference_mode():
@@ -266,7 +264,7 @@ class Oneshot:
             for rows in torch.arange(len(images)).split(step):
                 weight = self.model.bound(
                     images[rows].to(self.device),
-                    _rows(context, rows),
+                    some(context, rows),
                     noise.expand(len(rows), -1, -1, -1).to(self.device),
                 ).log_weight
                 scores.append(weight.logsumexp(1) - math.log(PARTICLES))
@@ -284,20 +282,7 @@ class Oneshot:
     def _noise(
         self, task: str, seed: int, exemplars: Tensor | None, numbers: Iterable[int]
     ) -> Tensor:
-        """Standard normal (n, T, latent), each drawing's from its own generator.
-
-        The generators' seeds are hashes of the task, the seed, the exemplars (as a set) and the
-        drawing's number.
-        """
-        shape = self.model.noise_shape
-        inks = [] if exemplars is None else [e.to(torch.uint8).numpy().tobytes() for e in exemplars]
-        key = f"{task} {seed} ".encode() + b"".join(sorted(inks))
-        noise = []
-        for number in numbers:
-            digest = hashlib.blake2b(key + b" %d" % number, digest_size=8).digest()
-            generator = torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
-            noise.append(torch.randn(shape, generator=generator))
-        return torch.stack(noise) if noise else torch.empty(0, *shape)
+        return noise_for(self.model.noise_shape, task, seed, exemplars, numbers)
 
     def _draw(
         self, context: Context, noise: Tensor, spread: float | None, size: int | None
@@ -308,7 +293,7 @@ class Oneshot:
         with torch.inference_mode():
             pictures = [
                 self.model.sample(
-                    _rows(context, rows),
+                    some(context, rows),
                     noise[rows].to(self.device),
                     temperature=temperature,
                     size=side,
@@ -330,41 +315,3 @@ def load(checkpoint: str | Path | None = None, device: str = "auto") -> Oneshot:
     path = flagship() if checkpoint is None else Path(checkpoint)
     model, header = checkpoints.load(path, resolve_device(device))
     return Oneshot(model, header, path)
-
-
-def _context(
-    exemplars: Sequence[Tensor], device: torch.device, *, alphabet: bool = False
-) -> Context:
-    """One context of E sets of exemplars, each (M, 1, S, S), shorter ones masked."""
-    images = pad_sequence(list(exemplars), batch_first=True)
-    mask = pad_sequence([torch.ones(len(e), dtype=torch.bool) for e in exemplars], batch_first=True)
-    return Context(
-        images=images.to(device),
-        mask=mask.to(device),
-        alphabet=torch.full((len(images),), alphabet, device=device),
-    )
-
-
-def _each(examples: int, times: int) -> Tensor:
-    """The number of each example, `times` times over."""
-    return torch.arange(examples).repeat_interleave(times)
-
-
-def _rows(context: Context, rows: Tensor) -> Context:
-    """The contexts with these numbers."""
-    return Context(context.images[rows], context.mask[rows], context.alphabet[rows])
-
-
-def _apart(inks: Tensor, taken: Tensor, n: int, nearest: float) -> list[int]:
-    """The first n of `inks` (N, S, S) that keep `nearest` from `taken` (M, S, S) and each other.
-
-    If there are fewer, those with the greatest distance to `taken` make up the number.
-    """
-    away = ink_distance(inks, taken).min(1).values
-    apart = ink_distance(inks, inks)
-    chosen: list[int] = []
-    for i in range(len(inks)):
-        if len(chosen) < n and away[i] >= nearest and (apart[i, chosen] >= nearest).all():
-            chosen.append(i)
-    rest = [i for i in away.argsort(descending=True).tolist() if i not in chosen]
-    return chosen + rest[: n - len(chosen)]

@@ -14,6 +14,7 @@ from torch import Tensor
 import oneshot_cli as oneshot
 from oneshot_cli import checkpoint
 from oneshot_cli.api import PARTICLES, Oneshot
+from oneshot_cli.drawing import apart
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.likeness import ink_distance
 from oneshot_cli.model import Context
@@ -53,8 +54,8 @@ def test_a_variation_depends_on_seed_exemplar_and_number_only(model: Oneshot) ->
     torch.testing.assert_close(model.vary_batch(inks, 5, seed=1)[1], five)
     assert (model.vary(glyph(), n=5, seed=2) - five).abs().max() > 1e-3
     assert (model.vary(glyph(1), n=5, seed=1) - five).abs().max() > 1e-3
-    apart = torch.pdist(five.flatten(1))
-    assert (apart > 1e-3).all(), "and they differ from each other"
+    between = torch.pdist(five.flatten(1))
+    assert (between > 1e-3).all(), "and they differ from each other"
 
 
 def test_the_callers_random_numbers_are_left_alone(model: Oneshot) -> None:
@@ -134,15 +135,13 @@ def test_samples_and_new_characters(model: Oneshot) -> None:
 
 
 def test_copies_are_passed_over() -> None:
-    from oneshot_cli.api import _apart
-
     generator = torch.Generator().manual_seed(0)
     different = torch.rand(6, 28, 28, generator=generator) < 0.02
     given, new = different[:2], different[2:]
     candidates = torch.stack([given[0], new[0], new[0], given[1], new[1], new[2], new[3]])
-    chosen = _apart(candidates, given, 4, nearest=0.3)
+    chosen = apart(candidates, given, 4, nearest=0.3)
     assert chosen == [1, 4, 5, 6]
-    assert len(_apart(candidates, given, 6, nearest=0.3)) == 6, "filled up if there are too few"
+    assert len(apart(candidates, given, 6, nearest=0.3)) == 6, "filled up if there are too few"
 
 
 def test_films_end_in_the_drawings_of_vary_and_sample(model: Oneshot) -> None:
