@@ -288,9 +288,11 @@ def train(screen: Screen, output: Path | None, data_dir: Path | None) -> None:
         path = (
             critic_path(name) if output is None else require_folder(output) / f"{name}.safetensors"
         )
+        started = time.monotonic()
         with screen.progress(f"training {name}", settings.iterations) as advance:
             critic, record = train_critic(name, drawings, settings, _steps(advance))
-        record |= {"dataset": "omniglot", "split": "weak"}
+        minutes = round((time.monotonic() - started) / 60, 1)
+        record |= {"dataset": "omniglot", "split": "weak", "minutes": minutes}
         try:
             save_critic(path, name, critic, record)
         except OSError as error:
