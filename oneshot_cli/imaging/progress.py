@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from oneshot_cli.imaging.grid import Group, paper
-from oneshot_cli.imaging.rendering import inked
+from oneshot_cli.imaging.grid import Group, paper, sheet
+from oneshot_cli.imaging.rendering import Bytes, inked
 from oneshot_cli.model import Context, GenerativeModel
 
 
@@ -15,23 +15,27 @@ from oneshot_cli.model import Context, GenerativeModel
 def progress_sheet(
     model: GenerativeModel, exemplars: Tensor, *, rows: int = 8, temperature: float = 0.7
 ) -> Image.Image:
-    """Variations of each of `exemplars` (B, 1, S, S) below it, then a column without any exemplar.
+    """Variations of each of `exemplars` (B, C, S, S) below it, then a column without any exemplar.
 
-    The noise is the same at every call, so that the sheets of a run can be compared.
+    Of a model without context a square of samples, at temperature 1. The noise is the same at every
+    call, so that the sheets of a run can be compared.
     """
-    size = model.config.size
     device = next(model.parameters()).device
-    columns = [*exemplars.split(1), None]
-    groups = []
-    for number, exemplar in enumerate(columns):
+
+    def draw(exemplar: Tensor | None, number: int, count: int, temperature: float) -> list[Bytes]:
         noise = torch.randn(
-            rows, *model.noise_shape, generator=torch.Generator().manual_seed(number)
+            count, *model.noise_shape, generator=torch.Generator().manual_seed(number)
         )
-        if exemplar is None:
-            context = Context.empty(rows, size)
-        else:
-            context = Context.of(exemplar[:, None].expand(rows, 1, 1, size, size))
+        context = Context.empty(count, model.config.size)
+        if exemplar is not None:
+            context = Context.of(exemplar[:, None].expand(count, -1, -1, -1, -1))
         drawn = model.sample(context.to(device), noise.to(device), temperature=temperature)
-        shown = None if exemplar is None else inked(exemplar.cpu(), size)[0]
-        groups.append(Group("", list(inked(drawn.cpu(), size)), shown))
+        return list(inked(drawn.cpu(), model.config.size))
+
+    if not model.config.conditional:
+        return sheet([Group("", draw(None, 0, rows * rows, 1.0))], rows)
+    groups = []
+    for number, exemplar in enumerate([*exemplars.split(1), None]):
+        shown = None if exemplar is None else inked(exemplar.cpu(), model.config.size)[0]
+        groups.append(Group("", draw(exemplar, number, rows, temperature), shown))
     return paper(groups)

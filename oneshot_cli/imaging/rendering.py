@@ -22,10 +22,13 @@ Bytes = NDArray[np.uint8]
 def inked(probability: Tensor, model_size: int) -> Bytes:
     """Probabilities of ink (..., 1, H, W) as grey levels (..., H, W), ink black.
 
+    Pictures in colour (..., 3, H, W) come as they are, (..., H, W, 3).
     A model that draws larger than it learned has edges as wide as its own pixels. Its logits are
     multiplied by the enlargement, which leaves the outline (logit 0) where it is and makes the
     edge as wide as a pixel of the picture.
     """
+    if probability.shape[-3] > 1:
+        return (255 * probability.float()).round().to(torch.uint8).movedim(-3, -1).numpy()
     enlargement = max(1.0, probability.shape[-1] / model_size)
     logits = torch.logit(probability.float(), eps=1e-6)
     grey = 255 * torch.sigmoid(-enlargement * logits)
