@@ -24,6 +24,9 @@ from oneshot_cli.commands.common import (
     refuse_to_overwrite,
 )
 
+MOST = 100
+"""Pictures that are taken for one alphabet."""
+
 
 def alphabet(
     exemplars: Annotated[
@@ -35,7 +38,7 @@ def alphabet(
     ],
     n: Annotated[int, typer.Option("-n", min=1, max=200, help="New characters.")] = 20,
     output: OutputOption = None,
-    size: SizeOption = None,
+    size: SizeOption = DRAWN,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
     checkpoint: CheckpointOption = None,
@@ -55,6 +58,8 @@ def alphabet(
     from oneshot_cli.commands.pictures import Target, pictures_in
 
     found, target = list(pictures_in(exemplars)), Target.of(output)
+    if len(found) > MOST:
+        raise typer.BadParameter(f"{len(found)} pictures; {MOST} say enough about an alphabet")
     files, grid = target.numbered("character", n), target.grid("alphabet")
     refuse_to_overwrite([*files, grid], force)
 
@@ -67,12 +72,11 @@ def alphabet(
 
     screen = Screen(json, quiet, verbose)
     model = load(checkpoint, device.value)
-    side = size or DRAWN
-    made = model.new_characters([p for _, p in found], n, seed=seed, spread=spread, size=side)
+    made = model.new_characters([p for _, p in found], n, seed=seed, spread=spread, size=size)
     greys = list(model.render(made.pictures))
     for file, grey in zip(files, greys, strict=False):
         save_picture(Image.fromarray(grey), file)
-    given = [of_mask(drawing(path, model.size), side) for _, path in found]
+    given = [of_mask(drawing(path, model.size), size) for _, path in found]
     distance, nearest = made.distance.min(1)
     groups = [
         Group("given", given, labels=[name for name, _ in found], given=True),
@@ -84,7 +88,7 @@ def alphabet(
             "checkpoint": model.path,
             "seed": seed,
             "spread": ALPHABET_SPREAD if spread is None else spread,
-            "size": side,
+            "size": size,
             "given": [path for _, path in found],
             "characters": [
                 {

@@ -41,7 +41,7 @@ def animate(
             help="A .gif, .webp, .png or .apng (animated), or .mp4 (needs the extra 'video').",
         ),
     ] = Path("out/animation.gif"),
-    size: SizeOption = None,
+    size: SizeOption = DRAWN,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
     reconstruct: Annotated[
@@ -84,7 +84,6 @@ def animate(
 
     screen = Screen(json, quiet, verbose)
     found = [path for _, path in pictures_in(exemplars or [])]
-    drawn_size = size or DRAWN
     if n * max(1, len(found)) > 400:
         raise typer.BadParameter(f"{n * len(found)} drawings are too many for one film")
     model = load(checkpoint, device.value)
@@ -92,14 +91,12 @@ def animate(
     with screen.progress("drawing", max(1, len(found))) as advance:
         each: list[Path | None] = [*found] or [None]
         for path in each:
-            made = model.draw(
-                path, n, seed=seed, spread=spread, size=drawn_size, reconstruct=reconstruct
-            )
+            made = model.draw(path, n, seed=seed, spread=spread, size=size, reconstruct=reconstruct)
             strips.append(
                 Strip(
                     canvases=model.render(made.frames),
                     writing=made.write_windows if windows else None,
-                    seen=None if path is None else of_mask(drawing(path, model.size), drawn_size),
+                    seen=None if path is None else of_mask(drawing(path, model.size), size),
                     reading=(made.target_windows if reconstruct else made.read_windows)
                     if windows
                     else None,

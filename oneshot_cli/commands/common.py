@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 DRAWN = 112
-"""The side, in pixels, of what is drawn when no --size is given."""
+"""The usual --size: the model's own pictures are small for a person to look at."""
 
 
 class Device(str, Enum):
@@ -50,21 +50,22 @@ CheckpointOption = Annotated[
 ]
 OutputOption = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="PATH", help="A folder, or a file if it ends like one."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="A folder; or, if it ends like a picture, the file of the grid, which is then all "
+        "that is written.",
+        show_default="out",
+    ),
 ]
 SeedOption = Annotated[
     int, typer.Option("--seed", help="The same seed gives the same pictures.", min=0)
 ]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where the model runs.")]
 SizeOption = Annotated[
-    int | None,
-    typer.Option(
-        "--size",
-        min=28,
-        max=512,
-        help="Height and width of what is drawn, in pixels.",
-        show_default="112",
-    ),
+    int,
+    typer.Option("--size", min=28, max=512, help="Height and width of what is drawn, in pixels."),
 ]
 SpreadOption = Annotated[
     float | None,

@@ -30,7 +30,7 @@ from oneshot_cli.errors import OneshotError
 def sample(
     n: Annotated[int, typer.Option("-n", min=1, max=2000, help="How many.")] = 64,
     output: OutputOption = None,
-    size: SizeOption = None,
+    size: SizeOption = DRAWN,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
     nearest: Annotated[
@@ -68,16 +68,16 @@ def sample(
 
     screen = Screen(json, quiet, verbose)
     model = load(checkpoint, device.value)
-    side, temperature = size or DRAWN, 1.0 if spread is None else spread
+    temperature = 1.0 if spread is None else spread
     if nearest and model.model.config.channels != 1:
         raise OneshotError("--nearest compares ink; this model draws in colour")
-    drawn = model.render(model.sample(n, seed=seed, spread=temperature, size=side))
+    drawn = model.render(model.sample(n, seed=seed, spread=temperature, size=size))
     for file, levels in zip(files, drawn, strict=False):
         save_picture(Image.fromarray(levels), file)
     columns = math.ceil(n**0.5)
     picture = sheet([Group("samples" if nearest else "", list(drawn))], columns)
     document: dict[str, Any] = {"checkpoint": model.path, "n": n, "seed": seed}
-    document |= {"spread": temperature, "size": side, "samples": files, "grid": grid}
+    document |= {"spread": temperature, "size": size, "samples": files, "grid": grid}
     if nearest:
         from oneshot_cli import data
         from oneshot_cli.imaging.likeness import nearest_drawings

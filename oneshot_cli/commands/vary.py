@@ -42,7 +42,7 @@ def vary(
     ],
     n: Annotated[int, typer.Option("-n", min=1, max=1000, help="Variations of each.")] = 10,
     output: OutputOption = None,
-    size: SizeOption = None,
+    size: SizeOption = DRAWN,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
     together: Annotated[
@@ -80,7 +80,6 @@ def vary(
 
     An exemplar is any picture of one drawn character: a photo, a scan, an icon; dark on light or
     light on dark. Every variation becomes a PNG, dark on white, and a grid shows them together.
-    With an --output that ends like a picture, only that grid is written.
 
     A picture depends on the exemplar, the seed and its own number, and on nothing else. Without
     --spread, variations are about as diverse as people's drawings (the checkpoint says at which).
@@ -103,7 +102,7 @@ def vary(
         n=n,
         seed=seed,
         spread=model.spread if spread is None else spread,
-        size=size or DRAWN,
+        size=size,
         keep_best=keep_best,
     )
     screen.detail(f"on {model.device}: {settings}")
