@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -211,10 +211,11 @@ def augmentation(strength: float) -> Augmentation:
     return Augmentation(shared=0.1 * strength, own=0.03 * strength)
 
 
-def fit(run: Trainer, limit: float | None, screen: Screen) -> None:
-    """Train with a display and pictures, and say how it ended."""
+def fit(run: Trainer, limit: float | None, screen: Screen, tensorboard: bool) -> None:
+    """Train with a display, pictures and learning curves, and say how it ended."""
     from oneshot_cli.imaging.progress import progress_sheet
     from oneshot_cli.imaging.rendering import save_picture
+    from oneshot_cli.training.curves import board, write_curves
     from oneshot_cli.training.display import display
     from oneshot_cli.training.loop import Hooks
 
@@ -225,8 +226,17 @@ def fit(run: Trainer, limit: float | None, screen: Screen) -> None:
         sheet = progress_sheet(model, shown.to(run.device))
         save_picture(sheet, folder.samples / f"{step:07d}.png")
 
+    watchers: list[Callable[[dict[str, Any]], None]] = [board(folder.board)] if tensorboard else []
+
+    def tell(row: dict[str, Any]) -> None:
+        for watcher in watchers:
+            watcher(row)
+        if "held_out_bound" in row:
+            write_curves(folder)
+
     with display(run.config.iterations, run.counters.step, quiet=screen.quiet) as view:
-        run.hooks = Hooks(metrics=view, samples=draw)
+        watchers.append(view)
+        run.hooks = Hooks(metrics=tell, samples=draw)
         reason = run.fit(limit)
     counters, figures = run.counters, run.figures
     ending = {"done": "finished", "time": "out of time", "signal": "stopped"}[reason]

@@ -218,14 +218,19 @@ def train(
     eval_drawings: Annotated[
         int, typer.Option(min=1, help="Held-out drawings evaluated.", rich_help_panel=RUN)
     ] = 600,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Also write TensorBoard events.", rich_help_panel=RUN),
+    ] = False,
     json_only: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Train a model: on real Omniglot, on glyphs that are made up, or on your own pictures.
 
-    The folder keeps config.json, metrics.jsonl, samples/, the state to resume from, and the
-    checkpoints best.safetensors and last.safetensors. Ctrl-C saves and stops; --resume goes on.
+    The folder keeps config.json, metrics.jsonl and its curves.png, samples/, the state to resume
+    from, and the checkpoints best.safetensors and last.safetensors. Ctrl-C saves and stops;
+    --resume goes on.
     """
     limit = seconds(max_time) if max_time is not None else None
     if iterations is not None and epochs is not None:
@@ -285,7 +290,7 @@ def train(
     if resume:
         run.resume()
     folder.write_config(plan.to_dict())
-    runs.fit(run, limit, screen)
+    runs.fit(run, limit, screen, tensorboard)
 
 
 def _assignments(texts: list[str]) -> dict[str, str]:

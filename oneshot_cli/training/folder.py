@@ -1,8 +1,9 @@
-"""A run's folder: config.json, metrics.jsonl, state/, best and last checkpoint, samples/."""
+"""A run's folder: config.json, metrics.jsonl, curves.png, state/, checkpoints, samples/."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,14 @@ class RunFolder:
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def curves(self) -> Path:
+        return self.path / "curves.png"
+
+    @property
+    def board(self) -> Path:
+        return self.path / "tensorboard"
 
     @property
     def state(self) -> Path:
@@ -62,16 +71,18 @@ class RunFolder:
         with self.metrics.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
+    def rows(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; the half line of a kill is passed over."""
+        if not self.metrics.exists():
+            return []
+        rows = []
+        for line in self.metrics.read_text().splitlines():
+            with suppress(ValueError):
+                rows.append(json.loads(line))
+        return rows
+
     def forget_after(self, step: int) -> None:
         """Drop the metrics of iterations after `step`, which a resumed run makes again."""
-        if not self.metrics.exists():
-            return
-        kept = []
-        for line in self.metrics.read_text().splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:  # the half line of a kill
-                continue
-            if row["step"] <= step:
-                kept.append(line + "\n")
-        atomic_write_bytes(self.metrics, "".join(kept).encode())
+        kept = [json.dumps(row) + "\n" for row in self.rows() if row["step"] <= step]
+        if self.metrics.exists():
+            atomic_write_bytes(self.metrics, "".join(kept).encode())

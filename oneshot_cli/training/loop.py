@@ -196,7 +196,7 @@ class Trainer:
         shown = int(self.model.config.conditional and self.config.tasks.empty < 1)
         report = evaluate(self.average.model, self.held_out, index=index, context_images=shown)
         (bound, error), (kl, _) = report.mean("elbo"), report.mean("kl")
-        row = {
+        row: dict[str, Any] = {
             "step": self.counters.step,
             "held_out_bound": bound,
             "held_out_error": error,
@@ -204,6 +204,8 @@ class Trainer:
             "seconds": self.counters.seconds,
         }
         self.figures = {**row, "drawings": count, "context_images": shown}
+        steps = report.kl_per_step.double().mean(0).tolist()
+        row["held_out_kl_per_step"] = [round(nats, 4) for nats in steps]
         self.folder.log(row)
         self.hooks.metrics(row)
         if self.counters.best is None or bound > self.counters.best:

@@ -1,0 +1,107 @@
+"""Learning curves: metrics.jsonl as a picture, and as TensorBoard events; optional extras both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.evaluation.plots import png
+from oneshot_cli.files import atomic_write_bytes
+from oneshot_cli.training.folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Row = dict[str, Any]
+
+TRAINING, HELD_OUT, FAINT = "#1f6fb4", "#c8442e", "#999999"
+BOARD = {
+    "bound": "nats/bound",
+    "reconstruction": "nats/reconstruction",
+    "kl": "nats/kl",
+    "held_out_bound": "nats/held out bound",
+    "held_out_kl": "nats/held out kl",
+    "gradient": "training/gradient norm",
+    "learning_rate": "training/learning rate",
+    "kl_weight": "training/kl weight",
+    "images_per_second": "training/images per second",
+}
+"""What of a row of metrics TensorBoard shows, and under which name."""
+
+
+def learning_curves(rows: list[Row]) -> Figure:
+    """The negative ELBO in nats, its two parts, and the KL of each step at the last evaluation.
+
+    The gap between the curves is that between training and held-out images; while the KL has not
+    its full weight, what is shown is the ELBO all the same.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 3.6), dpi=120, layout="constrained")
+    total, parts, steps = figure.subplots(1, 3)
+    trained = [row for row in rows if "bound" in row]
+    held_out = [row for row in rows if "held_out_bound" in row]
+    at = [row["step"] for row in trained]
+    total.plot(at, [-row["bound"] for row in trained], color=TRAINING, label="training")
+    if held_out:
+        total.errorbar(
+            [row["step"] for row in held_out],
+            [-row["held_out_bound"] for row in held_out],
+            [1.96 * row["held_out_error"] for row in held_out],
+            color=HELD_OUT,
+            fmt=".-",
+            label="held out",
+        )
+    settled = [-row["bound"] for row in trained[len(trained) // 4 :]]
+    settled += [-row["held_out_bound"] for row in held_out[len(held_out) // 4 :]]
+    if settled:
+        margin = 0.05 * (max(settled) - min(settled)) + 0.5
+        total.set_ylim(min(settled) - margin, max(settled) + margin)
+    parts.plot(at, [-row["reconstruction"] for row in trained], color=TRAINING)
+    parts.plot(at, [row["kl"] for row in trained], color=HELD_OUT)
+    if at:
+        parts.annotate("reconstruction", (at[-1], -trained[-1]["reconstruction"]), color=TRAINING)
+        parts.annotate("KL", (at[-1], trained[-1]["kl"]), color=HELD_OUT)
+    kl = held_out[-1].get("held_out_kl_per_step", []) if held_out else []
+    steps.bar(range(1, len(kl) + 1), kl, color=FAINT)
+    for axes, title, label in (
+        (total, "negative ELBO, nats per image", "iterations"),
+        (parts, "training, nats per image", "iterations"),
+        (steps, "KL of each step, held out, nats", "step"),
+    ):
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel(label)
+        axes.spines[["top", "right"]].set_visible(False)
+    if trained or held_out:
+        total.legend(frameon=False)
+    return figure
+
+
+def write_curves(folder: RunFolder) -> None:
+    """Draw the metrics of a run to its curves.png; nothing where matplotlib is not installed."""
+    if find_spec("matplotlib") is not None:
+        atomic_write_bytes(folder.curves, png(learning_curves(folder.rows())))
+
+
+def board(folder: Path) -> Callable[[Row], None]:
+    """What writes rows of metrics to TensorBoard events in `folder`. Raises OneshotError."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise OneshotError(
+            "--tensorboard needs TensorBoard; install it with: "
+            "pip install 'oneshot-cli[tensorboard]'"
+        ) from None
+    writer = SummaryWriter(str(folder))
+
+    def show(row: Row) -> None:
+        for name, label in BOARD.items():
+            if name in row:
+                writer.add_scalar(label, row[name], row["step"])
+        if "held_out_bound" in row:
+            writer.flush()
+
+    return show

@@ -1,0 +1,71 @@
+"""Learning curves of a run, as a picture and for TensorBoard."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.training.curves import board, learning_curves, write_curves
+from oneshot_cli.training.folder import RunFolder
+
+ROWS = [
+    {"step": s, "bound": -200 + s, "reconstruction": -190 + s, "kl": 10.0} for s in (1, 50, 100)
+] + [
+    {
+        "step": 100,
+        "held_out_bound": -105.0,
+        "held_out_error": 2.0,
+        "held_out_kl": 11.0,
+        "held_out_kl_per_step": [5.0, 4.0, 2.0],
+    }
+]
+
+
+def test_the_curves_are_the_metrics() -> None:
+    pytest.importorskip("matplotlib")
+    total, parts, steps = learning_curves(ROWS).axes
+    assert total.lines[0].get_xydata().tolist() == [[1, 199], [50, 150], [100, 100]]
+    assert any(line.get_xydata().tolist() == [[100, 105]] for line in total.lines[1:])
+    assert parts.lines[1].get_ydata().tolist() == [10, 10, 10]
+    assert [bar.get_height() for bar in steps.patches] == [5, 4, 2]
+    assert len(learning_curves([]).axes) == 3
+
+
+def test_a_run_gets_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    folder = RunFolder(tmp_path)
+    for row in ROWS:
+        folder.log(row)
+    with folder.metrics.open("a") as file:
+        file.write('{"step": 101, "bou')  # a kill
+    assert folder.rows() == ROWS
+    write_curves(folder)
+    with Image.open(io.BytesIO(folder.curves.read_bytes())) as picture:
+        assert picture.width > 1000
+        assert len(np.unique(np.asarray(picture.convert("L")))) > 10
+    folder.forget_after(50)
+    assert [row["step"] for row in folder.rows()] == [1, 50]
+    assert json.loads(folder.metrics.read_text().splitlines()[0]) == ROWS[0]
+
+
+def test_without_tensorboard_it_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(OneshotError, match=r"oneshot-cli\[tensorboard\]"):
+        board(tmp_path)
+
+
+def test_tensorboard_gets_the_rows(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    show = board(tmp_path)
+    for row in ROWS:
+        show(row)
+    assert any(path.stat().st_size > 0 for path in tmp_path.iterdir())
