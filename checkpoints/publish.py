@@ -1,7 +1,8 @@
 """Turns a finished run into a checkpoint that ships: `python checkpoints/publish.py RUN NAME`.
 
-The weights become float16; then the bounds of what will really ship are measured on the held-out
-drawings, by the house protocol, and written into the header together with the sampling temperature.
+The weights become float16; then what will really ship is measured, by the functions behind
+`oneshot eval-nll` and `oneshot score`, and the figures go into the header. The temperature at which
+a conditional model's variations are as diverse as people's drawings becomes its default spread.
 """
 
 from __future__ import annotations
@@ -14,40 +15,56 @@ from typing import Any
 
 import torch
 
+import oneshot_cli
 from oneshot_cli import checkpoint, data
-from oneshot_cli.evaluation.bounds import evaluate
+from oneshot_cli.evaluation.curve import score_curve
+from oneshot_cli.evaluation.nll import measure
+from oneshot_cli.evaluation.oneshot_scores import Critics, people, references
 from oneshot_cli.training.folder import RunFolder
 
 HERE = Path(__file__).parent
+VARIATIONS = 20
 
 
-def measured(path: Path, elbo_drawings: int, iwae_drawings: int, particles: int) -> dict[str, Any]:
-    """Held-out bounds of the checkpoint at `path`, nats per image, with standard errors."""
+def bounds(path: Path, drawings: int, particles: int) -> dict[str, Any]:
+    """ELBO of all held-out drawings and IWAE of some, nats per image, one context image."""
     model, header = checkpoint.load(path)
-    drawings = data.load(
+    held_out = data.load(
         header.data["dataset"], split=header.data["split"], part="test", size=header.data["size"]
     )
-
-    def spread_over(count: int) -> torch.Tensor:
-        return torch.linspace(0, len(drawings) - 1, min(count, len(drawings))).long()
-
-    index = spread_over(elbo_drawings)
-    report = evaluate(model, drawings, index=index)
-    (elbo, error), (kl, _) = report.mean("elbo"), report.mean("kl")
+    elbo = measure(model, held_out, checkpoint=path.name, part="test", context=1, particles=[1])
     figures = {
-        "elbo": {"nats": -elbo, "standard_error": error, "kl": kl, "drawings": len(index)},
-        "protocol": "held-out characters, one context image, mean negative bound in nats per image",
+        "elbo": elbo.elbo.as_dict() | {"images": elbo.images},
+        "reconstruction": elbo.reconstruction.as_dict(),
+        "kl": elbo.kl.as_dict(),
     }
-    index = spread_over(iwae_drawings)
-    if len(index):
-        bound, error = evaluate(model, drawings, index=index, particles=particles).mean("iwae")
-        figures["iwae"] = {
-            "nats": -bound,
-            "standard_error": error,
-            "particles": particles,
-            "drawings": len(index),
-        }
+    if drawings:
+        many = measure(
+            model,
+            held_out,
+            checkpoint=path.name,
+            part="test",
+            context=1,
+            particles=[particles],
+            limit=drawings,
+        )
+        iwae = many.iwae[particles].as_dict()
+        figures["iwae"] = iwae | {"particles": particles, "images": many.images}
     return figures
+
+
+def likeness(path: Path) -> tuple[float, dict[str, Any]]:
+    """The temperature at people's diversity, and the recognizability there."""
+    model, critics = oneshot_cli.load(path), Critics.load()
+    drawings = data.load("omniglot", split="weak", part="test", size=28)
+    exemplars, _ = people(drawings, seed=0)
+    shown = [exemplar[None] for exemplar in exemplars]
+
+    def draw(spread: float) -> torch.Tensor:
+        return model.vary_batch(shown, VARIATIONS, spread=spread, size=model.size)
+
+    curve = score_curve(draw, exemplars, references(drawings, critics)["people"], critics)
+    return curve.spread, {"recognizability": curve.headline.as_dict(), "variations": VARIATIONS}
 
 
 def main() -> None:
@@ -55,21 +72,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("name", help="the checkpoint's name, without its ending")
-    parser.add_argument("--spread", type=float, help="sampling temperature at people's diversity")
     parser.add_argument("--machine", default="", help="the kind of machine it was trained on")
-    parser.add_argument("--elbo-drawings", type=int, default=3000)
     parser.add_argument("--iwae-drawings", type=int, default=300)
     parser.add_argument("--particles", type=int, default=1000)
     options = parser.parse_args()
     model, header = checkpoint.load(RunFolder(options.run).last)
     path = HERE / f"{options.name}.safetensors"
-    header = replace(header, training={**header.training, "machine": options.machine})
-    if options.spread is not None:
-        header = replace(header, sampling={"spread": options.spread})
+    training = {**header.training, "machine": options.machine}
+    header = replace(header, training=training, figures={})
     checkpoint.save(path, model, header, dtype=torch.float16)
-    figures = measured(path, options.elbo_drawings, options.iwae_drawings, options.particles)
-    checkpoint.save(path, model, replace(header, figures=figures), dtype=torch.float16)
-    print(json.dumps(figures, indent=2))
+    spread, scores = likeness(path)
+    figures = {**bounds(path, options.iwae_drawings, options.particles), "score": scores}
+    header = replace(header, figures=figures, sampling={"spread": round(spread, 2)})
+    checkpoint.save(path, model, header, dtype=torch.float16)
+    print(json.dumps({"spread": spread, **figures}, indent=2))
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 

@@ -1,0 +1,71 @@
+"""Draws the pictures of the README and of docs/gallery.md: `make gallery`.
+
+Everything comes from the checkpoint that ships, through the same commands that a person types. The
+exemplars are the first drawing of held-out characters, one of every few alphabets, chosen by number
+and not by how well they come out.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from oneshot_cli import data
+from oneshot_cli.data.drawings import Drawings
+
+HERE = Path(__file__).parent
+IMAGES = HERE / "images"
+
+
+def oneshot(*arguments: str | Path) -> None:
+    """Run the program as a person would."""
+    words = [str(argument) for argument in arguments]
+    subprocess.run([sys.executable, "-m", "oneshot_cli", *words, "--force", "--quiet"], check=True)
+
+
+def save(drawings: Drawings, number: int, path: Path) -> Path:
+    """Write drawing `number` as published: black ink on white."""
+    Image.fromarray((255 * (1 - drawings.images[number])).numpy()).save(path)
+    return path
+
+
+def first_drawings(drawings: Drawings, characters: torch.Tensor, folder: Path) -> list[Path]:
+    """The first drawing of each character, as files."""
+    folder.mkdir()
+    paths = []
+    for character in characters.tolist():
+        number = int((drawings.character == character).nonzero()[0])
+        name = drawings.characters[character].replace("/", "-").replace("_(", "-").replace(")", "")
+        paths.append(save(drawings, number, folder / f"{name}.png"))
+    return paths
+
+
+def main() -> None:
+    """Draw them all."""
+    IMAGES.mkdir(exist_ok=True)
+    held_out = data.load("omniglot", split="weak", part="test", size=105)
+    everything = data.load("omniglot", split="weak", part="all", size=105)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fifteen = torch.linspace(0, len(held_out.characters) - 1, 15).long()
+        exemplars = first_drawings(held_out, fifteen, folder / "fifteen")
+        oneshot("vary", *exemplars, "-n", "8", "--layout", "paper", "-o", IMAGES / "vary.png")
+        oneshot("animate", *exemplars[2:5], "-n", "5", "--size", "84", "-o", IMAGES / "animate.gif")
+        oneshot("animate", exemplars[7], "-n", "1", "--reconstruct", "-o", IMAGES / "redraw.gif")
+        oneshot("vary", exemplars[4], "-n", "5", "--size", "208", "-o", IMAGES / "vary-208.png")
+        oneshot("vary", HERE / "exemplars", "-o", IMAGES / "exemplars.png")
+        oneshot("sample", "-n", "50", "-o", IMAGES / "sample.png")
+        for number, alphabet in enumerate(("Tibetan", "Futurama")):
+            place = everything.alphabets.index(alphabet)
+            letters = (everything.alphabet == place).nonzero().flatten()[:10]
+            paths = first_drawings(everything, letters, folder / alphabet)
+            oneshot("alphabet", *paths, "-n", "20", "-o", IMAGES / f"alphabet-{number + 1}.png")
+
+
+if __name__ == "__main__":
+    main()
