@@ -14,7 +14,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format train bench docs clean
+.PHONY: help install demo test lint format train publish bench gallery docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,11 +41,17 @@ format: $(INSTALLED)  ## put the code into the style that lint asks for
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-train: $(INSTALLED)  ## train on Omniglot as the shipped checkpoint was (ARGS="--max-time 30m")
-	$(BIN)/oneshot train --dataset omniglot --split weak $(ARGS)
+train: $(INSTALLED)  ## train the flagship from scratch, or go on with it (ARGS="--max-time 30m")
+	$(BIN)/oneshot train --output runs/omniglot $(if $(wildcard runs/omniglot/state),--resume,--dataset omniglot --split weak --augment 1 --bf16) $(ARGS)
+
+publish: $(INSTALLED)  ## measure that run and make it the checkpoint that ships
+	$(BIN)/python checkpoints/publish.py runs/omniglot omniglot $(ARGS)
 
 bench: $(INSTALLED)  ## how fast training and drawing are on this machine
 	$(BIN)/python -m benchmarks $(ARGS)
+
+gallery: $(INSTALLED)  ## the pictures of the README and docs/gallery.md, drawn again
+	$(BIN)/python docs/make_gallery.py
 
 docs: $(INSTALLED)  ## the command reference, from the program itself
 	$(BIN)/python docs/make_commands.py

@@ -12,6 +12,7 @@ import typer
 
 from oneshot_cli import data as data_sets
 from oneshot_cli.commands.common import Screen
+from oneshot_cli.commands.loading import loading
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Augmentation, Episodes, TaskMix
 from oneshot_cli.devices import resolve_device
@@ -92,14 +93,16 @@ def material(
     options = {name: data[name] for name in known.options if name in data}
 
     def load(part: str, size: int) -> Drawings:
-        return data_sets.load(
-            data["dataset"],
-            data_dir=data_dir,
-            split=data["split"],
-            part=part,
-            size=size,
-            **options,
-        )
+        with loading(screen) as progress:
+            return data_sets.load(
+                data["dataset"],
+                data_dir=data_dir,
+                split=data["split"],
+                part=part,
+                size=size,
+                progress=progress,
+                **options,
+            )
 
     drawings = load("train", data["size"])
     if augmented and drawings.levels > 2:

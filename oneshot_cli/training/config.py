@@ -13,12 +13,12 @@ from oneshot_cli.model.objective import Objective
 class TrainConfig:
     """Everything that decides what a run computes; where and how long is given apart."""
 
-    iterations: int = 30_000
+    iterations: int = 20_000
     batch: int = 64
     learning_rate: float = 1.5e-3
     warmup: int = 300
     """Iterations over which the learning rate rises from 0."""
-    decay: float = 0.3
+    decay: float = 0.4
     """The last share of the run, over which the learning rate falls to 0."""
     kl_warmup: int = 2_000
     """Iterations over which the KL's weight rises from `kl_start` to 1."""
