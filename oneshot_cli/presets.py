@@ -25,7 +25,7 @@ class Preset:
 
 
 _PAPER = {"latent": 4, "summary_units": 0}
-_DEEP = {"batch": 100, "learning_rate": 1e-3, "weight_decay": 0.0, "clip": 1000.0}
+_DENSE = {"weight_decay": 0.0, "clip": 1000.0}
 
 
 def _sequential(steps: int, canvas: str, attention: str = "spatial-transformer") -> Preset:
@@ -50,7 +50,12 @@ PRESETS: dict[str, Preset] = {
         "vae",
         "two stochastic layers, 50 particles (Burda et al. 2015)",
         {"latent": (100, 50), "hidden": (200, 100)},
-        {**_DEEP, "batch": 20, "particles": 50},
+        {**_DENSE, "batch": 20, "particles": 50, "learning_rate": 1e-3},
     ),
-    "vae": Preset("vae", "50 latents, two hidden layers of 500 (Kingma & Welling 2014)", {}, _DEEP),
+    "vae": Preset(
+        "vae",
+        "50 latents, two hidden layers of 500 (Kingma & Welling 2014)",
+        {},
+        {**_DENSE, "batch": 100, "iterations": 36_000, "decay": 0.6},
+    ),
 }

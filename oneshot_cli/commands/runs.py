@@ -107,7 +107,7 @@ def material(
     drawings = load("train", data["size"])
     if augmented and drawings.levels > 2:
         raise OneshotError(f"{data['dataset']}: only binary drawings can be augmented")
-    how = f", {data['binarization']} binarization" if "binarization" in data else ""
+    how = f", binarization {data['binarization']}" if "binarization" in data else ""
     screen.note(
         f"{data['dataset']}: {len(drawings)} drawings of {len(drawings.characters)} characters, "
         f"{data['size']} x {data['size']}, split {data['split']}{how}"

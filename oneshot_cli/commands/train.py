@@ -69,7 +69,7 @@ def train(
         bool, typer.Option("--resume", help="Go on with the run in --output where it stopped.")
     ] = False,
     iterations: Annotated[
-        int | None, typer.Option(min=1, help="Length of the run.", show_default="20000")
+        int | None, typer.Option(min=1, help="Length of the run.", show_default=PRESET)
     ] = None,
     epochs: Annotated[
         float | None, typer.Option(min=0, help="Length of the run in passes over the data.")

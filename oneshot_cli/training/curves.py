@@ -67,6 +67,7 @@ def learning_curves(rows: list[Row]) -> Figure:
         parts.annotate("KL", (at[-1], trained[-1]["kl"]), color=HELD_OUT)
     kl = held_out[-1].get("held_out_kl_per_step", []) if held_out else []
     steps.bar(range(1, len(kl) + 1), kl, color=FAINT)
+    steps.xaxis.get_major_locator().set_params(integer=True)
     for axes, title, label in (
         (total, "negative ELBO, nats per image", "iterations"),
         (parts, "training, nats per image", "iterations"),
