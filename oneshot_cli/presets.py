@@ -26,6 +26,7 @@ class Preset:
 
 _PAPER = {"latent": 4, "summary_units": 0}
 _DENSE = {"weight_decay": 0.0, "clip": 1000.0}
+_VAE = {**_DENSE, "batch": 100, "iterations": 36_000, "decay": 0.6}
 
 
 def _sequential(steps: int, canvas: str, attention: str = "spatial-transformer") -> Preset:
@@ -52,10 +53,6 @@ PRESETS: dict[str, Preset] = {
         {"latent": (100, 50), "hidden": (200, 100)},
         {**_DENSE, "batch": 20, "particles": 50, "learning_rate": 1e-3},
     ),
-    "vae": Preset(
-        "vae",
-        "50 latents, two hidden layers of 500 (Kingma & Welling 2014)",
-        {},
-        {**_DENSE, "batch": 100, "iterations": 36_000, "decay": 0.6},
-    ),
+    "vae": Preset("vae", "50 latents, two hidden layers of 500", {}, _VAE),
+    "vae-nf": Preset("vae", "the same with ten planar flows", {"flow": 10}, _VAE),
 }

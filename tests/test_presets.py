@@ -37,7 +37,11 @@ SMALL = {
     "draw": {"hidden": "8", "latent": "3", "steps": "2"},
     "vae": {},
 }
-SMALL_VAE = {"vae": {"hidden": "8"}, "iwae-2l-50": {"hidden": "8,6", "latent": "4,3"}}
+SMALL_VAE = {
+    "vae": {"hidden": "8"},
+    "vae-nf": {"hidden": "8"},
+    "iwae-2l-50": {"hidden": "8,6", "latent": "4,3"},
+}
 CONDITIONAL = ("flagship", "paper")
 
 

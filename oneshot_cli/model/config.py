@@ -27,7 +27,7 @@ class Config:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name == "summary_units" else 1
+            least = 0 if field.name in ("summary_units", "flow") else 1
             if isinstance(value, int) and not isinstance(value, bool) and value < least:
                 raise ValueError(f"{field.name} must be at least {least}, not {value}")
         self._one_of("observation", "bernoulli", "logistic")
@@ -149,6 +149,8 @@ class VAEConfig(Config):
     """Hidden units of the networks from and to the layer below."""
     depth: int = 2
     """Hidden layers of each network."""
+    flow: int = 0
+    """Planar transformations of each layer's posterior; 0 leaves it a Gaussian."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

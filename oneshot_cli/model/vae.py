@@ -4,7 +4,7 @@
     q(z_1 .. z_L | x) = q(z_1 | x) q(z_2 | z_1) .. q(z_L | z_{L-1})
 
 each function a network with `depth` hidden layers. With two layers and K particles in the objective
-it is the model of Burda et al. 2015 (IWAE, section 5).
+it is the model of Burda et al. 2015 (IWAE, section 5); each posterior may be bent by planar flows.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from oneshot_cli.model.attention import at_size, whole_image
 from oneshot_cli.model.config import VAEConfig
 from oneshot_cli.model.context import Context
+from oneshot_cli.model.flow import planar, planar_parameters
 from oneshot_cli.model.gaussian import (
     gaussian_analytical_kl,
     gaussian_log_density,
@@ -48,7 +49,7 @@ class VAE(GenerativeModel):
         pixels, numbers = config.size**2, self.observation.parameters
         latent, hidden, depth = config.latent, config.hidden, config.depth
         self.encoders = nn.ModuleList(
-            perceptron(below, hidden[i], depth, 2 * latent[i])
+            perceptron(below, hidden[i], depth, 2 * latent[i] + self._flow_width(latent[i]))
             for i, below in enumerate([config.channels * pixels, *latent[:-1]])
         )
         self.priors = nn.ModuleList(
@@ -69,21 +70,31 @@ class VAE(GenerativeModel):
         """z_1 .. z_L from q, their KL and log-ratios (B, K), for x (B, C, S, S), noise (B, K, D).
 
         Below the top, z_{l+1} depends on the sample of z_l, so that the KL of a layer has no closed
-        form: its sample stands in for it.
+        form, nor has that of a flow: its sample stands in for it.
         """
         latents: list[Tensor] = []
         log_q: list[Tensor] = []
         below = x.flatten(1)[:, None]
         for encoder, epsilon in zip(self.encoders, self._layers(noise), strict=True):
-            mean, log_std = mean_and_log_std(encoder(below))
+            gaussian, flow = encoder(below).split_with_sizes(
+                [2 * epsilon.shape[-1], self._flow_width(epsilon.shape[-1])], -1
+            )
+            mean, log_std = mean_and_log_std(gaussian)
             below = mean + log_std.exp() * epsilon
+            density = gaussian_log_density(below, mean, log_std)
+            if self.config.flow:
+                below, log_det = planar(below, flow.float().unflatten(-1, (self.config.flow, -1)))
+                density = density - log_det
             latents.append(below)
-            log_q.append(gaussian_log_density(below, mean, log_std))
+            log_q.append(density)
         ratios = []
         for prior, (z, above), q in zip(self.priors, pairwise(latents), log_q[:-1], strict=True):
             ratios.append(q - gaussian_log_density(z, *mean_and_log_std(prior(above))))
-        kls = [*ratios, gaussian_analytical_kl(mean, log_std).expand_as(log_q[-1])]
-        return latents, kls, [*ratios, log_q[-1] - standard_normal_log_density(latents[-1])]
+        ratios.append(log_q[-1] - standard_normal_log_density(latents[-1]))
+        if self.config.flow:
+            return latents, ratios, ratios
+        top = gaussian_analytical_kl(mean, log_std).expand_as(ratios[-1])
+        return latents, [*ratios[:-1], top], ratios
 
     def generate(self, noise: Tensor) -> Tensor:
         """z_1 (..., latent[0]) from the prior."""
@@ -134,6 +145,9 @@ class VAE(GenerativeModel):
             pictures = torch.stack(frames, 1)
         window = whole_image(noise, len(noise), steps)
         return Trace(pictures, window, window, None if target is None else window)
+
+    def _flow_width(self, latents: int) -> int:
+        return self.config.flow * planar_parameters(latents)
 
     def _layers(self, noise: Tensor) -> list[Tensor]:
         """The noise of z_1 .. z_L."""
