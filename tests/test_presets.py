@@ -158,15 +158,16 @@ def test_fields_are_overridden_and_mistakes_are_told() -> None:
     drawings = tiny_drawings()
     model, training = runs.models(
         "st-add-30",
-        {"steps": "5", "read_scale": "0.7", "weight_decay": "0.5", "betas": "0.5,0.9"},
+        {"steps": "5", "read_scale": "0.7", "weight_decay": "0.5", "betas": "0.5,0.9", "seed": "7"},
         None,
         drawings,
         objective="elbo",
         particles=3,
+        seed=0,
     )
     assert (model.steps, model.to_dict()["read_scale"]) == (5, 0.7)
     assert (training.weight_decay, training.betas) == (0.5, (0.5, 0.9))
-    assert (training.objective, training.particles) == ("elbo", 3)
+    assert (training.objective, training.particles, training.seed) == ("elbo", 3, 7)
     conditional, mixed = runs.models("st-add-30", {}, 2, drawings)
     assert conditional.conditional
     assert mixed.tasks.empty == 0

@@ -19,7 +19,7 @@ from oneshot_cli.devices import resolve_device
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.model import Config, config_from
 from oneshot_cli.model.registry import config_type
-from oneshot_cli.presets import PRESETS
+from oneshot_cli.presets import PRESETS, Preset
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loop import Rhythm, Trainer
@@ -116,6 +116,13 @@ def material(
     return Material(drawings, load("test", data["size"]).fixed(), originals)
 
 
+def named_preset(name: str) -> Preset:
+    """The preset of that name. Raises BadParameter."""
+    if name not in PRESETS:
+        raise typer.BadParameter(f"there is no model {name!r}: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
 def models(
     preset_name: str,
     overrides: Mapping[str, str],
@@ -123,13 +130,12 @@ def models(
     drawings: Drawings,
     **training: Any,
 ) -> tuple[Config, TrainConfig]:
-    """A preset's configurations for these drawings, with `overrides` of their fields, as typed.
+    """A preset's configurations for these drawings.
 
-    `training` are further fields, None where they were not given. Raises BadParameter.
+    `training` are fields to change, None where they were not given; `overrides` are fields as they
+    were typed, which come last. Raises BadParameter.
     """
-    if preset_name not in PRESETS:
-        raise typer.BadParameter(f"there is no model {preset_name!r}: {', '.join(PRESETS)}")
-    preset = PRESETS[preset_name]
+    preset = named_preset(preset_name)
     kind = config_type(preset.kind)
     model: dict[str, Any] = {
         "size": drawings.size,
@@ -139,12 +145,12 @@ def models(
         **preset.model,
     }
     trained: dict[str, Any] = {**preset.training}
+    trained |= {name: value for name, value in training.items() if value is not None}
     for name, text in overrides.items():
         into, owner = (model, kind) if name in _settable(kind) else (trained, TrainConfig)
         if name not in _settable(owner):
             raise typer.BadParameter(f"{preset_name} has no field {name!r}")
         into[name] = _parsed(name, text, _settable(owner)[name])
-    trained |= {name: value for name, value in training.items() if value is not None}
     task = preset.task if task is None else task
     tasks = TaskMix() if task is None else TaskMix.of_task(task)
     if "conditional" in _settable(kind):

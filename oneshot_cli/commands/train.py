@@ -265,6 +265,7 @@ def train(
         loaded = runs.material(plan.data, plan.training.augmentation.any, data_dir, screen)
     else:
         _refuse_to_lose(folder)
+        runs.named_preset(model)
         name = dataset or _default_dataset(data_dir, screen)
         data = runs.data_plan(name, split, size, binarization)
         loaded = runs.material(data, augment > 0, data_dir, screen)
