@@ -45,9 +45,14 @@ class GatedCanvas(nn.Module):
 
     def forward(self, canvas: Tensor, write: Tensor) -> Tensor:
         """One step: (B, C, H, W) and (B, C, H, W) -> (B, C, H, W)."""
-        update, reset = torch.sigmoid(self.gates(torch.cat([canvas, write], 1))).chunk(2, 1)
+        # Channels last, as the convolutions like it, and each gate in one piece, as what follows.
+        canvas, write = (t.to(memory_format=torch.channels_last) for t in (canvas, write))
+        update, reset = (
+            torch.sigmoid(gate.contiguous(memory_format=torch.channels_last))
+            for gate in self.gates(torch.cat([canvas, write], 1)).chunk(2, 1)
+        )
         candidate = torch.tanh(self.candidate(torch.cat([reset * canvas, write], 1)))
-        return update * canvas + (1 - update) * candidate
+        return torch.lerp(candidate.to(canvas.dtype), canvas, update.to(canvas.dtype))
 
     def read_out(self, canvas: Tensor) -> Tensor:
         """f_o: the parameters of the observation, (B, P, H, W)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -29,7 +30,8 @@ class Summary(nn.Module):
         self.dense = nn.Linear(channels * self.side**2, config.summary_units)
 
     def forward(self, images: Tensor) -> Tensor:
-        features = self.convolutions(2 * images - 1)
+        # Channels last: the backward pass is several times faster so on the CPU.
+        features = self.convolutions((2 * images - 1).to(memory_format=torch.channels_last))
         if features.shape[-1] != self.side:
             features = F.adaptive_avg_pool2d(features, self.side)
         return F.silu(self.dense(features.flatten(1)))

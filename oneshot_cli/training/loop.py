@@ -80,6 +80,7 @@ class Trainer:
             lr=config.learning_rate,
             betas=config.betas,
             weight_decay=config.weight_decay,
+            fused=self.device.type in ("cpu", "cuda"),
         )
         self.counters = state.Counters()
         self.figures: dict[str, Any] = {}

@@ -1,0 +1,1 @@
+"""How fast training and drawing are on this machine: `python -m benchmarks --help`."""

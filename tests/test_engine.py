@@ -1,0 +1,151 @@
+"""The engine: what makes it fast changes nothing, and a long run does not leak."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import TINY, context, images, noise, tiny_drawings, tiny_model
+
+from benchmarks.reference import Gates, Reference
+from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.model.canvas import GatedCanvas
+from oneshot_cli.model.objective import objective
+from oneshot_cli.model.summary import Summary
+from oneshot_cli.training.config import TrainConfig
+from oneshot_cli.training.folder import RunFolder
+from oneshot_cli.training.loop import Trainer
+
+CANVASES = ["additive", "gated"]
+
+
+@pytest.mark.parametrize("canvas", CANVASES)
+def test_engine_equals_the_eager_reference(canvas: str) -> None:
+    """Bound, samples and the gradients of all weights, against an independent plain writing."""
+    engine = tiny_model(canvas=canvas)
+    reference = Reference(engine.config, canvas_error=False)
+    reference.adopt(engine)
+    x, shown, draws = images(4), context(4, 2), noise(4, 1, 3, 2)
+    mine, plain = engine.bound(x, shown, draws), reference.bound(x, shown, draws)
+    for name in ("log_likelihood", "kl", "log_ratio"):
+        torch.testing.assert_close(
+            getattr(mine, name), getattr(plain, name), atol=2e-5, rtol=2e-5, msg=name
+        )
+    objective(mine).backward()
+    objective(plain).backward()
+    gradients = Reference(engine.config, canvas_error=False)
+    for weight in engine.parameters():
+        assert weight.grad is not None
+        weight.data = weight.grad
+    gradients.adopt(engine)  # the engine's gradients, in the places of the reference's weights
+    for (name, wanted), found in zip(
+        reference.named_parameters(), gradients.parameters(), strict=True
+    ):
+        if name != "lstm.bias_hh":  # the engine has one bias where LSTMCell has two
+            torch.testing.assert_close(
+                found.data, wanted.grad, atol=2e-4, rtol=2e-4, msg=lambda m, n=name: f"{n}: {m}"
+            )
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("canvas", CANVASES)
+def test_engine_draws_what_the_eager_reference_draws(canvas: str) -> None:
+    engine = tiny_model(canvas=canvas)
+    reference = Reference(engine.config)  # its canvas error is for the posterior alone
+    reference.adopt(engine)
+    shown, draws = context(3, 2), noise(3, 3, 2)
+    for size in (8, 15):
+        drawn, plain = (
+            engine.sample(shown, draws, size=size),
+            reference.sample(shown, draws, size=size),
+        )
+        torch.testing.assert_close(drawn, plain, atol=1e-5, rtol=1e-4)
+
+
+def test_the_canvas_error_of_the_reference_is_read() -> None:
+    """So that what the benchmark times is what it says."""
+    torch.manual_seed(0)
+    reference = Reference(TINY)
+    objective(reference.bound(images(4), context(4, 1), noise(4, 1, 3, 2))).backward()
+    gradient = reference.embed_step.weight.grad
+    assert gradient is not None
+    assert gradient[:, TINY.glimpse**2 : 2 * TINY.glimpse**2].abs().max() > 0
+
+
+@pytest.mark.parametrize("size", [8, 13])
+def test_the_memory_format_of_the_gated_canvas_changes_nothing(size: int) -> None:
+    torch.manual_seed(0)
+    canvas, plain = GatedCanvas(4, torch.zeros(1)), Gates(4)
+    plain.gates.load_state_dict(canvas.gates.state_dict())
+    plain.candidate.load_state_dict(canvas.candidate.state_dict())
+    start, write = (noise(3, 4, size, size, seed=s).requires_grad_() for s in (1, 2))
+    weight = noise(3, 4, size, size, seed=3)
+    results = []
+    for step in (canvas, plain):
+        after = step(step(start, write), write)
+        gradients = torch.autograd.grad((after * weight).sum(), [start, write])
+        results.append((after, *gradients))
+    for mine, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4)
+
+
+def test_the_memory_format_of_the_summary_changes_nothing() -> None:
+    torch.manual_seed(0)
+    summary = Summary(TINY)
+    x = images(5)
+    plain = torch.nn.functional.silu(
+        summary.dense(summary.convolutions(2 * x - 1).contiguous().flatten(1))
+    )
+    found = summary(x)
+    torch.testing.assert_close(found, plain, atol=1e-6, rtol=1e-5)
+    weights = list(summary.parameters())
+    value = noise(*plain.shape)
+    for mine, theirs in zip(
+        torch.autograd.grad((found * value).sum(), weights),
+        torch.autograd.grad((plain * value).sum(), weights),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4)
+
+
+def test_the_fused_optimizer_takes_the_plain_one_s_steps() -> None:
+    """Three steps with gradients in whatever memory format the backward pass left them."""
+    mine, plain = (tiny_model(canvas="gated") for _ in range(2))
+    fast, slow = (
+        torch.optim.AdamW(model.parameters(), lr=1e-2, fused=fused)
+        for model, fused in ((mine, True), (plain, False))
+    )
+    for step in range(3):
+        fast.zero_grad()
+        draws = noise(4, 1, 3, 2, seed=step)
+        objective(mine.bound(images(4), context(4, 1), draws)).backward()
+        for one, other in zip(mine.parameters(), plain.parameters(), strict=True):
+            assert one.grad is not None
+            other.grad = one.grad.clone()
+        fast.step()
+        slow.step()
+    for one, other in zip(mine.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
+
+
+def test_a_long_run_does_not_leak(tmp_path: Path) -> None:
+    """As many live tensors, and as much memory to within 2 %, after 200 iterations as after 20."""
+    drawings = tiny_drawings(characters=8, each=6)
+    config = TrainConfig(iterations=1_000, batch=4)
+    episodes = Episodes(drawings, TaskMix(), seed=0)
+    run = Trainer(RunFolder(tmp_path), TINY, config, episodes, drawings, {})
+
+    def held_after(iterations: int) -> tuple[int, int]:
+        while run.counters.step < iterations:
+            run._iterate()
+        gc.collect()
+        tensors = sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+        statm = Path("/proc/self/statm")  # pages of the process, and those in memory; Linux only
+        return tensors, int(statm.read_text().split()[1]) if statm.exists() else 0
+
+    tensors, pages = held_after(20)
+    later, pages_later = held_after(200)
+    assert later == tensors
+    assert pages_later <= 1.02 * pages
