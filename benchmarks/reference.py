@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from oneshot_cli.model import Bound, Context, ModelConfig
 from oneshot_cli.model.attention import inverse, windows
+from oneshot_cli.model.canvas import GatedCanvas
 from oneshot_cli.model.gaussian import (
     gaussian_analytical_kl,
     gaussian_log_density,
@@ -36,6 +37,15 @@ def sample(images: Tensor, maps: Tensor, size: int) -> Tensor:
     shape = [len(images), images.shape[1], size, size]
     grid = F.affine_grid(maps, shape, align_corners=False)
     return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+
+
+class PlainSummary(Summary):
+    """The same layers, in the memory format that images come in."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.convolutions(2 * images - 1)
+        features = F.adaptive_avg_pool2d(features, self.side)
+        return F.silu(self.dense(features.flatten(1)))
 
 
 class Gates(nn.Module):
@@ -61,7 +71,7 @@ class Reference(nn.Module):
         hidden, glimpse = config.hidden, config.glimpse**2
         units, width = config.posterior_units, config.context_units
         # What is read of the context.
-        self.context_summary = Summary(config)
+        self.context_summary = PlainSummary(config)
         self.context_window = nn.Linear(hidden, 6)
         self.embed_glimpse = nn.Linear(glimpse, width)
         self.embed_context = nn.Linear(config.summary_units, width)
@@ -69,7 +79,7 @@ class Reference(nn.Module):
         self.null = nn.Embedding(2, width)
         self.query = nn.Linear(hidden, width)
         # What is read of the target, and of the canvas error with the same window.
-        self.target_summary = Summary(config)
+        self.target_summary = PlainSummary(config)
         self.target_window = nn.Linear(hidden, 6)
         self.embed_target = nn.Linear(config.summary_units, units)
         read = glimpse * (2 if canvas_error else 1)
@@ -186,6 +196,7 @@ class Reference(nn.Module):
             assert theirs is not None
             mine.load_state_dict(theirs.state_dict())
         if self.gates is not None:
+            assert isinstance(engine.canvas, GatedCanvas)
             self.gates.gates.load_state_dict(engine.canvas.gates.state_dict())
             self.gates.candidate.load_state_dict(engine.canvas.candidate.state_dict())
         self.start.copy_(engine.start)

@@ -95,29 +95,30 @@ class SequentialGenerator(GenerativeModel):
         if target is not None:
             seen = self.posterior.encode(target).repeat(len(noise) // len(target))
         h, cell = self.start[:, None].expand(2, len(noise), self.config.hidden)
-        states, looks, target_looks, kls, ratios = [], [], [], [], []
+        states, looks, target_looks, latents = [], [], [], []
         for t in range(self.config.steps):
             v, look = self._read(h, encoded)
             z = noise[:, t]
             if seen is not None:
                 mean, log_std, target_look = self.posterior(h, v, seen)
                 z = mean + log_std.exp() * z
-                kls.append(gaussian_analytical_kl(mean, log_std))
-                ratios.append(
-                    gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z)
-                )
+                latents.append((z, mean, log_std))
                 target_looks.append(self.posterior.reader.aim.frame(target_look))
             h, cell = self.transition.step(h, cell, z, v)
             if gradient_limit is not None and h.requires_grad:
                 h = limit_gradient(h, gradient_limit)
             states.append(h)
             looks.append(look)
+        h, windows = torch.stack(states, 1), torch.stack(looks, 1)
+        if target is None:
+            return States(h, windows)
+        z, mean, log_std = (torch.stack(each, 1) for each in zip(*latents, strict=True))
         return States(
-            h=torch.stack(states, 1),
-            context_windows=torch.stack(looks, 1),
-            target_windows=torch.stack(target_looks, 1) if target_looks else None,
-            kl=torch.stack(kls, 1) if kls else None,
-            log_ratio=torch.stack(ratios, 1) if ratios else None,
+            h,
+            windows,
+            target_windows=torch.stack(target_looks, 1),
+            kl=gaussian_analytical_kl(mean, log_std),
+            log_ratio=gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z),
         )
 
     def _read(self, h: Tensor, encoded: EncodedContext | None) -> tuple[Tensor, Tensor]:

@@ -30,30 +30,21 @@ def windows(raw: Tensor, scale: float) -> Tensor:
     shear within 0.5. Bounded on a logarithmic scale, a window can shrink to a stroke and its
     inverse cannot blow up, which raw affine entries do.
     """
-    raw = raw.float()
-    centre = torch.tanh(raw[..., 0:2])
-    extent = scale * torch.exp(LOG_SCALE_RANGE * torch.tanh(raw[..., 2:4]))
-    angle = ANGLE_RANGE * torch.tanh(raw[..., 4])
-    shear = SHEAR_RANGE * torch.tanh(raw[..., 5])
+    x, y, across, down, turn, lean = torch.tanh(raw.float()).unbind(-1)
+    sx, sy = (scale * torch.exp(LOG_SCALE_RANGE * extent) for extent in (across, down))
+    angle, shear = ANGLE_RANGE * turn, SHEAR_RANGE * lean
     cos, sin = torch.cos(angle), torch.sin(angle)
-    sx, sy = extent.unbind(-1)
-    rows = [
-        torch.stack([cos * sx, (cos * shear - sin) * sy, centre[..., 0]], -1),
-        torch.stack([sin * sx, (sin * shear + cos) * sy, centre[..., 1]], -1),
-    ]
-    return torch.stack(rows, -2)
+    entries = [cos * sx, (cos * shear - sin) * sy, x, sin * sx, (sin * shear + cos) * sy, y]
+    return torch.stack(entries, -1).unflatten(-1, (2, 3))
 
 
 def inverse(window: Tensor) -> Tensor:
     """The (..., 2, 3) maps [A^-1 | -A^-1 b], in closed form."""
-    (a, b, tx), (c, d, ty) = (row.unbind(-1) for row in window.unbind(-2))
+    a, b, tx, c, d, ty = window.flatten(-2).unbind(-1)
     determinant = a * d - b * c
     ia, ib, ic, id_ = d / determinant, -b / determinant, -c / determinant, a / determinant
-    rows = [
-        torch.stack([ia, ib, -(ia * tx + ib * ty)], -1),
-        torch.stack([ic, id_, -(ic * tx + id_ * ty)], -1),
-    ]
-    return torch.stack(rows, -2)
+    entries = [ia, ib, -(ia * tx + ib * ty), ic, id_, -(ic * tx + id_ * ty)]
+    return torch.stack(entries, -1).unflatten(-1, (2, 3))
 
 
 def transform(images: Tensor, maps: Tensor, size: int) -> Tensor:
@@ -70,8 +61,8 @@ def sampling_grid(maps: Tensor, size: int) -> Tensor:
     by a fraction of a pixel; sums of outer products are exact and several times faster on the CPU.
     """
     pixel = (2 * torch.arange(size, device=maps.device, dtype=maps.dtype) + 1) / size - 1
-    across = maps[:, :, 0, None] * pixel
-    down = maps[:, :, 1, None] * pixel + maps[:, :, 2:]
+    x, y, shift = maps[..., None].unbind(2)
+    across, down = x * pixel, y * pixel + shift
     return (down[:, :, :, None] + across[:, :, None, :]).permute(0, 2, 3, 1)
 
 

@@ -1,0 +1,135 @@
+"""`python -m benchmarks`: a table of training steps and one of drawing, and JSON of both."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import sampling, training
+from oneshot_cli.devices import resolve_device
+from oneshot_cli.files import atomic_write_bytes
+
+
+def main() -> None:
+    """Measure, print as it goes, and write everything to --output."""
+    options = _options()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = resolve_device(options.device)
+    console = Console()
+    machine = describe_machine(device)
+    console.print(", ".join(f"{name} {value}" for name, value in machine.items()))
+    results: dict[str, Any] = {"machine": machine, "turns": options.turns}
+    if options.only != "sampling":
+        results["training"] = _training(options, device, console)
+    if options.only != "training":
+        results["sampling"] = _sampling(options, device, console)
+    if options.output:
+        atomic_write_bytes(options.output, (json.dumps(results, indent=2) + "\n").encode())
+        console.print(f"wrote {options.output}")
+
+
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """What the figures were measured on."""
+    names = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    processor = names[0].split(":", 1)[1].strip() if names else platform.processor()
+    described = {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "processor": processor,
+        "cores": len(names) or None,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "device": device.type,
+    }
+    if device.type == "cuda":
+        described["accelerator"] = torch.cuda.get_device_name(device)
+    return described
+
+
+def _training(
+    options: argparse.Namespace, device: torch.device, console: Console
+) -> list[dict[str, Any]]:
+    rows = []
+    table = Table("canvas", "pixels", "T", "batch", "type", title="A training step")
+    for heading in ("reference", "engine", "times faster", "floor", "times floor", "MB ref / eng"):
+        table.add_column(heading, justify="right")
+    todo = [case for case in training.cases(options.full) if options.match in str(case)]
+    with console.status("measuring"):
+        for case in todo:
+            row = training.measure(case, options.turns, device)
+            rows.append(row.to_dict())
+            table.add_row(
+                case.canvas,
+                str(case.size),
+                str(case.steps),
+                str(case.batch),
+                "bf16" if case.bf16 else "fp32",
+                f"{row.reference:.3f} s",
+                f"{row.engine:.3f} s",
+                f"{row.times_faster:.2f}",
+                f"{row.floor:.3f} s",
+                f"{row.times_floor:.2f}",
+                f"{row.memory['reference']:,.0f} / {row.memory['engine']:,.0f}",
+            )
+    console.print(table)
+    return rows
+
+
+def _sampling(
+    options: argparse.Namespace, device: torch.device, console: Console
+) -> list[dict[str, Any]]:
+    rows = []
+    table = Table("pixels", "pictures in a call", title="Drawing, pictures a second")
+    for heading in ("engine", "reference", "times faster"):
+        table.add_column(heading, justify="right")
+    with console.status("measuring"):
+        for row in sampling.measure(options.turns, device, full=options.full):
+            rows.append(row.to_dict())
+            table.add_row(
+                str(row.size),
+                f"{row.count:,}",
+                f"{row.engine:,.1f}",
+                "" if row.reference is None else f"{row.reference:,.1f}",
+                "" if row.times_faster is None else f"{row.times_faster:.2f}",
+            )
+    console.print(table)
+    return rows
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="How fast training and drawing are on this machine, the eager reference beside "
+        "the engine. How long a person waits: python -m benchmarks.interface.",
+    )
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument(
+        "--quick", action="store_true", help="T = 20 and batches of 64: some minutes (the default)"
+    )
+    extent.add_argument("--full", action="store_true", help="every combination: hours on a CPU")
+    parser.add_argument("--only", choices=("training", "sampling"), help="one of the two tables")
+    parser.add_argument(
+        "--match", default="", metavar="TEXT", help='training cases with this in: "size=52"'
+    )
+    parser.add_argument("--turns", type=int, default=3, help="calls of each that are timed")
+    parser.add_argument("--threads", type=int, help="threads of torch (default: its own choice)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--output", type=Path, help="write the figures to this JSON file")
+    return parser.parse_args()
+
+
+def _lines(path: str) -> list[str]:
+    """A file's lines; none where there is no such file."""
+    return Path(path).read_text().splitlines() if Path(path).exists() else []
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""A training step, forward, backward and optimizer: the eager reference against the engine."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import product
+from typing import Any, Literal, cast
+
+import torch
+from torch import nn
+
+from benchmarks.reference import Reference
+from benchmarks.roofline import floor
+from benchmarks.timing import alternate, ratio
+from oneshot_cli.model import Context, ModelConfig, SequentialGenerator
+from oneshot_cli.model.objective import objective
+
+INK = 0.09
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: what is trained."""
+
+    canvas: Literal["additive", "gated"] = "additive"
+    size: int = 52
+    steps: int = 20
+    batch: int = 64
+    bf16: bool = False
+
+    @property
+    def config(self) -> ModelConfig:
+        return ModelConfig(canvas=self.canvas, size=self.size, steps=self.steps)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured: seconds of a step (medians), how many times faster, memory in MB."""
+
+    case: Case
+    reference: float
+    engine: float
+    floor: float
+    times_faster: float
+    times_floor: float
+    memory: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def cases(full: bool) -> Iterator[Case]:
+    """Those of every run, or all of them."""
+    sizes, steps, batches = ((28, 52), (20, 80), (64, 256)) if full else ((28, 52), (20,), (64,))
+    for size, t, batch, canvas, bf16 in product(
+        sizes, steps, batches, ("additive", "gated"), (False, True)
+    ):
+        if full or not (canvas == "gated" and size == 28):
+            yield Case(cast(Literal["additive", "gated"], canvas), size, t, batch, bf16)
+
+
+def training_step(
+    model: SequentialGenerator | Reference, case: Case, device: torch.device
+) -> Callable[[], None]:
+    """A step on random drawings, with one context image each, as `Trainer` makes it.
+
+    The reference keeps the optimizer's default; the engine uses the fused one.
+    """
+    model.to(device)
+    fused = isinstance(model, SequentialGenerator) and device.type in ("cpu", "cuda")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=fused or None)
+    drawings = (torch.rand(2, case.batch, 1, case.size, case.size, device=device) < INK).float()
+    context = Context.of(drawings[1][:, None])
+    noise = torch.randn(case.batch, 1, case.steps, model.config.latent, device=device)
+
+    def run() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=case.bf16):
+            loss = objective(model.bound(drawings[0], context, noise, gradient_limit=1.0))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 200.0)
+        optimizer.step()
+
+    return run
+
+
+def measure(case: Case, turns: int, device: torch.device) -> Row:
+    """Reference, engine and floor in turns; the memory of each in a process of its own."""
+    torch.manual_seed(0)
+    runs = {
+        "reference": training_step(Reference(case.config), case, device),
+        "engine": training_step(SequentialGenerator(case.config), case, device),
+        "floor": floor(
+            case.config, case.batch, torch.bfloat16 if case.bf16 else torch.float32, device
+        ),
+    }
+    seconds = alternate(runs, turns, device)
+    median = {name: statistics.median(taken) for name, taken in seconds.items()}
+    return Row(
+        case,
+        **median,
+        times_faster=ratio(seconds["reference"], seconds["engine"]),
+        times_floor=ratio(seconds["engine"], seconds["floor"]),
+        memory={name: peak_memory(name, case, device) for name in ("reference", "engine")},
+    )
+
+
+def peak_memory(which: str, case: Case, device: torch.device) -> float:
+    """Most memory, in MB, that two training steps add to a process with torch and the model."""
+    command = [sys.executable, "-m", "benchmarks.memory", which, json.dumps(asdict(case))]
+    command += [str(device), str(torch.get_num_threads())]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
