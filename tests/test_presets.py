@@ -19,9 +19,10 @@ from oneshot_cli.commands.common import Screen
 from oneshot_cli.commands.train import train
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.model import Context
+from oneshot_cli.model import Config, Context
 from oneshot_cli.model.registry import MODELS, config_from
 from oneshot_cli.presets import PRESETS
+from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
 
 SMALL = {
@@ -49,11 +50,17 @@ def small(name: str) -> dict[str, str]:
     return SMALL[PRESETS[name].kind] | SMALL_VAE.get(name, {})
 
 
+def planned(
+    name: str, overrides: dict[str, str], task: int | None, drawings: Drawings, **training: Any
+) -> tuple[Config, TrainConfig]:
+    """What `oneshot train` makes of its options and data."""
+    model, trained = runs.models(name, overrides, task, **training)
+    return runs.fitted(model, drawings, overrides), trained
+
+
 def run_of(folder: Path, name: str, drawings: Drawings, iterations: int) -> Any:
     """A run of a preset on `drawings`, as `oneshot train` would make it."""
-    model, training = runs.models(
-        name, small(name), None, drawings, batch=3, particles=2, kl_warmup=0
-    )
+    model, training = planned(name, small(name), None, drawings, batch=3, particles=2, kl_warmup=0)
     training = replace(training, iterations=iterations)
     plan = runs.Plan(model, training, {"dataset": "tiny", "split": "weak", "size": drawings.size})
     rhythm = runs.Rhythm(log=1, evaluate=50, save=50, sample=50, evaluation_drawings=3)
@@ -93,7 +100,7 @@ def test_a_preset_trains_resumes_samples_and_traces(tmp_path: Path, name: str) -
 def test_presets_are_the_rows_of_the_tables() -> None:
     """Every preset has its fields, and the settings that the papers name."""
     drawings = tiny_drawings()
-    built = {name: runs.models(name, {}, None, drawings) for name in PRESETS}
+    built = {name: planned(name, {}, None, drawings) for name in PRESETS}
     for name, (attention, canvas, steps) in {
         "st-cgru-80": ("spatial-transformer", "gated", 80),
         "st-add-80": ("spatial-transformer", "additive", 80),
@@ -133,7 +140,7 @@ def test_the_data_decide_channels_observation_and_ink() -> None:
         (grey, 1, "logistic"),
         (colour, 3, "logistic"),
     ):
-        model, _ = runs.models("vae", {}, None, drawings)
+        model, _ = planned("vae", {}, None, drawings)
         assert (model.channels, model.observation, model.size) == (channels, observation, 8)
         assert model.ink == pytest.approx(
             drawings.images.float().mean().item() / (drawings.levels - 1), abs=1e-3
@@ -156,7 +163,7 @@ def test_colour_and_grey_train(tmp_path: Path, name: str) -> None:
 
 def test_fields_are_overridden_and_mistakes_are_told() -> None:
     drawings = tiny_drawings()
-    model, training = runs.models(
+    model, training = planned(
         "st-add-30",
         {"steps": "5", "read_scale": "0.7", "weight_decay": "0.5", "betas": "0.5,0.9", "seed": "7"},
         None,
@@ -168,10 +175,12 @@ def test_fields_are_overridden_and_mistakes_are_told() -> None:
     assert (model.steps, model.to_dict()["read_scale"]) == (5, 0.7)
     assert (training.weight_decay, training.betas) == (0.5, (0.5, 0.9))
     assert (training.objective, training.particles, training.seed) == ("elbo", 3, 7)
-    conditional, mixed = runs.models("st-add-30", {}, 2, drawings)
+    conditional, mixed = planned("st-add-30", {}, 2, drawings)
     assert conditional.conditional
     assert mixed.tasks.empty == 0
-    alone, _ = runs.models("flagship", {}, 1, drawings)
+    darker, _ = planned("vae", {"ink": "0.4"}, None, drawings)
+    assert darker.ink == 0.4
+    alone, _ = planned("flagship", {}, 1, drawings)
     assert not alone.conditional
     for name, fields, task, message in (
         ("nonsense", {}, None, "nonsense"),
@@ -185,7 +194,7 @@ def test_fields_are_overridden_and_mistakes_are_told() -> None:
         ("st-add-30", {"objective": "loss"}, None, "objective"),
     ):
         with pytest.raises(typer.BadParameter, match=message):
-            runs.models(name, fields, task, drawings)
+            runs.models(name, fields, task)
 
 
 def test_what_a_run_says_of_its_data() -> None:

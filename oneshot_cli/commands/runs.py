@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -124,27 +124,16 @@ def named_preset(name: str) -> Preset:
 
 
 def models(
-    preset_name: str,
-    overrides: Mapping[str, str],
-    task: int | None,
-    drawings: Drawings,
-    **training: Any,
+    preset_name: str, overrides: Mapping[str, str], task: int | None, **training: Any
 ) -> tuple[Config, TrainConfig]:
-    """A preset's configurations for these drawings.
+    """A preset's configurations, before the data are known.
 
     `training` are fields to change, None where they were not given; `overrides` are fields as they
     were typed, which come last. Raises BadParameter.
     """
     preset = named_preset(preset_name)
     kind = config_type(preset.kind)
-    model: dict[str, Any] = {
-        "size": drawings.size,
-        "channels": drawings.channels,
-        "observation": "bernoulli" if drawings.levels == 2 or drawings.dynamic else "logistic",
-        "ink": round(_mean(drawings), 3),
-        **preset.model,
-    }
-    trained: dict[str, Any] = {**preset.training}
+    model, trained = dict(preset.model), dict(preset.training)
     trained |= {name: value for name, value in training.items() if value is not None}
     for name, text in overrides.items():
         into, owner = (model, kind) if name in _settable(kind) else (trained, TrainConfig)
@@ -162,6 +151,17 @@ def models(
         return config, TrainConfig(**trained, tasks=tasks)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def fitted(config: Config, drawings: Drawings, given: Container[str]) -> Config:
+    """`config` for images like `drawings`; their mean and observation unless those were `given`."""
+    binary = drawings.levels == 2 or drawings.dynamic
+    found = {
+        "ink": round(_mean(drawings), 3),
+        "observation": "bernoulli" if binary else "logistic",
+    }
+    changes: dict[str, Any] = {name: found[name] for name in found if name not in given}
+    return replace(config, size=drawings.size, channels=drawings.channels, **changes)
 
 
 def _mean(drawings: Drawings) -> float:

@@ -265,15 +265,10 @@ def train(
         loaded = runs.material(plan.data, plan.training.augmentation.any, data_dir, screen)
     else:
         _refuse_to_lose(folder)
-        runs.named_preset(model)
-        name = dataset or _default_dataset(data_dir, screen)
-        data = runs.data_plan(name, split, size, binarization)
-        loaded = runs.material(data, augment > 0, data_dir, screen)
         config, training = runs.models(
             model,
             overrides,
             task,
-            loaded.drawings,
             batch=batch,
             learning_rate=learning_rate,
             kl_warmup=kl_warmup,
@@ -284,7 +279,10 @@ def train(
             seed=seed,
             augmentation=runs.augmentation(augment),
         )
-        plan = runs.Plan(config, training, data)
+        name = dataset or _default_dataset(data_dir, screen)
+        data = runs.data_plan(name, split, size, binarization)
+        loaded = runs.material(data, augment > 0, data_dir, screen)
+        plan = runs.Plan(runs.fitted(config, loaded.drawings, overrides), training, data)
     length = runs.lasting(plan.training, iterations, epochs, len(loaded.drawings))
     plan = replace(plan, training=length)
     run = runs.trainer(folder, plan, loaded, device.value, rhythm)
