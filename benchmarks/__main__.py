@@ -58,8 +58,8 @@ def _training(
     options: argparse.Namespace, device: torch.device, console: Console
 ) -> list[dict[str, Any]]:
     rows = []
-    table = Table("canvas", "pixels", "T", "batch", "type", title="A training step")
-    for heading in ("reference", "engine", "times faster", "floor", "times floor", "MB ref / eng"):
+    table = Table("canvas, pixels, T, batch", title="A training step: seconds, and MB it takes")
+    for heading in ("reference", "engine", "faster", "floor", "x floor", "MB", "MB"):
         table.add_column(heading, justify="right")
     todo = [case for case in training.cases(options.full) if options.match in str(case)]
     with console.status("measuring"):
@@ -67,17 +67,15 @@ def _training(
             row = training.measure(case, options.turns, device)
             rows.append(row.to_dict())
             table.add_row(
-                case.canvas,
-                str(case.size),
-                str(case.steps),
-                str(case.batch),
-                "bf16" if case.bf16 else "fp32",
-                f"{row.reference:.3f} s",
-                f"{row.engine:.3f} s",
-                f"{row.times_faster:.2f}",
-                f"{row.floor:.3f} s",
+                f"{case.canvas} {case.size} {case.steps} {case.batch} "
+                + ("bf16" if case.bf16 else "fp32"),
+                f"{row.reference:.3f}",
+                f"{row.engine:.3f}",
+                f"{row.times_faster:.2f} x",
+                f"{row.floor:.3f}",
                 f"{row.times_floor:.2f}",
-                f"{row.memory['reference']:,.0f} / {row.memory['engine']:,.0f}",
+                f"{row.memory['reference']:,.0f}",
+                f"{row.memory['engine']:,.0f}",
             )
     console.print(table)
     return rows
