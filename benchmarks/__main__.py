@@ -58,12 +58,14 @@ def _training(
     options: argparse.Namespace, device: torch.device, console: Console
 ) -> list[dict[str, Any]]:
     rows = []
-    table = Table("canvas, pixels, T, batch", title="A training step: seconds, and MB it takes")
-    for heading in ("reference", "engine", "faster", "floor", "x floor", "MB", "MB"):
+    table = Table(title="A training step (canvas, pixels, T, batch): seconds, and MB it takes")
+    table.add_column("case", no_wrap=True)
+    for heading in ("ref.", "engine", "faster", "floor", "x floor", "ref. MB", "MB"):
         table.add_column(heading, justify="right")
     todo = [case for case in training.cases(options.full) if options.match in str(case)]
-    with console.status("measuring"):
-        for case in todo:
+    with console.status("") as status:
+        for number, case in enumerate(todo, 1):
+            status.update(f"{number} of {len(todo)}: {case}")
             row = training.measure(case, options.turns, device)
             rows.append(row.to_dict())
             table.add_row(
@@ -71,7 +73,7 @@ def _training(
                 + ("bf16" if case.bf16 else "fp32"),
                 f"{row.reference:.3f}",
                 f"{row.engine:.3f}",
-                f"{row.times_faster:.2f} x",
+                f"{row.times_faster:.2f}",
                 f"{row.floor:.3f}",
                 f"{row.times_floor:.2f}",
                 f"{row.memory['reference']:,.0f}",
