@@ -14,7 +14,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format train publish bench gallery docs clean
+.PHONY: help install demo test lint format train publish bench gallery tables docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench: $(INSTALLED)  ## how fast training and drawing are on this machine
 
 gallery: $(INSTALLED)  ## the pictures of the README and docs/gallery.md, drawn again
 	$(BIN)/python docs/make_gallery.py
+
+tables: $(INSTALLED)  ## docs/results.md, from the measured figures in docs/results
+	$(BIN)/python docs/make_tables.py
 
 docs: $(INSTALLED)  ## the command reference, from the program itself
 	$(BIN)/python docs/make_commands.py
