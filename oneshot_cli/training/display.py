@@ -35,8 +35,8 @@ def _numbers(row: dict[str, Any]) -> str:
     if "bound" not in row:
         return ""
     return (
-        f"bound {-row['bound']:.2f} = reconstruction {-row['reconstruction']:.2f} "
-        f"+ KL {row['kl']:.2f} nats, {row['images_per_second']:.0f} images/s"
+        f"bound {-row['bound']:.2f} = rec. {-row['reconstruction']:.2f} "
+        f"+ KL {row['kl']:.2f} nats, {row['images_per_second']:.0f}/s"
     )
 
 
@@ -54,12 +54,11 @@ def display(iterations: int, step: int, *, quiet: bool) -> Iterator[Display]:
         yield Display(None, progress.TaskID(0), quiet)
         return
     columns = (
-        progress.MofNCompleteColumn(),
-        progress.BarColumn(bar_width=20),
+        progress.TextColumn("{task.completed}/{task.total}"),
+        progress.BarColumn(bar_width=8),
         progress.TextColumn("{task.fields[numbers]}"),
-        progress.TextColumn("left"),
-        progress.TimeRemainingColumn(),
-    )
+        progress.TimeRemainingColumn(compact=True),
+    )  # 79 columns at most: they fit a usual terminal
     with progress.Progress(*columns, console=Console(stderr=True, highlight=False)) as bar:
         task = bar.add_task("", total=iterations, completed=step, numbers="")
         yield Display(bar, task, quiet)
