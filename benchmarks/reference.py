@@ -138,11 +138,12 @@ class Reference(nn.Module):
         """The terms of the bound for images (B, 1, S, S) and noise (B, 1, T, latent)."""
         summary = self.embed_target(self.target_summary(x))
         h, cell, canvas, summaries = self._begin(context, x.shape[-1])
-        kls, ratios = [], []
+        kls, ratios, means = [], [], []
         for t in range(self.config.steps):
             v = self.read_context(h, context, summaries)
             mean, log_std = self.read_target(h, v, x, canvas, summary)
             z = mean + log_std.exp() * noise[:, 0, t]
+            means.append(mean.detach())
             kls.append(gaussian_analytical_kl(mean, log_std))
             ratios.append(gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z))
             h, cell = self.lstm(torch.cat([z, v], -1), (h, cell))
@@ -152,6 +153,7 @@ class Reference(nn.Module):
             log_likelihood=bernoulli_log_likelihood(logits, x)[:, None],
             kl=torch.stack(kls, -1)[:, None],
             log_ratio=torch.stack(ratios, -1)[:, None],
+            posterior_mean=torch.cat(means, -1)[:, None],
         )
 
     def sample(self, context: Context, noise: Tensor, *, size: int | None = None) -> Tensor:

@@ -161,6 +161,7 @@ class LinearGaussian(GenerativeModel):
             log_likelihood=observed.log_prob(x.flatten(1)[:, None]).sum(-1),
             kl=torch.distributions.kl_divergence(q, p).expand_as(z),
             log_ratio=q.log_prob(z) - p.log_prob(z),
+            posterior_mean=mean.expand_as(z),
         )
 
     def sample(self, *arguments: object, **options: object) -> Tensor:
@@ -236,8 +237,8 @@ def test_a_trace_ends_where_the_sample_is(config: VAEConfig) -> None:
         assert (trace.pictures[:, 0] - trace.pictures[:, 1]).abs().max() > 1e-3
     x = images(4)
     redrawn = model.trace(EMPTY, draws, target=x)
-    z, _, _ = model.infer(x, draws[:, None])
-    torch.testing.assert_close(redrawn.probabilities, torch.sigmoid(model.decode(z[0])[:, 0]))
+    z = model.infer(x, draws[:, None]).latents[0]
+    torch.testing.assert_close(redrawn.probabilities, torch.sigmoid(model.decode(z)[:, 0]))
 
 
 def test_configurations_survive_json_and_wrong_ones_are_refused() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
 
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.evaluation.activity import Activity
 from oneshot_cli.model import Context, GenerativeModel
 
 
@@ -18,13 +21,15 @@ from oneshot_cli.model import Context, GenerativeModel
 class BoundReport:
     """Bounds of each of N drawings, in nats: `elbo`, its parts, and `iwae` if K > 1.
 
-    `log_likelihood` and `kl_per_step` (N, T) are means over the particles.
+    `log_likelihood` and `kl_per_step` (N, T) are means over the particles; `activity` says which
+    latents tell the drawings apart.
     """
 
     elbo: Tensor
     iwae: Tensor
     log_likelihood: Tensor
     kl_per_step: Tensor
+    activity: Activity
     particles: int
 
     def mean(self, which: str = "elbo") -> tuple[float, float]:
@@ -72,18 +77,21 @@ def evaluate(
     """
     index = torch.arange(len(drawings)) if index is None else index
     device = next(model.parameters()).device
-    rows = []
+    rows, activities = [], []
     for part in index.split(max(1, batch // min(particles, batch))):
         context = contexts_for(drawings, part, context_images, seed).to(device)
         x = drawings.pictures(part).to(device)
         generators = [
             torch.Generator().manual_seed((seed + 1) * 9_000_011 + i) for i in part.tolist()
         ]
-        rows.append(_bounds(model, x, context, generators, particles, batch))
+        row, activity = _bounds(model, x, context, generators, particles, batch)
+        rows.append(row)
+        activities.append(activity)
         if advance is not None:
             advance(len(part))
     elbo, iwae, likelihood, kl = (torch.cat(column).cpu() for column in zip(*rows, strict=True))
-    return BoundReport(elbo, iwae, likelihood, kl, particles)
+    activity = reduce(operator.add, activities)
+    return BoundReport(elbo, iwae, likelihood, kl, activity, particles)
 
 
 def _bounds(
@@ -93,10 +101,11 @@ def _bounds(
     generators: list[torch.Generator],
     particles: int,
     batch: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Activity]:
     """ELBO, L_K, log-likelihood and KL per step of a few images, streaming over the particles."""
     total = x.new_full((len(x),), -math.inf)
     likelihood, kl = x.new_zeros(len(x)), x.new_zeros(len(x), model.config.steps)
+    means, squares = (x.new_zeros(len(x), sum(model.latents)) for _ in range(2))
     chunk = max(1, batch // len(x))
     for start in range(0, particles, chunk):
         count = min(chunk, particles - start)
@@ -110,5 +119,8 @@ def _bounds(
         total = torch.logaddexp(total, torch.logsumexp(bound.log_weight, 1))
         likelihood += bound.log_likelihood.sum(1)
         kl += bound.kl.sum(1)
+        means += bound.posterior_mean.sum(1)
+        squares += bound.posterior_mean.square().sum(1)
     likelihood, kl = likelihood / particles, kl / particles
-    return likelihood - kl.sum(-1), total - math.log(particles), likelihood, kl
+    found = likelihood - kl.sum(-1), total - math.log(particles), likelihood, kl
+    return found, Activity.of(means, squares, particles)

@@ -40,6 +40,8 @@ class Nll:
 
     `elbo` is the negative ELBO, `reconstruction` + `kl`; `iwae` the negative bound of Burda et
     al. (2015) for each number of particles K > 1; `kl_per_step` (T) are nats of the mean image.
+    Of the `latents` (T) of each step `active` (T) tell images apart, see `Activity`; None where one
+    image or one particle cannot say.
     """
 
     checkpoint: str
@@ -52,6 +54,8 @@ class Nll:
     kl: Figure
     iwae: dict[int, Figure]
     kl_per_step: tuple[float, ...]
+    latents: tuple[int, ...]
+    active: tuple[int, ...] | None
 
     @property
     def best(self) -> Figure:
@@ -83,6 +87,9 @@ class Nll:
             "bits_per_pixel": round(self.bits_per_pixel, 5),
             "kl_per_step": [round(kl, 4) for kl in self.kl_per_step],
             "active_steps": self.active_steps,
+            "latents": sum(self.latents),
+            "active_latents": None if self.active is None else sum(self.active),
+            "active_latents_per_step": None if self.active is None else list(self.active),
         }
 
 
@@ -101,8 +108,8 @@ def measure(
 ) -> Nll:
     """Measure `model` on `drawings`, or on `limit` of them at even distances.
 
-    The ELBO and its parts are means over the particles of the largest K. `advance` is told of
-    images times particles as they are done.
+    The ELBO, its parts and the active latents are of the particles of the largest K. `advance` is
+    told of images times particles as they are done.
     """
     index = spread_over(len(drawings), limit)
     figures: dict[int, Figure] = {}
@@ -135,6 +142,8 @@ def measure(
         kl=_figure(-found.kl_per_step.sum(1)),
         iwae=figures,
         kl_per_step=tuple(found.kl_per_step.double().mean(0).tolist()),
+        latents=model.latents,
+        active=found.activity.active(model.latents),
     )
 
 

@@ -34,13 +34,15 @@ from oneshot_cli.model.observation import observation
 @dataclass(frozen=True)
 class Redrawing:
     """An image redrawn by the posterior: the decoder's states (B, T, hidden), the last canvas
-    (B, P, S, S), the windows read through, and `kl` and `log_ratio` (B, T)."""
+    (B, P, S, S), the windows read through, `kl` and `log_ratio` (B, T), and the posterior's means
+    (B, T, latent)."""
 
     h: Tensor
     canvas: Tensor
     windows: Tensor
     kl: Tensor
     log_ratio: Tensor
+    posterior_mean: Tensor
 
 
 class DRAW(GenerativeModel):
@@ -85,7 +87,7 @@ class DRAW(GenerativeModel):
         """The posterior's drawing of images (B, C, S, S), with noise (B, T, latent)."""
         canvas = self.empty[:, None, None].expand(len(x), -1, *x.shape[-2:])
         h_enc, cell_enc, h, cell = self.start[:, None].expand(4, len(x), self.config.hidden)
-        states, looks, kls, ratios = [], [], [], []
+        states, looks, kls, ratios, means = [], [], [], [], []
         for epsilon in noise.unbind(1):
             error = x - self.observation.mean(canvas)
             look = self.reader.aim(h)
@@ -101,12 +103,14 @@ class DRAW(GenerativeModel):
             ratios.append(gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z))
             states.append(h)
             looks.append(look)
+            means.append(mean.detach())
         return Redrawing(
             h=torch.stack(states, 1),
             canvas=canvas,
             windows=torch.stack(looks, 1),
             kl=torch.stack(kls, 1),
             log_ratio=torch.stack(ratios, 1),
+            posterior_mean=torch.stack(means, 1),
         )
 
     def generate(self, z: Tensor) -> Tensor:
@@ -134,6 +138,7 @@ class DRAW(GenerativeModel):
             log_likelihood=self.observation.log_likelihood(drawn.canvas.float(), many).view(shape),
             kl=drawn.kl.unflatten(0, shape),
             log_ratio=drawn.log_ratio.unflatten(0, shape),
+            posterior_mean=drawn.posterior_mean.view(*shape, -1),
         )
 
     def sample(

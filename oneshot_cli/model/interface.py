@@ -5,6 +5,7 @@ Whatever trains, measures or draws with a model asks for nothing else.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -20,11 +21,14 @@ class Bound:
 
     `log_likelihood` (B, K) is log p(x | z); `kl` (B, K, T) the KL of each step in closed form;
     `log_ratio` (B, K, T) is log q(z_t | ...) - log p(z_t) at the sample, whose mean is the KL.
+    `posterior_mean` (B, K, L) are the means of all latents given those before them, step after step
+    (of a posterior whose mean is unknown the sample itself, which has the same mean).
     """
 
     log_likelihood: Tensor
     kl: Tensor
     log_ratio: Tensor
+    posterior_mean: Tensor
 
     @property
     def elbo(self) -> Tensor:
@@ -75,6 +79,12 @@ class GenerativeModel(nn.Module, ABC):
     @abstractmethod
     def noise_shape(self) -> tuple[int, ...]:
         """The noise that one drawing takes."""
+
+    @property
+    def latents(self) -> tuple[int, ...]:
+        """How many latents each of the T steps has: all the same, unless the model says else."""
+        steps = self.config.steps
+        return (math.prod(self.noise_shape) // steps,) * steps
 
     @abstractmethod
     def bound(

@@ -37,8 +37,8 @@ from oneshot_cli.model.posterior import Posterior
 class States:
     """The T hidden states (B, T, hidden), and the windows (B, T, 2, 3) that were read through.
 
-    `kl` and `log_ratio` (B, T) are those of `Bound`; they, and the windows on the target, are there
-    when there was a target.
+    `kl` and `log_ratio` (B, T) are those of `Bound`, `posterior_mean` is (B, T, latent); they, and
+    the windows on the target, are there when there was a target.
     """
 
     h: Tensor
@@ -46,6 +46,7 @@ class States:
     target_windows: Tensor | None = None
     kl: Tensor | None = None
     log_ratio: Tensor | None = None
+    posterior_mean: Tensor | None = None
 
 
 class SequentialGenerator(GenerativeModel):
@@ -119,6 +120,7 @@ class SequentialGenerator(GenerativeModel):
             target_windows=torch.stack(target_looks, 1),
             kl=gaussian_analytical_kl(mean, log_std),
             log_ratio=gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z),
+            posterior_mean=mean,
         )
 
     def _read(self, h: Tensor, encoded: EncodedContext | None) -> tuple[Tensor, Tensor]:
@@ -166,11 +168,13 @@ class SequentialGenerator(GenerativeModel):
         states = self.unroll(noise.flatten(0, 1), context, x, gradient_limit)
         assert states.kl is not None
         assert states.log_ratio is not None
+        assert states.posterior_mean is not None
         parameters = self.decode(states.h, x.shape[-1]).float().unflatten(0, (batch, particles))
         return Bound(
             log_likelihood=self.observation.log_likelihood(parameters, x[:, None]),
             kl=states.kl.unflatten(0, (batch, particles)),
             log_ratio=states.log_ratio.unflatten(0, (batch, particles)),
+            posterior_mean=states.posterior_mean.detach().view(batch, particles, -1),
         )
 
     def sample(

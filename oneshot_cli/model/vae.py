@@ -9,6 +9,7 @@ it is the model of Burda et al. 2015 (IWAE, section 5); each posterior may be be
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -35,6 +36,16 @@ def perceptron(inputs: int, hidden: int, depth: int, outputs: int) -> nn.Sequent
     for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.SiLU()]
     return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
+
+
+@dataclass(frozen=True)
+class Inference:
+    """z_1 .. z_L from q (each (B, K, D)), their means, their KL and log-ratios (each (B, K))."""
+
+    latents: list[Tensor]
+    means: list[Tensor]
+    kl: list[Tensor]
+    log_ratio: list[Tensor]
 
 
 class VAE(GenerativeModel):
@@ -66,13 +77,18 @@ class VAE(GenerativeModel):
         """One number for each latent of each layer, z_L first."""
         return (sum(self.config.latent),)
 
-    def infer(self, x: Tensor, noise: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """z_1 .. z_L from q, their KL and log-ratios (B, K), for x (B, C, S, S), noise (B, K, D).
+    @property
+    def latents(self) -> tuple[int, ...]:
+        return self.config.latent[::-1]
+
+    def infer(self, x: Tensor, noise: Tensor) -> Inference:
+        """All layers of the posterior for x (B, C, S, S) and noise (B, K, D).
 
         Below the top, z_{l+1} depends on the sample of z_l, so that the KL of a layer has no closed
-        form, nor has that of a flow: its sample stands in for it.
+        form, nor have that and the mean of a flow: its sample stands in for them.
         """
         latents: list[Tensor] = []
+        means: list[Tensor] = []
         log_q: list[Tensor] = []
         below = x.flatten(1)[:, None]
         for encoder, epsilon in zip(self.encoders, self._layers(noise), strict=True):
@@ -86,15 +102,16 @@ class VAE(GenerativeModel):
                 below, log_det = planar(below, flow.float().unflatten(-1, (self.config.flow, -1)))
                 density = density - log_det
             latents.append(below)
+            means.append(below if self.config.flow else mean.expand_as(below))
             log_q.append(density)
         ratios = []
         for prior, (z, above), q in zip(self.priors, pairwise(latents), log_q[:-1], strict=True):
             ratios.append(q - gaussian_log_density(z, *mean_and_log_std(prior(above))))
         ratios.append(log_q[-1] - standard_normal_log_density(latents[-1]))
         if self.config.flow:
-            return latents, ratios, ratios
+            return Inference(latents, means, ratios, ratios)
         top = gaussian_analytical_kl(mean, log_std).expand_as(ratios[-1])
-        return latents, [*ratios[:-1], top], ratios
+        return Inference(latents, means, [*ratios[:-1], top], ratios)
 
     def generate(self, noise: Tensor) -> Tensor:
         """z_1 (..., latent[0]) from the prior."""
@@ -112,11 +129,13 @@ class VAE(GenerativeModel):
     def bound(
         self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float | None = None
     ) -> Bound:
-        latents, kls, ratios = self.infer(x, noise)
+        found = self.infer(x, noise)
+        parameters = self.decode(found.latents[0])
         return Bound(
-            log_likelihood=self.observation.log_likelihood(self.decode(latents[0]), x[:, None]),
-            kl=torch.stack(kls[::-1], -1),
-            log_ratio=torch.stack(ratios[::-1], -1),
+            log_likelihood=self.observation.log_likelihood(parameters, x[:, None]),
+            kl=torch.stack(found.kl[::-1], -1),
+            log_ratio=torch.stack(found.log_ratio[::-1], -1),
+            posterior_mean=torch.cat(found.means[::-1], -1).detach(),
         )
 
     def sample(
@@ -136,7 +155,7 @@ class VAE(GenerativeModel):
         """A step a layer, from the top: until a layer's turn comes it shows its mean."""
         noise, steps = temperature * noise, self.config.steps
         if target is not None:
-            z = self.infer(target, noise[:, None])[0][0][:, 0]
+            z = self.infer(target, noise[:, None]).latents[0][:, 0]
             pictures = self._picture(z, size)[:, None].expand(-1, steps, -1, -1, -1)
         else:
             drawn = [sum(self.config.latent[-t:]) for t in range(1, steps + 1)]
