@@ -81,6 +81,81 @@ def test_batches_change_nothing_but_contexts_and_parts_do(glyphs_checkpoint: Pat
     assert small["elbo"]["nats"] == pytest.approx(rows[1]["elbo"]["nats"], abs=1e-3)
 
 
+def test_the_gap_is_what_training_images_have_over_held_out_ones(glyphs_checkpoint: Path) -> None:
+    few = [glyphs_checkpoint, "--limit", 12, "--particles", "1,3", "--context", "0,1"]
+    found = json.loads(run(*few, "--part", "both", "--json")[1])
+    assert [gap["context_images"] for gap in found["gaps"]] == [0, 1]
+    test, train = (
+        next(r for r in found["results"] if (r["part"], r["context_images"]) == (part, 1))
+        for part in ("test", "train")
+    )
+    for gap, ours, theirs in (
+        (found["gaps"][1]["elbo"], test["elbo"], train["elbo"]),
+        (found["gaps"][1]["iwae"]["3"], test["iwae"]["3"], train["iwae"]["3"]),
+    ):
+        assert gap["nats"] == pytest.approx(ours["nats"] - theirs["nats"], abs=1e-3)
+        error = math.hypot(ours["standard_error"], theirs["standard_error"])
+        assert gap["standard_error"] == pytest.approx(error, abs=1e-3)
+    assert "test - train" in run(*few, "--part", "both")[1]
+    alone = json.loads(run(*few, "--part", "train", "--json")[1])
+    assert alone["gaps"] == []
+
+
+def test_active_latents_and_kl_of_each_step_are_told(
+    glyphs_checkpoint: Path, tmp_path: Path
+) -> None:
+    model, header = checkpoint.load(glyphs_checkpoint)
+    model.posterior.output.weight[0] *= 200  # the first of two latents: it tells drawings apart
+    awake, table = tmp_path / "awake.safetensors", tmp_path / "rows.csv"
+    checkpoint.save(awake, model, header)
+    drawings = data.load("glyphs", split="weak", part="test", size=28)
+    index = nll.spread_over(len(drawings), 30)
+    report = evaluate(model, drawings, index=index, particles=4)
+    expected = report.activity.active(model.latents)
+    assert expected == (1, 1, 1)
+    options = [awake, "--limit", 30, "--csv", table, "--force"]
+    found = json.loads(run(*options, "--particles", "1,4", "--json")[1])["results"][0]
+    assert found["active_latents_per_step"] == list(expected)
+    assert (found["active_latents"], found["latents"]) == (sum(expected), 6)
+    row = next(csv.DictReader(table.read_text().splitlines()))
+    assert (row["active_latents"], row["latents"]) == (str(sum(expected)), "6")
+    text = run(*options, "--particles", "1,4")[1]
+    assert f"{sum(expected)} of 6" in text
+    assert " ".join(f"{kl:.1f}" for kl in found["kl_per_step"]) in text
+    alone = run(*options, "--particles", "1")[1]
+    assert "- of 6" in alone, "one particle cannot tell"
+    assert next(csv.DictReader(table.read_text().splitlines()))["active_latents"] == ""
+
+
+def test_json_says_what_was_measured_on_what(glyphs_checkpoint: Path) -> None:
+    found = json.loads(run(glyphs_checkpoint, *QUICK, "--json")[1])["checkpoints"]
+    header = checkpoint.read_header(glyphs_checkpoint)
+    assert found == [
+        {
+            "checkpoint": str(glyphs_checkpoint),
+            "model": {"kind": "sequential", **header.config.to_dict()},
+            "training": header.training,
+            "trained_on": header.data,
+            "measured_on": {"dataset": "glyphs", "split": "weak", "size": 28, "resample": "area"},
+        }
+    ]
+
+
+def test_checkpoints_of_one_name_are_told_apart() -> None:
+    def short(*paths: str) -> list[str]:
+        figure = nll.Figure(1.0, 0.1)
+        rows = [
+            nll.Nll(path, "test", 0, 9, 64, figure, figure, figure, {}, (1.0,), (2,), None)
+            for path in paths
+        ]
+        return list(nll.short_names(rows).values())
+
+    assert short("runs/a/last.safetensors") == ["last"]
+    assert short("runs/a/last.safetensors", "runs/b/best.safetensors") == ["last", "best"]
+    assert short("runs/a/last.safetensors", "runs/b/last.safetensors") == ["a/last", "b/last"]
+    assert short("/x/a/last.safetensors", "a/last.safetensors") == ["x/a/last", "a/last"]
+
+
 def test_compares_checkpoints_and_writes_files(glyphs_checkpoint: Path, tmp_path: Path) -> None:
     other = saved(tmp_path / "other.safetensors")
     table, plot = tmp_path / "rows.csv", tmp_path / "plot.png"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +28,10 @@ class Figure:
 
     value: float
     error: float
+
+    def __sub__(self, other: Figure) -> Figure:
+        """The difference of means over two independent sets of images."""
+        return Figure(self.value - other.value, math.hypot(self.error, other.error))
 
     def as_dict(self) -> dict[str, float | None]:
         """For JSON; the error of a single image is null."""
@@ -91,6 +96,46 @@ class Nll:
             "active_latents": None if self.active is None else sum(self.active),
             "active_latents_per_step": None if self.active is None else list(self.active),
         }
+
+
+@dataclass(frozen=True)
+class Gap:
+    """By how many nats held-out images are worse than training ones: the ELBO and IWAE bounds."""
+
+    checkpoint: str
+    context: int
+    elbo: Figure
+    iwae: dict[int, Figure]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "checkpoint": self.checkpoint,
+            "context_images": self.context,
+            "elbo": self.elbo.as_dict(),
+            "iwae": {str(k): figure.as_dict() for k, figure in self.iwae.items()},
+        }
+
+
+def gaps(rows: Sequence[Nll]) -> list[Gap]:
+    """The gap of every checkpoint and context of which both parts were measured."""
+    trained = {(row.checkpoint, row.context): row for row in rows if row.part == "train"}
+    found = []
+    for test in (row for row in rows if row.part == "test"):
+        train = trained.get((test.checkpoint, test.context))
+        if train is not None:
+            iwae = {k: test.iwae[k] - train.iwae[k] for k in test.iwae}
+            found.append(Gap(test.checkpoint, test.context, test.elbo - train.elbo, iwae))
+    return found
+
+
+def short_names(rows: Sequence[Nll]) -> dict[str, str]:
+    """What to call each checkpoint: its file, and as many folders as tell it from the others."""
+    parts = {row.checkpoint: Path(row.checkpoint).with_suffix("").parts for row in rows}
+    depth, most = 1, max(map(len, parts.values()), default=1)
+    while depth < most and len({path[-depth:] for path in parts.values()}) < len(parts):
+        depth += 1
+    return {name: Path(*path[-depth:]).as_posix() for name, path in parts.items()}
 
 
 def measure(

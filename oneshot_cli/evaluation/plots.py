@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.curve import Curve
 from oneshot_cli.evaluation.memorization import Memorization
-from oneshot_cli.evaluation.nll import Nll
+from oneshot_cli.evaluation.nll import Nll, short_names
 from oneshot_cli.evaluation.oneshot_scores import Scores
 from oneshot_cli.evaluation.published import Table
 
@@ -101,35 +100,43 @@ def nearest_distances(found: Memorization) -> Figure:
 
 
 def likelihood_plot(rows: Sequence[Nll], published: Sequence[Table]) -> Figure:
-    """Bounds as dots, published ones above ours; and the KL of each step."""
+    """Bounds as dots, published ones above ours; the KL and the active latents of each step."""
     require_matplotlib()
     from matplotlib.figure import Figure
 
     theirs = [row for table in published if table.unit == "nats" for row in table.rows]
-    ours = [(f"{Path(r.checkpoint).stem}, {r.part}, context {r.context}", r.best) for r in rows]
-    height = max(3.2, 0.26 * (len(theirs) + len(ours)) + 1)
+    names = short_names(rows)
+    ours = [(f"{names[r.checkpoint]}, {r.part}, context {r.context}", r.best) for r in rows]
+    height = max(4.2, 0.26 * (len(theirs) + len(ours)) + 1)
     figure = Figure(figsize=(10, height), dpi=150, layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    names = [row.name for row in theirs] + [name for name, _ in ours]
+    axes = figure.subplot_mosaic([["bounds", "kl"], ["bounds", "active"]], width_ratios=(3, 2))
+    left, kl, active = axes["bounds"], axes["kl"], axes["active"]
+    labels = [row.name for row in theirs] + [name for name, _ in ours]
     left.plot([row.value for row in theirs], range(len(theirs)), "o", color=FAINT)
     left.errorbar(
         [figure.value for _, figure in ours],
-        range(len(theirs), len(names)),
+        range(len(theirs), len(labels)),
         xerr=[0 if figure.error != figure.error else figure.error for _, figure in ours],
         fmt="o",
         color=MODEL,
     )
-    left.set_yticks(range(len(names)), names)
+    left.set_yticks(range(len(labels)), labels)
     left.invert_yaxis()
     left.set_xlabel("-log p in nats per image (lower is better)")
     for (name, _), row in zip(ours, rows, strict=True):
         steps = range(1, len(row.kl_per_step) + 1)
-        right.plot(steps, row.kl_per_step, "o-", markersize=3, label=name)
-    right.set_xlabel("step")
-    right.set_ylabel("KL in nats")
-    right.legend(frameon=False, fontsize=8)
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
+        kl.plot(steps, row.kl_per_step, "o-", markersize=3, label=name)
+        if row.active is not None:
+            active.plot(steps, row.active, "o-", markersize=3)
+    kl.set_ylabel("KL in nats")
+    kl.legend(frameon=False, fontsize=8)
+    active.set_ylabel("active latents")
+    active.set_xlabel("step")
+    for one in axes.values():
+        one.spines[["top", "right"]].set_visible(False)
+    for one in (kl, active):
+        one.locator_params(axis="x", integer=True)
+        one.set_ylim(bottom=0)
     return figure
 
 

@@ -1,0 +1,116 @@
+"""How `oneshot eval-nll` shows its rows: tables for a person, CSV for a program."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from oneshot_cli.evaluation.nll import Figure, Nll, gaps, short_names
+from oneshot_cli.evaluation.published import Published
+from oneshot_cli.evaluation.published import Table as PublishedTable
+
+
+def bounds_table(title: str, rows: Sequence[Nll]) -> Table:
+    """The rows: the reconstruction and the KL add up to the ELBO. Then what training images have
+    over held-out ones, where both were measured."""
+    particles = sorted({k for row in rows for k in row.iwae})
+    images = " and ".join(dict.fromkeys(f"{row.images:,}" for row in rows))
+    table = _plain(f"-log p <= nats per image, on {images} images of {title}")
+    table.add_column("", overflow="fold")
+    for column in ("ELBO", "recon.", "KL", *(f"IWAE {k}" for k in particles), "bits/px"):
+        table.add_column(column, no_wrap=True)
+    names = short_names(rows)
+    for row in rows:
+        table.add_row(
+            _name(names, row),
+            _number(row.elbo),
+            f"{row.reconstruction.value:.2f}",
+            f"{row.kl.value:.2f}",
+            *(_number(row.iwae[k]) for k in particles),
+            f"{row.bits_per_pixel:.4f}",
+        )
+    for gap in gaps(rows):
+        table.add_row(
+            f"{names[gap.checkpoint]} test - train, context {gap.context}",
+            _number(gap.elbo),
+            *("", ""),
+            *(_number(gap.iwae[k]) for k in particles),
+        )
+    return table
+
+
+def latents_table(rows: Sequence[Nll]) -> Table:
+    """What the latents carry: how many of them are active, and the KL of each step."""
+    table = _plain("\nlatents, and the KL of each step in nats")
+    table.add_column("", overflow="fold")
+    table.add_column("active", no_wrap=True)
+    table.add_column("KL")
+    names = short_names(rows)
+    for row in rows:
+        active = "-" if row.active is None else str(sum(row.active))
+        table.add_row(
+            _name(names, row),
+            f"{active} of {sum(row.latents)}",
+            " ".join(f"{kl:.1f}" for kl in row.kl_per_step),
+        )
+    return table
+
+
+def published_table(published: PublishedTable, ours: Sequence[Nll]) -> Table:
+    """Published figures, and under them our tightest bounds in the same unit."""
+    table = _plain(f"\npublished, {published.unit}: {published.title} ({published.protocol})")
+    table.show_header = False
+    for row in published.rows:
+        table.add_row(row.name, published_figure(row), row.authors)
+    names = short_names(ours)
+    for mine in (row for row in ours if row.part == "test"):
+        if published.unit == "nats per pixel":
+            figure = f"<= {mine.best.value / mine.pixels:.4f}"
+        else:
+            figure = f"<= {_number(mine.best)}"
+        table.add_row(_name(names, mine), figure, "measured here")
+    return table
+
+
+def published_figure(row: Published) -> str:
+    """A published figure with its bound and its error."""
+    error = "" if row.error is None else f" ± {row.error:g}"
+    return f"{'<= ' if row.bound else ''}{row.value:g}{error}"
+
+
+def csv_text(rows: Sequence[Nll]) -> str:
+    """One line a row, the IWAE bounds of every K in columns of their own; empty where unknown."""
+    particles = sorted({k for row in rows for k in row.iwae})
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    names = ["elbo", "reconstruction", "kl", *(f"iwae_{k}" for k in particles)]
+    head = ["checkpoint", "part", "context_images", "images", "latents", "active_latents"]
+    writer.writerow([*head, *(f"{n}{s}" for n in names for s in ("", "_standard_error"))])
+    for row in rows:
+        figures = [row.elbo, row.reconstruction, row.kl, *(row.iwae[k] for k in particles)]
+        numbers = [
+            "" if math.isnan(x) else f"{x:.4f}"
+            for figure in figures
+            for x in (figure.value, figure.error)
+        ]
+        active = "" if row.active is None else sum(row.active)
+        told = [row.checkpoint, row.part, row.context, row.images, sum(row.latents), active]
+        writer.writerow([*told, *numbers])
+    return buffer.getvalue()
+
+
+def _plain(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+
+
+def _name(names: dict[str, str], row: Nll) -> str:
+    return f"{names[row.checkpoint]} {row.part}, context {row.context}"
+
+
+def _number(figure: Figure) -> str:
+    error = "" if math.isnan(figure.error) else f" ± {figure.error:.2f}"
+    return f"{figure.value:.2f}{error}"
