@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from oneshot_cli.errors import OneshotError
 
@@ -26,3 +27,10 @@ def resolve_device(name: str = "auto") -> torch.device:
     if not there.get(device.type, False):
         raise OneshotError(f"this machine has no {name} device for torch; use --device cpu or auto")
     return device
+
+
+def sent(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """`tensor` on `device`; a GPU is not waited for, whatever it is busy with."""
+    if torch.device(device).type != "cuda" or tensor.is_cuda:
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

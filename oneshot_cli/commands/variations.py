@@ -19,6 +19,7 @@ from PIL import Image
 from oneshot_cli.api import Oneshot
 from oneshot_cli.commands.common import Screen, peak_memory
 from oneshot_cli.commands.pictures import Job, Target
+from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.exemplar import at_size, drawing
 from oneshot_cli.imaging.grid import Group, paper, sheet
@@ -63,6 +64,18 @@ class Report:
     skipped: int = 0
     pictures: int = 0
     seconds: float = 0.0
+
+    @classmethod
+    def of(cls, reports: Sequence[Report], seconds: float) -> Report:
+        """All that the reports of the pages say, in their order."""
+        return cls(
+            made=[made for report in reports for made in report.made],
+            grids=[grid for report in reports for grid in report.grids],
+            failed=[failed for report in reports for failed in report.failed],
+            skipped=sum(report.skipped for report in reports),
+            pictures=sum(report.pictures for report in reports),
+            seconds=seconds,
+        )
 
     def document(self) -> dict[str, Any]:
         """The fields of the JSON document."""
@@ -117,25 +130,49 @@ class Variations:
             yield from self._grid(page)
 
     def make(
-        self, screen: Screen, model: Oneshot, settings: Settings, *, skip_existing: bool
+        self,
+        screen: Screen,
+        model: Oneshot,
+        settings: Settings,
+        *,
+        skip_existing: bool,
+        world: World = ALONE,
     ) -> Report:
-        """Draw and write everything. A picture that cannot be read is told and passed over."""
-        report, started = Report(), time.monotonic()
-        with screen.progress("drawing", len(self.jobs)) as advance:
-            for number, page in enumerate(self.pages):
-                there = [skip_existing and self._is_there(job) for job in page]
-                report.skipped += sum(there)
-                todo = [job for job, is_there in zip(page, there, strict=True) if not is_there]
-                read = self._read(todo, model, screen, report)
-                drawn = self._draw(read, model, settings, report)
-                if any(not grid.exists() for grid in self._grid(number)) or drawn:
-                    finished = [job for job, is_there in zip(page, there, strict=True) if is_there]
-                    groups = drawn | {job: self._from_disk(job, model) for job in finished}
-                    self._lay_out(number, [groups[job] for job in page if job in groups], report)
+        """Draw and write everything. A picture that cannot be read is told and passed over.
+
+        The processes of a `world` share the pages, so that every file has one writer and is, bit
+        for bit, that of one process; each has the whole report.
+        """
+        started, done = time.monotonic(), []
+        pages = world.share(list(enumerate(self.pages)))
+        with screen.progress("drawing", sum(len(page) for _, page in pages)) as advance:
+            for number, page in pages:
+                done.append(self._make_page(number, page, screen, model, settings, skip_existing))
                 advance(len(page))
-        report.seconds = time.monotonic() - started
+        report = Report.of(world.gathered(done), time.monotonic() - started)
         if report.failed and not report.made and not report.skipped:
             raise OneshotError("nothing could be drawn")
+        return report
+
+    def _make_page(
+        self,
+        number: int,
+        page: Sequence[Job],
+        screen: Screen,
+        model: Oneshot,
+        settings: Settings,
+        skip_existing: bool,
+    ) -> Report:
+        report = Report()
+        there = [skip_existing and self._is_there(job) for job in page]
+        report.skipped = sum(there)
+        todo = [job for job, is_there in zip(page, there, strict=True) if not is_there]
+        read = self._read(todo, model, screen, report)
+        drawn = self._draw(read, model, settings, report)
+        if any(not grid.exists() for grid in self._grid(number)) or drawn:
+            finished = [job for job, is_there in zip(page, there, strict=True) if is_there]
+            groups = drawn | {job: self._from_disk(job, model) for job in finished}
+            self._lay_out(number, [groups[job] for job in page if job in groups], report)
         return report
 
     def _files(self, job: Job) -> list[Path]:

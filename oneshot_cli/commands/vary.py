@@ -92,22 +92,25 @@ def vary(
 
     from oneshot_cli.api import load
     from oneshot_cli.commands.variations import Settings, Variations
+    from oneshot_cli.distributed import HOURS, joined
 
     work = Variations(found, target, keep_best or n, layout.value, show_input)
-    if not skip_existing:
-        refuse_to_overwrite(work.files(), force)
-    screen = Screen(json, quiet, verbose)
-    model = load(checkpoint, device.value)
-    settings = Settings(
-        n=n,
-        seed=seed,
-        spread=model.spread if spread is None else spread,
-        size=size,
-        keep_best=keep_best,
-    )
-    screen.detail(f"on {model.device}: {settings}")
-    report = work.make(screen, model, settings, skip_existing=skip_existing)
-    screen.document({"checkpoint": model.path, **asdict(settings), **report.document()})
-    report.tell(screen)
+    with joined(device.value, HOURS) as world:
+        if not skip_existing:
+            world.from_main(lambda: refuse_to_overwrite(work.files(), force))
+        screen = Screen(json, quiet or not world.is_main, verbose)
+        model = load(checkpoint, str(world.device))
+        settings = Settings(
+            n=n,
+            seed=seed,
+            spread=model.spread if spread is None else spread,
+            size=size,
+            keep_best=keep_best,
+        )
+        screen.detail(f"on {model.device}: {settings}")
+        report = work.make(screen, model, settings, skip_existing=skip_existing, world=world)
+    if world.is_main:
+        screen.document({"checkpoint": model.path, **asdict(settings), **report.document()})
+        report.tell(screen)
     if report.failed:
         raise typer.Exit(1)

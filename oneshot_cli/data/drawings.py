@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from oneshot_cli.data.resampling import box_grey, box_ink
+from oneshot_cli.devices import sent
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,26 @@ class Drawings:
 
     def pictures(self, index: Tensor) -> Tensor:
         """Drawings `index` (...) as they are, never binarized: float (..., C, H, W) in [0, 1]."""
-        grey = self.images[index].float() / (self.levels - 1)
+        grey = self._grey(index)
         return grey if self.channels > 1 else grey[..., None, :, :]
 
-    def visit(self, index: Tensor, generator: torch.Generator) -> Tensor:
-        """Drawings `index` (...) as the model sees them now: float (..., [3,] H, W) in [0, 1]."""
-        grey = self.images[index].float() / (self.levels - 1)
-        return torch.bernoulli(grey, generator=generator) if self.dynamic else grey
+    def visit(self, index: Tensor, generator: torch.Generator, part: slice = slice(None)) -> Tensor:
+        """Drawings `index` (...) as the model sees them now: float (..., [3,] H, W) in [0, 1].
+
+        Only `part` of the first axis is made, the same as if all were. They are where the images
+        are.
+        """
+        if self.dynamic:
+            return torch.bernoulli(self._grey(index), generator=generator)[part]
+        return self._grey(sent(index[part], self.images.device))
+
+    def _grey(self, index: Tensor) -> Tensor:
+        return self.images[index].float() / (self.levels - 1)
+
+    def on(self, device: torch.device | str) -> Drawings:
+        """The images on `device`, to be visited there. A dynamic set stays where it is: on the CPU,
+        whose random numbers are the same on every machine."""
+        return self if self.dynamic else replace(self, images=self.images.to(device))
 
     def fixed(self, seed: int = 0) -> Drawings:
         """A dynamic set drawn once: binary, the same for a seed. Others stay as they are."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.evaluation.activity import Activity
 from oneshot_cli.model import Context, GenerativeModel
 
@@ -69,27 +70,29 @@ def evaluate(
     seed: int = 0,
     batch: int = 250,
     advance: Callable[[int], None] | None = None,
+    world: World = ALONE,
 ) -> BoundReport:
     """The bounds of `drawings` (those of `index`, or all), given others of their character.
 
     Particles are drawn in chunks and their weights summed as they come (log-sum-exp), so memory
     does not grow with their number; drawing i's context and noise depend on the seed and i alone.
+    The processes of a `world` share the batches, and each has the whole report: bit for bit that of
+    one process.
     """
     index = torch.arange(len(drawings)) if index is None else index
     device = next(model.parameters()).device
-    rows, activities = [], []
-    for part in index.split(max(1, batch // min(particles, batch))):
+    found = []
+    for part in world.share(index.split(max(1, batch // min(particles, batch)))):
         context = contexts_for(drawings, part, context_images, seed).to(device)
         x = drawings.pictures(part).to(device)
         generators = [
             torch.Generator().manual_seed((seed + 1) * 9_000_011 + i) for i in part.tolist()
         ]
-        row, activity = _bounds(model, x, context, generators, particles, batch)
-        rows.append(row)
-        activities.append(activity)
+        found.append(_bounds(model, x, context, generators, particles, batch))
         if advance is not None:
             advance(len(part))
-    elbo, iwae, likelihood, kl = (torch.cat(column).cpu() for column in zip(*rows, strict=True))
+    rows, activities = zip(*world.gathered(found), strict=True)
+    elbo, iwae, likelihood, kl = (torch.cat(column) for column in zip(*rows, strict=True))
     activity = reduce(operator.add, activities)
     return BoundReport(elbo, iwae, likelihood, kl, activity, particles)
 
@@ -122,5 +125,6 @@ def _bounds(
         means += bound.posterior_mean.sum(1)
         squares += bound.posterior_mean.square().sum(1)
     likelihood, kl = likelihood / particles, kl / particles
-    found = likelihood - kl.sum(-1), total - math.log(particles), likelihood, kl
-    return found, Activity.of(means, squares, particles)
+    row = likelihood - kl.sum(-1), total - math.log(particles), likelihood, kl
+    elbo, iwae, likelihood, kl = (column.cpu() for column in row)
+    return (elbo, iwae, likelihood, kl), Activity.of(means, squares, particles)
