@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import typer
-from tiny import tiny_drawings
+from tiny import small, tiny_drawings
 
 from oneshot_cli import checkpoint, data
 from oneshot_cli.commands import runs
@@ -25,29 +25,7 @@ from oneshot_cli.presets import PRESETS
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
 
-SMALL = {
-    "sequential": {
-        "hidden": "8",
-        "posterior_units": "8",
-        "context_units": "8",
-        "glimpse": "4",
-        "patch": "4",
-        "steps": "2",
-        "summary_channels": "2",
-    },
-    "draw": {"hidden": "8", "latent": "3", "steps": "2"},
-    "vae": {},
-}
-SMALL_VAE = {
-    "vae": {"hidden": "8"},
-    "vae-nf": {"hidden": "8"},
-    "iwae-2l-50": {"hidden": "8,6", "latent": "4,3"},
-}
 CONDITIONAL = ("flagship", "paper")
-
-
-def small(name: str) -> dict[str, str]:
-    return SMALL[PRESETS[name].kind] | SMALL_VAE.get(name, {})
 
 
 def planned(

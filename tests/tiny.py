@@ -8,6 +8,7 @@ import torch
 
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.model import Context, ModelConfig, SequentialGenerator
+from oneshot_cli.presets import PRESETS
 
 TINY = ModelConfig(
     size=8,
@@ -62,3 +63,28 @@ def tiny_drawings(characters: int = 6, each: int = 5, size: int = TINY.size) -> 
         characters=tuple(f"A{i * 2 // characters}/character{i:02d}" for i in range(characters)),
         alphabets=("A0", "A1"),
     )
+
+
+SMALL = {
+    "sequential": {
+        "hidden": "8",
+        "posterior_units": "8",
+        "context_units": "8",
+        "glimpse": "4",
+        "patch": "4",
+        "steps": "2",
+        "summary_channels": "2",
+    },
+    "draw": {"hidden": "8", "latent": "3", "steps": "2"},
+    "vae": {},
+}
+SMALL_VAE = {
+    "vae": {"hidden": "8"},
+    "vae-nf": {"hidden": "8"},
+    "iwae-2l-50": {"hidden": "8,6", "latent": "4,3"},
+}
+
+
+def small(name: str) -> dict[str, str]:
+    """Fields, as they are typed, that make the preset of that name tiny."""
+    return SMALL[PRESETS[name].kind] | SMALL_VAE.get(name, {})

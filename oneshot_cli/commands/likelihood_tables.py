@@ -65,7 +65,8 @@ def published_table(published: PublishedTable, ours: Sequence[Nll]) -> Table:
     table = _plain(f"\npublished, {published.unit}: {published.title} ({published.protocol})")
     table.show_header = False
     for row in published.rows:
-        table.add_row(row.name, published_figure(row), row.authors)
+        given = "" if row.context is None else f", context {row.context}"
+        table.add_row(row.name + given, published_figure(row), row.authors)
     names = short_names(ours)
     for mine in (row for row in ours if row.part == "test"):
         if published.unit == "nats per pixel":

@@ -10,13 +10,20 @@ from importlib import resources
 
 @dataclass(frozen=True)
 class Published:
-    """One published figure: `value` in the table's `unit`; `bound` if it is an upper bound."""
+    """One published figure on test images: `value` in the table's `unit`.
+
+    `bound` if it is an upper bound, `error` its uncertainty, `train` the figure on training images,
+    `context` how many context images it was given, `preset` the model here that it compares with.
+    """
 
     name: str
     value: float
     source: str
     bound: bool = False
     error: float | None = None
+    train: float | None = None
+    context: int | None = None
+    preset: str | None = None
 
     @property
     def authors(self) -> str:

@@ -1,0 +1,79 @@
+"""Every named model, made tiny, through every command that takes it: as a person would."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from tiny import small
+from typer.testing import CliRunner
+
+from oneshot_cli.app import app
+from oneshot_cli.presets import PRESETS
+
+
+def oneshot(*words: object) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == 0, result.stderr or result.exception
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of eight characters of two alphabets, four pictures of each."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for character in range(8):
+        points = np.random.default_rng(character).integers(5, 45, (4, 2))
+        place = folder / f"alphabet{character % 2}" / f"character{character:02d}"
+        place.mkdir(parents=True)
+        for drawer in range(4):
+            picture = Image.new("L", (50, 50), 255)
+            jitter = np.random.default_rng(100 + drawer).integers(-3, 4, points.shape)
+            ImageDraw.Draw(picture).line([*map(tuple, (points + jitter).tolist())], 0, 4)
+            picture.save(place / f"{drawer}.png")
+    return folder
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_through_every_command(tmp_path: Path, pictures: Path, name: str) -> None:
+    run = tmp_path / "run"
+    fields = [word for item in small(name).items() for word in ("--set", "=".join(item))]
+    length = ["--eval-drawings", 2, "--log-every", 1, "--threads", 1, "--json"]
+    there = ["--data-dir", pictures]
+    what = ["--dataset", "folder", "--model", name, "--batch", 2, "--particles", 2, *fields]
+    begun = json.loads(oneshot("train", "-o", run, *what, "--iterations", 2, *there, *length))
+    assert begun["ended"] == "done"
+    ended = json.loads(oneshot("train", "-o", run, "--resume", "--iterations", 3, *there, *length))
+    assert ended["iterations"] == 3
+    assert json.loads((run / "metrics.jsonl").read_text().splitlines()[0])["step"] == 1
+    weights = run / "last.safetensors"
+
+    told = json.loads(oneshot("info", weights, "--json"))
+    assert told["model"]["kind"] == PRESETS[name].kind
+    assert told["training"]["step"] == 3
+
+    few = ["--limit", 3, "--particles", "1,2", "--part", "both", "--json"]
+    found = json.loads(oneshot("eval-nll", weights, *few, *there))
+    for row in found["results"]:
+        figures = [row["elbo"], row["reconstruction"], row["kl"], *row["iwae"].values()]
+        assert all(math.isfinite(figure["nats"]) for figure in figures)
+        steps = len(row["kl_per_step"])
+        assert steps == len(row["active_latents_per_step"])
+        assert row["elbo"]["nats"] > 10
+    assert len(found["gaps"]) == 1
+
+    oneshot("sample", "-c", weights, "-n", 2, "-o", tmp_path / "samples.png", "--size", 28)
+    with Image.open(tmp_path / "samples.png") as picture:
+        assert picture.width > 56
+
+    film = tmp_path / "film.gif"
+    oneshot("animate", "-c", weights, "-n", 2, "-o", film, "--size", 28)
+    with Image.open(film) as picture:
+        assert getattr(picture, "n_frames", 1) == steps
+    if told["model"].get("conditional"):
+        oneshot("vary", tmp_path / "samples.png", "-n", 2, "-c", weights, "-o", tmp_path / "vary")
+        assert list((tmp_path / "vary").rglob("*.png"))
