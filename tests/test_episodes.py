@@ -4,7 +4,9 @@ import pytest
 import torch
 from tiny import tiny_drawings
 
-from oneshot_cli.data.episodes import Augmentation, Episodes, TaskMix, random_affine
+from oneshot_cli.data.augmentation import Augmentation, quarter_turns, random_affine, warped
+from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.data.resampling import resampled
 
 DRAWINGS = tiny_drawings(characters=10, each=5)
 ALPHABET = DRAWINGS.alphabet[DRAWINGS.character]
@@ -120,3 +122,48 @@ def test_wrong_shares_are_refused() -> None:
         TaskMix(empty=1.5)
     with pytest.raises(ValueError, match="task"):
         TaskMix.of_task(4)
+
+
+def test_a_quarter_turn_is_rot90_and_is_shared_with_the_context() -> None:
+    drawings = tiny_drawings()
+    turned = Augmentation(turned=1.0)
+    episode = Episodes(drawings, TaskMix.of_task(2), seed=1).batch(0, 32, turned)
+    plain = Episodes(drawings, TaskMix.of_task(2), seed=1).batch(0, 32)
+    for shown, seen, straight, beside in zip(
+        episode.target, episode.context[:, 0], plain.target, plain.context[:, 0], strict=True
+    ):
+        quarters = [k for k in (1, 2, 3) if torch.equal(shown, straight.rot90(k, (1, 2)))]
+        assert quarters
+        assert any(torch.equal(seen, beside.rot90(k, (1, 2))) for k in quarters)
+
+
+def test_the_share_of_turned_drawings() -> None:
+    maps = quarter_turns(10_000, 0.3, torch.Generator().manual_seed(0))
+    straight = (maps == torch.eye(3)).all(-1).all(-1).float().mean().item()
+    assert straight == pytest.approx(0.7, abs=0.02)
+    torch.testing.assert_close(torch.linalg.det(maps), torch.ones(10_000))
+
+
+def test_steps_take_the_sizes_in_turn_and_draw_the_same_characters() -> None:
+    large = tiny_drawings(size=24)
+    small = large.resized(12)
+    episodes = Episodes(small, TaskMix(), seed=5, others=(large,), originals=large)
+    one = Episodes(small, TaskMix(), seed=5)
+    for step in range(4):
+        episode = episodes.batch(step, 6)
+        assert episode.target.shape[-1] == episode.context.shape[-1] == (12, 24)[step % 2]
+        assert torch.equal(episode.index, one.batch(step, 6).index)
+    assert episodes.batch(1, 6, Augmentation(shared=0.1)).target.shape[-1] == 24
+
+
+@pytest.mark.parametrize(("resample", "size"), [("area", 35), ("max", 26)])
+def test_a_map_that_moves_nothing_resamples_as_the_data_set_is(resample: str, size: int) -> None:
+    """Max pooling to the pixel; areas up to rounding where a half of a pixel is ink."""
+    images = torch.zeros(1, 105, 105)
+    images[0, 20:80, 50:53] = 1
+    images[0, 40:44, 30:90] = 1
+    still = torch.eye(3)[None, :2]
+    ours = warped(images, still, size, resample)
+    official = resampled(images.to(torch.uint8), size, resample).float()
+    assert (ours != official).float().mean() <= (0.0 if resample == "max" else 0.01)
+    assert official.sum() > 20

@@ -13,6 +13,7 @@ from oneshot_cli.model.canvas import GatedCanvas
 from oneshot_cli.model.likelihood import bernoulli_log_likelihood
 from oneshot_cli.model.objective import iwae, objective
 from oneshot_cli.model.sequential import limit_gradient
+from oneshot_cli.model.summary import shrunk
 
 CANVASES = ["additive", "gated"]
 
@@ -220,6 +221,32 @@ def test_every_weight_learns(canvas: str) -> None:
 
 
 def test_a_wrong_configuration_is_refused() -> None:
-    for wrong in ({"steps": 0}, {"canvas": "paper"}, {"ink": 1.0}):
+    for wrong in ({"steps": 0}, {"canvas": "paper"}, {"ink": 1.0}, {"read_size": 9}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             tiny_model(**wrong)
+
+
+def test_larger_images_are_brought_to_the_size_that_is_read() -> None:
+    """The bound of a large image: its latents see the small one, its likelihood is its own."""
+    torch.manual_seed(0)
+    model = tiny_model(size=16, read_size=8)
+    large, small = images(4, size=16), torch.zeros(4, 1, 8, 8)
+    for image, half in zip(large, small, strict=True):
+        half[0] = torch.nn.functional.interpolate(
+            image[None], (8, 8), mode="bilinear", antialias=True
+        )[0, 0]
+    shown = Context.of(images(4, 2, size=16))
+    seen = Context.of(shrunk(shown.images.flatten(0, 1), 8).unflatten(0, (4, 2)))
+    draws = noise(4, 1, *model.noise_shape)
+    own, read = model.bound(large, shown, draws), model.bound(small, seen, draws)
+    torch.testing.assert_close(own.kl, read.kl)
+    states = model.unroll(draws.flatten(0, 1), seen, small)
+    expected = torch.distributions.Bernoulli(logits=model.decode(states.h, 16)).log_prob(large)
+    torch.testing.assert_close(own.log_likelihood[:, 0], expected.sum((1, 2, 3)))
+
+
+def test_a_stroke_finer_than_a_pixel_is_still_seen_when_shrunk() -> None:
+    image = torch.zeros(1, 1, 52, 52)
+    image[..., 25] = 1
+    assert shrunk(image, 28).sum(-1).min() > 0.4
+    assert shrunk(image, 52) is image

@@ -16,6 +16,7 @@ from tiny import small, tiny_drawings
 from oneshot_cli import checkpoint, data
 from oneshot_cli.commands import runs
 from oneshot_cli.commands.common import Screen
+from oneshot_cli.commands.material import Material, data_plan, material
 from oneshot_cli.commands.train import train
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.errors import OneshotError
@@ -33,7 +34,7 @@ def planned(
 ) -> tuple[Config, TrainConfig]:
     """What `oneshot train` makes of its options and data."""
     model, trained = runs.models(name, overrides, task, **training)
-    return runs.fitted(model, drawings, overrides), trained
+    return runs.fitted(model, Material(drawings, drawings), overrides), trained
 
 
 def run_of(folder: Path, name: str, drawings: Drawings, iterations: int) -> Any:
@@ -42,8 +43,8 @@ def run_of(folder: Path, name: str, drawings: Drawings, iterations: int) -> Any:
     training = replace(training, iterations=iterations)
     plan = runs.Plan(model, training, {"dataset": "tiny", "split": "weak", "size": drawings.size})
     rhythm = runs.Rhythm(log=1, evaluate=50, save=50, sample=50, evaluation_drawings=3)
-    loaded = runs.Material(drawings, drawings)
-    return plan, runs.trainer(RunFolder(folder), plan, loaded, "cpu", rhythm)
+    loaded = Material(drawings, drawings)
+    return plan, runs.trainer(RunFolder(folder), plan, loaded, rhythm)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -125,6 +126,20 @@ def test_the_data_decide_channels_observation_and_ink() -> None:
         )
 
 
+def test_an_observation_of_other_images_is_refused() -> None:
+    binary = tiny_drawings()
+    grey = replace(binary, images=binary.images * 200, levels=256)
+    for drawings, observation, words in (
+        (binary, "logistic", "the images are binary"),
+        (replace(grey, dynamic=True), "logistic", "the images are binary"),
+        (grey, "bernoulli", "the images are of 256 levels"),
+    ):
+        with pytest.raises(typer.BadParameter, match=words):
+            planned("vae", {"observation": observation}, None, drawings)
+    model, _ = planned("vae", {"observation": "logistic"}, None, grey)
+    assert model.observation == "logistic"
+
+
 @pytest.mark.parametrize("name", ["st-add-30", "draw-64-gauss", "vae", "paper"])
 def test_colour_and_grey_train(tmp_path: Path, name: str) -> None:
     binary = tiny_drawings()
@@ -170,27 +185,29 @@ def test_fields_are_overridden_and_mistakes_are_told() -> None:
         ("st-add-30", {"conditional": "perhaps"}, None, "conditional"),
         ("st-add-30", {"hidden": "0"}, None, "hidden"),
         ("st-add-30", {"objective": "loss"}, None, "objective"),
+        ("vae", {"channels": "3"}, None, "the data decide channels"),
+        ("draw-64-gauss", {"size": "14"}, None, "the data decide size"),
     ):
         with pytest.raises(typer.BadParameter, match=message):
             runs.models(name, fields, task)
 
 
 def test_what_a_run_says_of_its_data() -> None:
-    assert runs.data_plan("mnist", None, None, None) == {
+    assert data_plan("mnist", None, None, None) == {
         "dataset": "mnist",
         "split": "official",
         "size": 28,
         "binarization": "dynamic",
     }
-    assert runs.data_plan("mnist", None, None, "static")["dataset"] == "mnist-static"
-    assert runs.data_plan("cifar10", None, None, None)["size"] == 32
-    assert runs.data_plan("omniglot", "strong-45-5", 26, None) == {
+    assert data_plan("mnist", None, None, "static")["dataset"] == "mnist-static"
+    assert data_plan("cifar10", None, None, None)["size"] == 32
+    assert data_plan("omniglot", "strong-45-5", "26") == {
         "dataset": "omniglot",
         "split": "strong-45-5",
         "size": 26,
     }
     with pytest.raises(OneshotError, match="binarization"):
-        runs.data_plan("omniglot", None, None, "dynamic")
+        data_plan("omniglot", None, None, "dynamic")
 
 
 def test_a_run_of_an_older_toolkit_resumes(tmp_path: Path) -> None:
@@ -253,6 +270,6 @@ def test_dynamic_binarization_is_a_new_draw_of_the_grey_value(real_data: Path) -
 
 
 def test_grey_data_cannot_be_augmented(real_data: Path) -> None:
-    plan = runs.data_plan("mnist", None, None, None)
+    plan = data_plan("mnist", None, None, None)
     with pytest.raises(OneshotError, match="augmented"):
-        runs.material(plan, True, real_data, Screen(False, True, False))
+        material(plan, True, real_data, Screen(False, True, False))

@@ -10,19 +10,26 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from tiny import TINY, tiny_drawings, tiny_model
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from oneshot_cli import checkpoint
-from oneshot_cli.data.episodes import Augmentation, Episodes, TaskMix
+from oneshot_cli.data.augmentation import Augmentation
+from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.training.averaging import WeightAverage
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loop import HOPELESS, Hooks, Rhythm, Trainer
+from oneshot_cli.training.stopping import stop_signals
+from oneshot_cli.training.tally import Window
+
+aten = torch.ops.aten
 
 DRAWINGS = tiny_drawings(characters=8, each=6)
 CONFIG = TrainConfig(
@@ -284,3 +291,45 @@ def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "already holds a run" in done.stderr
     assert (tmp_path / "last.safetensors").read_bytes() == before
+
+
+class Waits(TorchDispatchMode):
+    """Notes the operations for whose results a GPU would have to be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket in (aten._local_scalar_dense, aten.nonzero, aten.equal):
+            self.seen.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_an_iteration_waits_for_no_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The episode apart, which is drawn on the CPU."""
+    run = trainer(tmp_path)
+    episode = run.episodes.batch(0, CONFIG.batch)
+    run.episodes.batch = lambda *_: episode  # type: ignore[method-assign, assignment]
+    window = Window()
+    with Waits() as waits, monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "tolist", waits.seen.append)  # not an operation
+        window.add(run._iterate())
+        window.add(run._iterate())
+    assert waits.seen == []
+    with waits:
+        assert not run.misses.fresh
+    assert waits.seen  # what is looked for can be found
+
+
+def test_a_second_signal_interrupts_unless_it_is_the_first_passed_on() -> None:
+    with stop_signals(passed_on=True) as asked:
+        assert not asked()
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        assert asked()
+    with stop_signals() as asked:
+        signal.raise_signal(signal.SIGTERM)
+        assert asked()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)

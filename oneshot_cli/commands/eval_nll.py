@@ -97,6 +97,15 @@ def eval_nll(
             rich_help_panel=DATA,
         ),
     ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="For a model of several sizes.",
+            show_default="the smallest, which it reads",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     data_dir: DataDirOption = None,
     csv: Annotated[
         Path | None,
@@ -133,10 +142,9 @@ def eval_nll(
     contexts = None if context is None else counts(context, 0, "--context")
 
     from oneshot_cli.commands import likelihoods
+    from oneshot_cli.distributed import HOURS, joined
 
     files = [path for path in (csv, plot) if path is not None]
-    refuse_to_overwrite(files, force)
-    screen = Screen(json, quiet, verbose)
     job = likelihoods.Job(
         parts=["test", "train"] if part is Part.both else [part.value],
         particles=wanted,
@@ -145,9 +153,12 @@ def eval_nll(
         dataset=dataset,
         split=data_split,
         resample=resample,
+        size=size,
         data_dir=data_dir,
         batch=batch,
         seed=seed,
-        device=device.value,
     )
-    likelihoods.run(screen, checkpoints or [None], job, csv, plot)
+    with joined(device.value, HOURS) as world:
+        world.from_main(lambda: refuse_to_overwrite(files, force))
+        screen = Screen(json, quiet or not world.is_main, verbose)
+        likelihoods.run(screen, checkpoints or [None], job, csv, plot, world)

@@ -18,6 +18,7 @@ from oneshot_cli.commands.likelihood_tables import (
     published_table,
 )
 from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.distributed import World
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.nll import Nll, fitting, gaps, measure, published_beside
 from oneshot_cli.evaluation.plots import likelihood_plot, png, require_matplotlib
@@ -42,10 +43,10 @@ class Job:
     dataset: str | None
     split: str | None
     resample: str | None
+    size: int | None
     data_dir: Path | None
     batch: int
     seed: int
-    device: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Source:
         return cls(
             dataset=dataset,
             split=job.split or usual,
-            size=model.size,
+            size=job.size or model.model.config.reading,
             resample=job.resample or (trained.get("resample", "area") if same else "area"),
             options=options,
         )
@@ -110,24 +111,24 @@ def run(
     job: Job,
     csv_file: Path | None,
     plot: Path | None,
+    world: World,
 ) -> None:
-    """Measure every checkpoint; print, write."""
+    """Measure every checkpoint, together with the other processes of the world; print, write."""
     if plot is not None:
         require_matplotlib()
     started = time.monotonic()
+    models = [load(checkpoint, str(world.device)) for checkpoint in checkpoints]
+    sources = [Source.of(model, job) for model in models]
     rows: list[Nll] = []
-    sources: list[Source] = []
-    about: list[dict[str, Any]] = []
-    for checkpoint in checkpoints:
-        model = load(checkpoint, job.device)
-        sources.append(Source.of(model, job))
-        about.append(_about(model, sources[-1]))
-        rows += _measure(screen, model, sources[-1], job)
+    for model, source in zip(models, sources, strict=True):
+        rows += _measure(screen, model, source, job, world)
+    if not world.is_main:
+        return
     beside = {table.title + table.protocol: table for s in sources for table in s.published()}
     published = list(beside.values())
     screen.document(
         {
-            "checkpoints": about,
+            "checkpoints": [_about(*each) for each in zip(models, sources, strict=True)],
             "seed": job.seed,
             "results": [row.as_dict() for row in rows],
             "gaps": [gap.as_dict() for gap in gaps(rows)],
@@ -149,7 +150,7 @@ def run(
     screen.note(f"measured in {time.monotonic() - started:.0f} s")
 
 
-def _measure(screen: Screen, model: Oneshot, source: Source, job: Job) -> list[Nll]:
+def _measure(screen: Screen, model: Oneshot, source: Source, job: Job, world: World) -> list[Nll]:
     """The rows of one checkpoint: every part with every size of context."""
     config = model.model.config
     never_shown = model.header.training.get("tasks", {}).get("empty", 0) >= 1
@@ -163,13 +164,14 @@ def _measure(screen: Screen, model: Oneshot, source: Source, job: Job) -> list[N
     rows = []
     for part in job.parts:
         limit = job.limit or (TRAINING_IMAGES if part == "train" else None)
-        drawings = fitting(
-            source.drawings(part, job.data_dir), source.dataset, max(contexts), config
-        )
+        with world.one_a_machine_first():
+            loaded = source.drawings(part, job.data_dir)
+        drawings = fitting(loaded, source.dataset, max(contexts), config)
         images = min(limit or len(drawings), len(drawings))
+        work = images * sum(set(job.particles)) // world.size
         for context in contexts:
             name = f"{part}, {context} context images"
-            with screen.progress(name, images * sum(set(job.particles))) as advance:
+            with screen.progress(name, work) as advance:
                 rows.append(
                     measure(
                         model.model,
@@ -182,6 +184,7 @@ def _measure(screen: Screen, model: Oneshot, source: Source, job: Job) -> list[N
                         seed=job.seed,
                         batch=job.batch,
                         advance=advance,
+                        world=world,
                     )
                 )
     return rows

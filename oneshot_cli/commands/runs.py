@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 import typer
 
-from oneshot_cli import data as data_sets
 from oneshot_cli.commands.common import Screen
-from oneshot_cli.commands.loading import loading
+from oneshot_cli.commands.material import Material
+from oneshot_cli.data.augmentation import Augmentation
 from oneshot_cli.data.drawings import Drawings
-from oneshot_cli.data.episodes import Augmentation, Episodes, TaskMix
-from oneshot_cli.devices import resolve_device
+from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.model import Config, config_from
+from oneshot_cli.model import Config, GenerativeModel, config_from
 from oneshot_cli.model.registry import config_type
 from oneshot_cli.presets import PRESETS, Preset
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loop import Rhythm, Trainer
 
-AUGMENTED_FROM = 105
-"""Side of the originals that augmentation samples from, in pixels: Omniglot's own."""
+OF_THE_DATA = ("size", "channels")
+"""Fields of a model that its data decide."""
 
 
 @dataclass(frozen=True)
@@ -57,65 +56,6 @@ class Plan:
             raise OneshotError(f"{folder.config}: does not describe a run ({error})") from error
 
 
-@dataclass(frozen=True)
-class Material:
-    """What a run learns from, what it is measured on, and what augmentation samples from."""
-
-    drawings: Drawings
-    held_out: Drawings
-    originals: Drawings | None = None
-
-
-def data_plan(
-    name: str, split: str | None, size: int | None, binarization: str | None
-) -> dict[str, Any]:
-    """The data of a new run. Raises OneshotError for what there is not."""
-    if (name, binarization) == ("mnist", "static"):
-        name, binarization = "mnist-static", None
-    known = data_sets.known(name)
-    plan: dict[str, Any] = {
-        "dataset": name,
-        "split": split or (known.splits[0] if known.splits else None),
-        "size": size or known.size,
-    }
-    if "binarization" in known.options:
-        plan["binarization"] = binarization or "dynamic"
-    elif binarization is not None:
-        raise OneshotError(f"{name} takes no --binarization")
-    return plan
-
-
-def material(
-    data: Mapping[str, Any], augmented: bool, data_dir: Path | None, screen: Screen
-) -> Material:
-    """Load the data of a run."""
-    known = data_sets.known(data["dataset"])
-    options = {name: data[name] for name in known.options if name in data}
-
-    def load(part: str, size: int) -> Drawings:
-        with loading(screen) as progress:
-            return data_sets.load(
-                data["dataset"],
-                data_dir=data_dir,
-                split=data["split"],
-                part=part,
-                size=size,
-                progress=progress,
-                **options,
-            )
-
-    drawings = load("train", data["size"])
-    if augmented and drawings.levels > 2:
-        raise OneshotError(f"{data['dataset']}: only binary drawings can be augmented")
-    how = f", binarization {data['binarization']}" if "binarization" in data else ""
-    screen.note(
-        f"{data['dataset']}: {len(drawings)} drawings of {len(drawings.characters)} characters, "
-        f"{data['size']} x {data['size']}, split {data['split']}{how}"
-    )
-    originals = load("train", AUGMENTED_FROM) if augmented else None
-    return Material(drawings, load("test", data["size"]).fixed(), originals)
-
-
 def named_preset(name: str) -> Preset:
     """The preset of that name. Raises BadParameter."""
     if name not in PRESETS:
@@ -136,6 +76,8 @@ def models(
     model, trained = dict(preset.model), dict(preset.training)
     trained |= {name: value for name, value in training.items() if value is not None}
     for name, text in overrides.items():
+        if name in OF_THE_DATA:
+            raise typer.BadParameter(f"the data decide {name}; --size says how many pixels")
         into, owner = (model, kind) if name in _settable(kind) else (trained, TrainConfig)
         if name not in _settable(owner):
             raise typer.BadParameter(f"{preset_name} has no field {name!r}")
@@ -153,15 +95,26 @@ def models(
         raise typer.BadParameter(str(error)) from error
 
 
-def fitted(config: Config, drawings: Drawings, given: Container[str]) -> Config:
-    """`config` for images like `drawings`; their mean and observation unless those were `given`."""
+def fitted(config: Config, loaded: Material, given: Container[str]) -> Config:
+    """`config` for images like the loaded; their mean and observation unless those were `given`.
+
+    Of several sizes images are read at the smallest and drawn at the largest.
+    """
+    drawings, sizes = loaded.drawings, loaded.sizes
     binary = drawings.levels == 2 or drawings.dynamic
+    if "observation" in given and (config.observation == "bernoulli") != binary:
+        kind = "binary" if binary else "of 256 levels"
+        raise typer.BadParameter(f"observation={config.observation}, but the images are {kind}")
     found = {
         "ink": round(_mean(drawings), 3),
         "observation": "bernoulli" if binary else "logistic",
     }
     changes: dict[str, Any] = {name: found[name] for name in found if name not in given}
-    return replace(config, size=drawings.size, channels=drawings.channels, **changes)
+    if len(sizes) > 1:
+        if "read_size" not in _settable(type(config)):
+            raise typer.BadParameter(f"a {config.kind} model has one --size, not {len(sizes)}")
+        changes["read_size"] = sizes[0]
+    return replace(config, size=sizes[-1], channels=drawings.channels, **changes)
 
 
 def _mean(drawings: Drawings) -> float:
@@ -189,11 +142,19 @@ def _parsed(name: str, text: str, default: Any) -> Any:
 
 
 def trainer(
-    folder: RunFolder, plan: Plan, loaded: Material, device: str, rhythm: Rhythm
+    folder: RunFolder, plan: Plan, loaded: Material, rhythm: Rhythm, world: World = ALONE
 ) -> Trainer:
     """A run that has not begun."""
     config = plan.training
-    episodes = Episodes(loaded.drawings, config.tasks, seed=config.seed, originals=loaded.originals)
+    episodes = Episodes(
+        loaded.drawings,
+        config.tasks,
+        seed=config.seed,
+        originals=loaded.originals,
+        resample=plan.data.get("resample", "area"),
+        others=loaded.others,
+        device=world.device,
+    )
     return Trainer(
         folder,
         plan.model,
@@ -201,7 +162,7 @@ def trainer(
         episodes,
         loaded.held_out,
         plan.data,
-        device=resolve_device(device),
+        world=world,
         rhythm=rhythm,
     )
 
@@ -215,9 +176,28 @@ def lasting(
     return training if iterations is None else replace(training, iterations=iterations)
 
 
-def augmentation(strength: float) -> Augmentation:
-    """The maps of `--augment`."""
-    return Augmentation(shared=0.1 * strength, own=0.03 * strength)
+def augmentation(strength: float, turned: float) -> Augmentation:
+    """The maps of `--augment` and `--turn`."""
+    return Augmentation(shared=0.1 * strength, own=0.03 * strength, turned=turned)
+
+
+def as_it_is(config: Config, overrides: Container[str]) -> Config:
+    """The model of `--from`. Raises BadParameter for options that would change it."""
+    for name in _settable(type(config)):
+        if name in overrides:
+            raise typer.BadParameter(f"--from keeps the checkpoint's model: no {name} beside it")
+    return config
+
+
+def begin_from(run: Trainer, weights: GenerativeModel) -> None:
+    """Set the weights of a run that has not begun. Raises OneshotError where they do not fit."""
+    try:
+        run.model.load_state_dict(weights.state_dict())
+    except RuntimeError as error:
+        raise OneshotError(
+            f"--from: its weights do not fit this model\n{str(error).splitlines()[-1].strip()}"
+        ) from error
+    run.average.model.load_state_dict(weights.state_dict())
 
 
 def fit(run: Trainer, limit: float | None, screen: Screen, tensorboard: bool) -> None:
@@ -235,7 +215,9 @@ def fit(run: Trainer, limit: float | None, screen: Screen, tensorboard: bool) ->
         sheet = progress_sheet(model, shown.to(run.device))
         save_picture(sheet, folder.samples / f"{step:07d}.png")
 
-    watchers: list[Callable[[dict[str, Any]], None]] = [board(folder.board)] if tensorboard else []
+    watchers: list[Callable[[dict[str, Any]], None]] = []
+    if tensorboard and run.world.is_main:
+        watchers.append(board(folder.board))
 
     def tell(row: dict[str, Any]) -> None:
         for watcher in watchers:
@@ -247,6 +229,8 @@ def fit(run: Trainer, limit: float | None, screen: Screen, tensorboard: bool) ->
         watchers.append(view)
         run.hooks = Hooks(metrics=tell, samples=draw)
         reason = run.fit(limit)
+    if not run.world.is_main:
+        return
     counters, figures = run.counters, run.figures
     ending = {"done": "finished", "time": "out of time", "signal": "stopped"}[reason]
     screen.result(

@@ -19,6 +19,7 @@ from oneshot_cli.commands.common import (
     Screen,
     VerboseOption,
 )
+from oneshot_cli.commands.resuming import refuse_changes
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.presets import PRESETS
 
@@ -97,7 +98,26 @@ def train(
             rich_help_panel=TRAINING,
         ),
     ] = None,
+    resample: Annotated[
+        str | None,
+        typer.Option(
+            metavar="area|max",
+            help="How binary drawings are brought to their size: ink where half of a pixel's area "
+            "is, or where any of it is (to 26 pixels the few-shot density protocol).",
+            show_default="area",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     data_dir: DataDirOption = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="CHECKPOINT",
+            help="Begin with the model and the weights of a checkpoint, on the same or other data.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     model: Annotated[
         str,
         typer.Option(
@@ -105,11 +125,11 @@ def train(
         ),
     ] = "flagship",
     size: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            min=8,
-            max=105,
-            help="Pixels of the images.",
+            metavar="N[,N]",
+            help="Pixels of the images. Several, 28,52: batches of each in turn; the model then "
+            "reads at the smallest size and draws at the largest.",
             show_default="the data set's usual one, mostly 28",
             rich_help_panel=MODEL,
         ),
@@ -188,6 +208,16 @@ def train(
             rich_help_panel=TRAINING,
         ),
     ] = 0.0,
+    turn: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of the drawings that are turned by 90, 180 or 270 degrees, with their "
+            "context: new characters.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 0.0,
     clip: Annotated[
         float | None,
         typer.Option(help="Largest gradient norm.", show_default=PRESET, rich_help_panel=TRAINING),
@@ -232,6 +262,8 @@ def train(
     from, and the checkpoints best.safetensors and last.safetensors. Ctrl-C saves and stops;
     --resume goes on.
     """
+    if resume:
+        refuse_changes(train, locals())
     limit = seconds(max_time) if max_time is not None else None
     if iterations is not None and epochs is not None:
         raise typer.BadParameter("give --iterations or --epochs, not both")
@@ -251,45 +283,56 @@ def train(
 
     import torch
 
+    from oneshot_cli import checkpoint
     from oneshot_cli.commands import runs
+    from oneshot_cli.commands.material import data_plan, material
+    from oneshot_cli.distributed import joined
     from oneshot_cli.training.folder import RunFolder
     from oneshot_cli.training.loop import Rhythm
 
-    screen = Screen(json_only, quiet, verbose)
     folder = RunFolder(output)
     if threads is not None:
         torch.set_num_threads(threads)
     rhythm = Rhythm(log_every, eval_every, save_every, sample_every, eval_drawings)
-    if resume:
-        plan = runs.Plan.of_folder(folder)
-        loaded = runs.material(plan.data, plan.training.augmentation.any, data_dir, screen)
-    else:
-        _refuse_to_lose(folder)
-        config, training = runs.models(
-            model,
-            overrides,
-            task,
-            batch=batch,
-            learning_rate=learning_rate,
-            kl_warmup=kl_warmup,
-            objective=objective.value if objective else None,
-            particles=particles,
-            clip=clip,
-            bf16=bf16,
-            seed=seed,
-            augmentation=runs.augmentation(augment),
-        )
-        name = dataset or _default_dataset(data_dir, screen)
-        data = runs.data_plan(name, split, size, binarization)
-        loaded = runs.material(data, augment > 0, data_dir, screen)
-        plan = runs.Plan(runs.fitted(config, loaded.drawings, overrides), training, data)
-    length = runs.lasting(plan.training, iterations, epochs, len(loaded.drawings))
-    plan = replace(plan, training=length)
-    run = runs.trainer(folder, plan, loaded, device.value, rhythm)
-    if resume:
-        run.resume()
-    folder.write_config(plan.to_dict())
-    runs.fit(run, limit, screen, tensorboard)
+    with joined(device.value) as world:
+        screen = Screen(json_only, quiet or not world.is_main, verbose)
+        if resume:
+            plan = world.from_main(lambda: runs.Plan.of_folder(folder))
+            with world.one_a_machine_first():
+                loaded = material(plan.data, plan.training.augmentation.any, data_dir, screen)
+        else:
+            world.from_main(lambda: _refuse_to_lose(folder))
+            config, training = runs.models(
+                model,
+                overrides,
+                task,
+                batch=batch,
+                learning_rate=learning_rate,
+                kl_warmup=kl_warmup,
+                objective=objective.value if objective else None,
+                particles=particles,
+                clip=clip,
+                bf16=bf16,
+                seed=seed,
+                augmentation=runs.augmentation(augment, turn),
+            )
+            if start is not None:
+                weights, header = checkpoint.load(start)
+                config = runs.as_it_is(header.config, overrides)
+            name = dataset or _default_dataset(data_dir, screen)
+            data = data_plan(name, split, size, binarization, resample)
+            with world.one_a_machine_first():
+                loaded = material(data, training.augmentation.any, data_dir, screen)
+            plan = runs.Plan(runs.fitted(config, loaded, overrides), training, data)
+        length = runs.lasting(plan.training, iterations, epochs, len(loaded.drawings))
+        plan = replace(plan, training=length)
+        run = runs.trainer(folder, plan, loaded, rhythm, world)
+        if resume:
+            run.resume()
+        elif start is not None:
+            runs.begin_from(run, weights)
+        world.from_main(lambda: folder.write_config(plan.to_dict()))
+        runs.fit(run, limit, screen, tensorboard)
 
 
 def _assignments(texts: list[str]) -> dict[str, str]:

@@ -75,10 +75,16 @@ def warped(originals: Tensor, maps: Tensor, size: int, resample: str) -> Tensor:
 
     Brought to `size` as the data set is: by the area of ink in a pixel, or by any ink in it.
     """
-    fine = SUPERSAMPLING * size if resample == "area" else CROP
-    grid = F.affine_grid(maps, [len(maps), 1, fine, fine], align_corners=False)
-    sampled = F.grid_sample(originals[:, None], grid, align_corners=False)
     if resample == "area":
-        sampled = F.avg_pool2d(sampled, SUPERSAMPLING)
-        return (sampled > 0.5).float()[:, 0]
-    return F.max_pool2d((sampled > 0.5).float(), CROP // size)[:, 0]
+        sampled = sampled_at(originals, maps, SUPERSAMPLING * size)
+        return (F.avg_pool2d(sampled, SUPERSAMPLING) > 0.5).float()
+    side = originals.shape[-1]
+    corner = torch.tensor([[CROP, 0, CROP - side], [0, CROP, CROP - side], [0, 0, side]]) / side
+    sampled = sampled_at(originals, maps @ corner, CROP)
+    return F.max_pool2d((sampled > 0.5).float(), CROP // size)
+
+
+def sampled_at(images: Tensor, maps: Tensor, size: int) -> Tensor:
+    """Images (B, H, W) seen through `maps` (B, 2, 3) on a size x size grid: (B, size, size)."""
+    grid = F.affine_grid(maps, [len(maps), 1, size, size], align_corners=False)
+    return F.grid_sample(images[:, None], grid, align_corners=False)[:, 0]

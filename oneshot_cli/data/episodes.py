@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oneshot_cli.data.augmentation import PLAIN, Augmentation, warped
 from oneshot_cli.data.drawings import Drawings
-
-SUPERSAMPLING = 3
+from oneshot_cli.devices import sent
 
 
 @dataclass(frozen=True)
@@ -44,26 +45,6 @@ class TaskMix:
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """Random affine maps: `shared` by a target and its context (a new character), and `own`.
-
-    Each is the standard deviation of angle (radians), log-scales and shear, and of the shift as
-    a share of the image's half-width; 0 leaves drawings as they are.
-    """
-
-    shared: float = 0.0
-    own: float = 0.0
-
-    @property
-    def any(self) -> bool:
-        return self.shared > 0 or self.own > 0
-
-    def scaled(self, share: float) -> Augmentation:
-        """The same, `share` times as strong."""
-        return Augmentation(self.shared * share, self.own * share)
-
-
-@dataclass(frozen=True)
 class Episode:
     """`target` (B, C, S, S); `context` (B, M, C, S, S) with `mask` (B, M); `alphabet` (B,) bool.
 
@@ -80,17 +61,30 @@ class Episode:
 class Episodes:
     """Draws episodes from `drawings`; episode `step` is a pure function of the seed and the step.
 
-    `originals`, the same drawings at a higher resolution, are what augmentation samples from.
-    Raises ValueError where the data cannot supply an episode.
+    `others` are the same drawings at other sizes: each step has the next of all sizes in turn.
+    `originals`, at a higher resolution, are what augmentation samples from; it brings them to the
+    size of the step by `resample`, as `data.resampling` does. Numbers are drawn on the CPU, images
+    made on `device`. Raises ValueError where the data cannot supply an episode.
     """
 
     def __init__(
-        self, drawings: Drawings, mix: TaskMix, *, seed: int, originals: Drawings | None = None
+        self,
+        drawings: Drawings,
+        mix: TaskMix,
+        *,
+        seed: int,
+        originals: Drawings | None = None,
+        resample: str = "area",
+        others: Sequence[Drawings] = (),
+        device: torch.device | str = "cpu",
     ) -> None:
         if len(drawings) == 0:
             raise ValueError("there are no drawings to learn from")
         self.drawings = drawings
-        self.originals = originals or drawings
+        self.sizes = tuple(each.on(device) for each in (drawings, *others))
+        self.originals = (originals or drawings).on(device)
+        self.device = device
+        self.resample = resample
         self.mix = mix
         self.seed = seed
         self.members = torch.bincount(drawings.character, minlength=len(drawings.characters))
@@ -105,9 +99,10 @@ class Episodes:
         self,
         step: int,
         size: int,
-        augmentation: Augmentation = Augmentation(),
+        augmentation: Augmentation = PLAIN,
+        part: slice = slice(None),
     ) -> Episode:
-        """Episode number `step`, of `size` targets."""
+        """Episode number `step`, of `size` targets, or that `part` of it."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         index = torch.randint(len(self.drawings), (size,), generator=generator)
         alphabet, members = self._kind(generator)
@@ -117,18 +112,20 @@ class Episodes:
             context, mask = self.character_context(index, members, generator)
         shown = torch.rand(size, 1, generator=generator) >= self.mix.empty
         picked = torch.cat([index[:, None], context], 1)
+        drawings = self.sizes[step % len(self.sizes)]
         if augmentation.any:
-            images = self._augmented(picked, augmentation, generator)
+            maps = augmentation.maps(size, picked.shape[1], generator)[part]
+            images = self._warped(picked[part], maps, drawings.size, generator)
         else:
-            images = self.drawings.visit(picked, generator)
+            images = sent(drawings.visit(picked, generator, part), self.device)
         if self.drawings.channels == 1:
             images = images[:, :, None]
         return Episode(
             target=images[:, 0],
             context=images[:, 1:],
-            mask=mask & shown,
-            alphabet=torch.full((size,), alphabet),
-            index=index,
+            mask=sent((mask & shown)[part], self.device),
+            alphabet=torch.full((len(images),), alphabet, device=self.device),
+            index=index[part],
         )
 
     def character_context(
@@ -167,30 +164,13 @@ class Episodes:
             return False, 0
         return alphabet, 1 if single else 2 + int(draws[2] * (most - 1))
 
-    def _augmented(
-        self, picked: Tensor, augmentation: Augmentation, generator: torch.Generator
+    def _warped(
+        self, picked: Tensor, maps: Tensor, size: int, generator: torch.Generator
     ) -> Tensor:
-        """Drawings (B, 1 + M) -> images (B, 1 + M, S, S), each under a random affine map."""
-        batch, members = picked.shape
-        shared = random_affine(batch, augmentation.shared, generator)[:, None]
-        own = random_affine(batch * members, augmentation.own, generator)
-        maps = (shared @ own.unflatten(0, (batch, members))).flatten(0, 1)[:, :2]
-        size = self.drawings.size
-        fine = SUPERSAMPLING * size
-        sources = self.originals.visit(picked.flatten(), generator)[:, None]
-        grid = F.affine_grid(maps, [len(maps), 1, fine, fine], align_corners=False)
-        sampled = F.avg_pool2d(F.grid_sample(sources, grid, align_corners=False), SUPERSAMPLING)
-        return (sampled > 0.5).float().view(batch, members, size, size)
-
-
-def random_affine(count: int, strength: float, generator: torch.Generator) -> Tensor:
-    """(count, 3, 3) maps: rotation, two scales, shear and shift, each N(0, strength^2)."""
-    draws = strength * torch.randn(count, 6, generator=generator)
-    angle, sx, sy, shear, tx, ty = draws.unbind(-1)
-    zero, one = torch.zeros(count), torch.ones(count)
-    cos, sin, sx, sy = torch.cos(angle), torch.sin(angle), sx.exp(), sy.exp()
-    rows = [cos * sx, (cos * shear - sin) * sy, tx, sin * sx, (sin * shear + cos) * sy, ty]
-    return torch.stack([*rows, zero, zero, one], -1).view(-1, 3, 3)
+        """Drawings (B, 1 + M) under maps (B, 1 + M, 2, 3): images (B, 1 + M, S, S)."""
+        sources = self.originals.visit(picked.flatten(), generator)
+        maps = sent(maps.flatten(0, 1), self.device)
+        return warped(sources, maps, size, self.resample).unflatten(0, picked.shape)
 
 
 def _without_repetition(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.bounds import evaluate
 from oneshot_cli.evaluation.published import Table, tables
@@ -150,11 +151,13 @@ def measure(
     seed: int = 0,
     batch: int = 250,
     advance: Callable[[int], None] | None = None,
+    world: World = ALONE,
 ) -> Nll:
     """Measure `model` on `drawings`, or on `limit` of them at even distances.
 
     The ELBO, its parts and the active latents are of the particles of the largest K. `advance` is
-    told of images times particles as they are done.
+    told of images times particles as this process has done them; those of a `world` share the
+    work.
     """
     index = spread_over(len(drawings), limit)
     figures: dict[int, Figure] = {}
@@ -173,6 +176,7 @@ def measure(
             seed=seed,
             batch=batch,
             advance=report,
+            world=world,
         )
         if count > 1:
             figures[count] = _figure(found.iwae)
@@ -220,7 +224,7 @@ def fitting(drawings: Drawings, name: str, context: int, config: Config, seed: i
     if many != (config.observation == "logistic"):
         theirs, ours = ("of 256 levels", "binary") if many else ("binary", "of 256 levels")
         raise OneshotError(f"{name} holds images that are {theirs}, this model's are {ours}")
-    if drawings.size != config.size:
+    if not config.reads(drawings.size):
         raise OneshotError(f"{name} is {drawings.size} pixels wide, the model reads {config.size}")
     if context and not config.conditional:
         raise OneshotError(f"this {config.kind} has no context; measure it with --context 0")

@@ -27,7 +27,7 @@ class Config:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name in ("summary_units", "flow") else 1
+            least = 0 if field.name in ("summary_units", "flow", "read_size") else 1
             if isinstance(value, int) and not isinstance(value, bool) and value < least:
                 raise ValueError(f"{field.name} must be at least {least}, not {value}")
         self._one_of("observation", "bernoulli", "logistic")
@@ -47,6 +47,15 @@ class Config:
     def conditional(self) -> bool:
         """Whether the model draws after a context; otherwise it ignores one."""
         return False
+
+    @property
+    def reading(self) -> int:
+        """Height and width, in pixels, that images have when they are read."""
+        return self.size
+
+    def reads(self, size: int) -> bool:
+        """Whether images of that height and width can be read, and so have a bound."""
+        return size == self.size
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -77,6 +86,8 @@ class ModelConfig(Config):
     """How images are read and the canvas is written."""
     conditional: bool = True
     """Whether there is a context; without it v_t is left out."""
+    read_size: int = 0
+    """Images of this size or larger are read, and brought to it first; 0: those of `size` only."""
     glimpse: int = 12
     """Side of the window read from an image."""
     patch: int = 12
@@ -102,6 +113,17 @@ class ModelConfig(Config):
         super().__post_init__()
         self._one_of("attention", *get_args(Attention))
         self._one_of("canvas", "additive", "gated")
+        if self.read_size > self.size:
+            raise ValueError(f"read_size is {self.read_size}, above the size, {self.size}")
+        if self.read_size and self.attention == "fully-connected":
+            raise ValueError("fully-connected attention reads and writes at one size: no read_size")
+
+    @property
+    def reading(self) -> int:
+        return self.read_size or self.size
+
+    def reads(self, size: int) -> bool:
+        return size >= self.read_size if self.read_size else size == self.size
 
     @property
     def context_width(self) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from oneshot_cli.model.attention import Reader
 from oneshot_cli.model.config import ModelConfig
-from oneshot_cli.model.summary import Summary
+from oneshot_cli.model.summary import Summary, shrunk
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,14 @@ class ContextReader(nn.Module):
         super().__init__()
         units = config.context_units
         self.units = units
+        self.size = config.reading
         self.summary = Summary(config) if config.summary_units else None
         self.reader = Reader(
             config.hidden,
             config.glimpse,
             config.read_scale,
             channels=config.channels,
-            size=config.size,
+            size=config.reading,
             attention=config.attention,
         )
         self.embed_glimpse = nn.Linear(self.reader.width, units)
@@ -110,7 +111,7 @@ class ContextReader(nn.Module):
         """Everything that is the same at every step."""
         batch, members = context.mask.shape
         kind = context.alphabet.long()
-        images = context.images.flatten(0, 1)
+        images = shrunk(context.images.flatten(0, 1), self.size)
         features = self.embed_kind(kind)[:, None].expand(batch, members, self.units)
         if self.summary is not None and self.embed_summary is not None and members:
             embedded = self.embed_summary(self.summary(images))

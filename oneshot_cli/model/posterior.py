@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from oneshot_cli.model.attention import Reader
 from oneshot_cli.model.config import ModelConfig
 from oneshot_cli.model.gaussian import mean_and_log_std
-from oneshot_cli.model.summary import Summary
+from oneshot_cli.model.summary import Summary, shrunk
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,14 @@ class Posterior(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         units = config.posterior_units
+        self.size = config.reading
         self.summary = Summary(config) if config.summary_units else None
         self.reader = Reader(
             config.hidden,
             config.glimpse,
             config.read_scale,
             channels=config.channels,
-            size=config.size,
+            size=config.reading,
             attention=config.attention,
         )
         self.embed_summary = nn.Linear(config.summary_units, units) if self.summary else None
@@ -57,6 +58,7 @@ class Posterior(nn.Module):
 
     def encode(self, x: Tensor) -> EncodedTarget:
         """Everything that is the same at every step."""
+        x = shrunk(x, self.size)
         if self.summary is None or self.embed_summary is None:
             return EncodedTarget(x, x.new_zeros(len(x), 1))
         return EncodedTarget(x, self.embed_summary(self.summary(x)))

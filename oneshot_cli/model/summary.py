@@ -1,4 +1,7 @@
-"""A convolutional summary of a whole image, computed once, beside the glimpses of every step."""
+"""How a whole image is read: brought to one size, and summed up by convolutions.
+
+Both happen once; the glimpses of every step come beside them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ class Summary(nn.Module):
         super().__init__()
         width = config.summary_channels
         layers: list[nn.Module] = [nn.Conv2d(config.channels, width, 3, padding=1), nn.SiLU()]
-        channels, size = width, config.size
+        channels, size = width, config.reading
         while size > SMALLEST:
             layers += [nn.Conv2d(channels, 2 * width, 3, stride=2, padding=1), nn.SiLU()]
             channels, size = 2 * width, (size + 1) // 2
@@ -35,3 +38,14 @@ class Summary(nn.Module):
         if features.shape[-1] != self.side:
             features = F.adaptive_avg_pool2d(features, self.side)
         return F.silu(self.dense(features.flatten(1)))
+
+
+def shrunk(images: Tensor, size: int) -> Tensor:
+    """Larger images (B, C, S, S) at (B, C, size, size), smoothed so that no thin stroke is missed.
+
+    A small glimpse of a large image samples one pixel in several (as would strided convolutions
+    that were trained on smaller ones); grey levels keep where an edge lay between two pixels.
+    """
+    if images.shape[-1] == size or not len(images):
+        return images
+    return F.interpolate(images, (size, size), mode="bilinear", antialias=True)

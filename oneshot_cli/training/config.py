@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
-from oneshot_cli.data.episodes import Augmentation, TaskMix
+from oneshot_cli.data.augmentation import Augmentation
+from oneshot_cli.data.episodes import TaskMix
 from oneshot_cli.model.objective import Objective
 
 

@@ -1,0 +1,131 @@
+"""From small pictures to large ones: `train --size 28,52 --from`, and both bounds of the result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from oneshot_cli import checkpoint, load
+from oneshot_cli.app import app
+
+SMALL = ["--steps", "2", "--hidden", "8", "--glimpse", "4", "--patch", "4", "--summary", "0"]
+BRIEF = ["--dataset", "folder", "--batch", "4", "--eval-drawings", "4", "--threads", "1"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drawings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Five characters of three drawings each, of Omniglot's size: a cross, moved about."""
+    folder = tmp_path_factory.mktemp("drawings")
+    for character in range(5):
+        for number in range(3):
+            ink = np.full((105, 105), 255, np.uint8)
+            ink[30 + 5 * number : 36 + 5 * number, 20:85] = 0
+            ink[20:85, 15 + 15 * character : 21 + 15 * character] = 0
+            path = folder / f"crosses/{character}/{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(ink).save(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONESHOT_DATA", str(folder))
+        yield
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result.output if code else result.stdout
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("small") / "run"
+    run("train", *BRIEF, *SMALL, "--size", 14, "--iterations", 2, "--output", folder)
+    return folder / "last.safetensors"
+
+
+@pytest.fixture(scope="module")
+def grown(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("grown") / "run"
+    options = [*BRIEF, "--size", "26,14", "--kl-warmup", 0, "--output", folder]
+    run("train", *options, "--from", small, "--iterations", 2)
+    run("train", "--resume", "--output", folder, "--iterations", 3)
+    return folder
+
+
+def test_it_begins_with_the_weights_and_reads_at_the_smaller_size(
+    small: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    still = ["--learning-rate", "1e-30", "--set", "weight_decay=0"]
+    run(
+        "train",
+        *BRIEF,
+        *still,
+        "--from",
+        small,
+        "--size",
+        "14,26",
+        "--iterations",
+        1,
+        "-o",
+        folder,
+    )
+    before, _ = checkpoint.load(small)
+    after, header = checkpoint.load(folder / "last.safetensors")
+    assert (header.config.size, header.config.reading) == (26, 14)
+    assert header.data["sizes"] == [14, 26]
+    for name, weights in before.state_dict().items():
+        torch.testing.assert_close(after.state_dict()[name], weights)
+
+
+def test_both_sizes_have_a_bound_and_larger_pictures_cost_more(grown: Path) -> None:
+    path = grown / "last.safetensors"
+    found = {}
+    for size in (None, 14, 26):
+        chosen = [] if size is None else ["--size", size]
+        text = run("eval-nll", path, "--particles", 1, "--limit", 6, "--json", *chosen)
+        found[size] = json.loads(text)["results"][0]["elbo"]["nats"]
+    assert found[None] == found[14] < found[26]
+    assert "13 pixels wide" in run("eval-nll", path, "--size", 13, "--limit", 6, code=1)
+
+
+def test_it_draws_at_the_larger_size(grown: Path) -> None:
+    model = load(grown / "last.safetensors")
+    assert model.sample(2).shape == (2, 1, 26, 26)
+    assert json.loads((grown / "config.json").read_text())["data"]["sizes"] == [14, 26]
+    assert checkpoint.read_header(grown / "last.safetensors").figures["size"] == 14
+
+
+def test_what_cannot_grow_is_refused(small: Path, tmp_path: Path) -> None:
+    there = ["--output", tmp_path / "run"]
+    assert "one --size" in run("train", *BRIEF, "--model", "vae", "--size", "14,26", *there, code=2)
+    assert "write pixels" in run("train", *BRIEF, "--size", "big", *there, code=2)
+    assert "8 to 105" in run("train", *BRIEF, "--size", "28,300", *there, code=2)
+    wider = ["--patch", "5", "--from", small, "--size", 14, "--iterations", 1]
+    assert "no patch" in run("train", *BRIEF, *wider, *there, code=2)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_has_its_size_in_its_weights_cannot_grow(tmp_path: Path) -> None:
+    options = [*BRIEF, "--model", "vae", "--iterations", 1]
+    run("train", *options, "--size", 14, "--output", tmp_path / "small")
+    start = ["--from", tmp_path / "small" / "last.safetensors", "--output", tmp_path / "large"]
+    assert "do not fit" in run("train", *options, *start, "--size", 26, code=1)
+    assert not (tmp_path / "large").exists()
+
+
+def test_max_pooled_drawings_are_trained_and_measured_as_such(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    options = [*BRIEF, *SMALL, "--size", 26, "--resample", "max", "--augment", 1, "--turn", 0.5]
+    run("train", *options, "--iterations", 2, "--output", folder)
+    measured = json.loads(
+        run("eval-nll", folder / "last.safetensors", "--limit", 4, "--particles", 1, "--json")
+    )
+    assert measured["checkpoints"][0]["measured_on"]["resample"] == "max"
+    assert "area, max" in run("train", *BRIEF, "--resample", "min", "-o", tmp_path / "x", code=2)
