@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from types import FrameType
 from typing import Any
 
 import torch
@@ -17,17 +14,24 @@ import oneshot_cli
 from oneshot_cli import checkpoint
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes
+from oneshot_cli.devices import sent
+from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.bounds import evaluate
 from oneshot_cli.model import Config, Context, GenerativeModel, build
-from oneshot_cli.model.objective import objective
 from oneshot_cli.training import state
 from oneshot_cli.training.averaging import WeightAverage
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
+from oneshot_cli.training.loss import Loss
+from oneshot_cli.training.stopping import stop_signals
+from oneshot_cli.training.tally import Misses, Window
 
 HOPELESS = 25
 """Iterations in a row without a finite gradient after which a run stops."""
+
+ON, TIME, SIGNAL = range(3)
+"""What a process wishes between two iterations; the highest wish of all is granted."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class Trainer:
     """One run in one folder. `fit` trains until it is done, out of time, or asked to stop.
 
     On the CPU a run that was stopped and resumed computes bit for bit what an uninterrupted one
-    does: data and noise are functions of the seed and the iteration.
+    does: data and noise are functions of the seed and the iteration. The processes of a `world`
+    share the examples of each batch; the run is the same, up to rounding, however many there are.
     """
 
     def __init__(
@@ -65,16 +70,20 @@ class Trainer:
         held_out: Drawings,
         data: dict[str, Any],
         *,
-        device: torch.device | str = "cpu",
+        world: World = ALONE,
         rhythm: Rhythm = Rhythm(),
         hooks: Hooks = Hooks(),
     ) -> None:
         self.folder, self.config, self.episodes, self.held_out = folder, config, episodes, held_out
         self.data, self.rhythm, self.hooks = data, rhythm, hooks
-        self.device = torch.device(device)
+        self.world, self.device = world, world.device
+        self.part = world.part(config.batch)
+        if self.device.type == "cuda":
+            torch.set_float32_matmul_precision("high")
         torch.manual_seed(config.seed)
         self.model = build(model).to(self.device)
         self.average = WeightAverage(self.model, config.average)
+        self.loss = world.parallel(Loss(self.model, config.objective))
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
             lr=config.learning_rate,
@@ -84,28 +93,40 @@ class Trainer:
         )
         self.counters = state.Counters()
         self.figures: dict[str, Any] = {}
-        self._failed_in_a_row = 0
+        self.misses = Misses(self.device)
 
     def resume(self) -> None:
         """Go on from the folder's state. Raises OneshotError where it does not fit."""
-        path = self.folder.state
-        if not path.exists():
-            raise OneshotError(f"{path}: no state to resume from; start without --resume")
-        self.counters = state.restore(path, self.model, self.average, self.optimizer)
-        self.folder.forget_after(self.counters.step)
+
+        def read() -> state.State:
+            if not self.folder.state.exists():
+                raise OneshotError(
+                    f"{self.folder.state}: no state to resume from; start without --resume"
+                )
+            found = state.read(self.folder.state)
+            self.folder.forget_after(found.counters.step)
+            return found
+
+        found = self.world.from_main(read)
+        found.restore(self.model, self.average, self.optimizer)
+        self.counters = found.counters
 
     def fit(self, max_seconds: float | None = None) -> str:
         """Train. Returns why it ended: "done", "time" or "signal"; everything is saved by then."""
         started, before = time.monotonic(), self.counters.seconds
-        window = _Window()
-        with _stop_signals() as asked_to_stop:
+        window = Window()
+        with stop_signals(passed_on=self.world.size > 1) as asked_to_stop:
             while True:
-                self.counters.seconds = before + time.monotonic() - started
-                if asked_to_stop():
+                passed = time.monotonic() - started
+                self.counters.seconds = before + passed
+                over = max_seconds is not None and passed >= max_seconds
+                agreed = self.world.highest(SIGNAL if asked_to_stop() else TIME if over else ON)
+                if agreed == SIGNAL:
                     reason = "signal"
+                    self.save()  # at once: who asked may not wait for the evaluation
                 elif self.counters.step >= self.config.iterations:
                     reason = "done"
-                elif max_seconds is not None and time.monotonic() - started >= max_seconds:
+                elif agreed == TIME:
                     reason = "time"
                 else:
                     window.add(self._iterate())
@@ -116,62 +137,81 @@ class Trainer:
                 return reason
 
     def _iterate(self) -> dict[str, Tensor]:
-        """One iteration: an episode, its bound, a step. Returns sums over the batch's mean."""
+        """One iteration: an episode, its bound, a step.
+
+        Returns means over the batch, of which each process has its part. Nothing here waits for a
+        GPU, so that it always has the next kernels in store.
+        """
         step, config = self.counters.step, self.config
         strength = config.augmentation.scaled(config.remaining(step))
-        episode = self.episodes.batch(step, config.batch, strength)
+        episode = self.episodes.batch(step, config.batch, strength, self.part)
         noise = torch.randn(
             config.batch,
             config.particles,
             *self.model.noise_shape,
             generator=torch.Generator().manual_seed((config.seed + 1) * 7_000_003 + step),
         )
-        context = Context(episode.context, episode.mask, episode.alphabet).to(self.device)
+        # The mean over the processes of what is `weight` times the mean of a part is the mean of
+        # the batch, whether or not the parts are equally large.
+        size, processes = len(episode.target), self.world.size
+        weight = processes * size / config.batch
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
-            bound = self.model.bound(
-                episode.target.to(self.device),
-                context,
-                noise.to(self.device),
-                gradient_limit=config.step_clip / config.batch,
+            loss, bound = self.loss(
+                episode.target,
+                Context(episode.context, episode.mask, episode.alphabet),
+                sent(noise[self.part], self.device),
+                gradient_limit=processes * config.step_clip / config.batch,
+                kl_weight=config.kl_weight(step),
             )
-        loss = objective(bound, config.kl_weight(step), config.objective)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (weight * loss).backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         for group in self.optimizer.param_groups:
             group["lr"] = config.rate(step)
-        if bool(torch.isfinite(norm)):
-            self.optimizer.step()
-            self.average.update(self.model, step)
-            self._failed_in_a_row = 0
-        else:
-            self._skip()
+        missed = 1 - torch.isfinite(norm).float()
+        self._step(missed)
+        self.misses.add(missed)
+        self.average.update(self.model, step)
         self.counters.step += 1
         return {
-            "bound": bound.elbo.detach().mean(),
-            "reconstruction": bound.log_likelihood.detach().mean(),
-            "kl": bound.kl.detach().sum(-1).mean(),
+            "bound": weight * bound.elbo.detach().mean(),
+            "reconstruction": weight * bound.log_likelihood.detach().mean(),
+            "kl": weight * bound.kl.detach().sum(-1).mean(),
             "gradient": norm,
         }
 
-    def _skip(self) -> None:
-        """Count an iteration whose gradient was not finite; stop when there are only such."""
-        self.counters.skipped += 1
-        self._failed_in_a_row += 1
-        if self._failed_in_a_row >= HOPELESS:
+    def _step(self, missed: Tensor) -> None:
+        """A step of the optimizer, or none if `missed` is 1.
+
+        The fused optimizer reads that on the device, as it does for torch.amp.GradScaler.
+        """
+        if self.optimizer.defaults["fused"]:
+            self.optimizer.found_inf = missed  # type: ignore[attr-defined]
+            self.optimizer.step()
+        elif not missed:
+            self.optimizer.step()
+
+    def _count_misses(self) -> None:
+        """Take over how many gradients were not finite; stop when there are only such."""
+        fresh, in_a_row = self.misses.read()
+        self.counters.skipped += fresh
+        if in_a_row >= HOPELESS:
             raise OneshotError(
                 f"{self.folder.path}: diverged, no finite gradient in {HOPELESS} iterations up to "
                 f"{self.counters.step}.\nThe last saved state is good; resume it with a lower "
                 "--learning-rate or --clip."
             )
 
-    def _everything_else(self, window: _Window) -> None:
+    def _everything_else(self, window: Window) -> None:
         """Logging, evaluation, samples and saving, each at its own rhythm."""
         step, rhythm = self.counters.step, self.rhythm
+        if step % rhythm.log == 0 or self.device.type == "cpu":  # which is never waited for
+            self._count_misses()
         if step % rhythm.log == 0:
+            means = self.world.mean(window.means())
             row = {
                 "step": step,
-                **window.means(),
+                **dict(zip(window.names, means, strict=True)),
                 "learning_rate": self.config.rate(step - 1),
                 "kl_weight": self.config.kl_weight(step - 1),
                 "images_per_second": window.count * self.config.batch / window.seconds,
@@ -179,14 +219,19 @@ class Trainer:
                 "skipped": self.counters.skipped,
             }
             window.clear()
-            self.folder.log(row)
-            self.hooks.metrics(row)
+            self._tell(row)
         if step % rhythm.evaluate == 0 and step < self.config.iterations:
             self._evaluate()
-        if step % rhythm.sample == 0:
+        if step % rhythm.sample == 0 and self.world.is_main:
             self.hooks.samples(self.average.model, step)
         if step % rhythm.save == 0:
             self.save()
+
+    def _tell(self, row: dict[str, Any]) -> None:
+        """Write a row of metrics, and show it."""
+        if self.world.is_main:
+            self.folder.log(row)
+            self.hooks.metrics(row)
 
     def _evaluate(self) -> None:
         """The bound of the averaged weights on held-out characters, given one other drawing."""
@@ -195,7 +240,9 @@ class Trainer:
         count = min(self.rhythm.evaluation_drawings, len(self.held_out))
         index = torch.linspace(0, len(self.held_out) - 1, count).long()
         shown = int(self.model.config.conditional and self.config.tasks.empty < 1)
-        report = evaluate(self.average.model, self.held_out, index=index, context_images=shown)
+        report = evaluate(
+            self.average.model, self.held_out, index=index, context_images=shown, world=self.world
+        )
         (bound, error), (kl, _) = report.mean("elbo"), report.mean("kl")
         row: dict[str, Any] = {
             "step": self.counters.step,
@@ -204,14 +251,15 @@ class Trainer:
             "held_out_kl": kl,
             "seconds": self.counters.seconds,
         }
-        self.figures = {**row, "drawings": count, "context_images": shown}
+        size = self.held_out.size
+        self.figures = {**row, "drawings": count, "context_images": shown, "size": size}
         steps = report.kl_per_step.double().mean(0).tolist()
         row["held_out_kl_per_step"] = [round(nats, 4) for nats in steps]
-        self.folder.log(row)
-        self.hooks.metrics(row)
+        self._tell(row)
         if self.counters.best is None or bound > self.counters.best:
             self.counters.best = bound
-            checkpoint.save(self.folder.best, self.average.model, self.header())
+            if self.world.is_main:
+                checkpoint.save(self.folder.best, self.average.model, self.header())
 
     def header(self) -> checkpoint.Header:
         """What a checkpoint of this moment says about itself."""
@@ -225,49 +273,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the state and the last checkpoint."""
-        state.save(self.folder.state, self.model, self.average, self.optimizer, self.counters)
-        checkpoint.save(self.folder.last, self.average.model, self.header())
-
-
-class _Window:
-    """Means over the iterations since the last line of metrics."""
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self.count, self.started = 0, time.monotonic()
-        self.sums: dict[str, Tensor] = {}
-
-    def add(self, values: dict[str, Tensor]) -> None:
-        self.count += 1
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
-
-    def means(self) -> dict[str, float]:
-        return {name: (total / self.count).item() for name, total in self.sums.items()}
-
-    @property
-    def seconds(self) -> float:
-        return max(time.monotonic() - self.started, 1e-9)
-
-
-@contextmanager
-def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """While inside, Ctrl-C and SIGTERM only ask to stop; a second one interrupts at once."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    try:
-        previous = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread, where signals cannot be handled
-        previous = {}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        self._count_misses()
+        if self.world.is_main:
+            state.save(self.folder.state, self.model, self.average, self.optimizer, self.counters)
+            checkpoint.save(self.folder.last, self.average.model, self.header())

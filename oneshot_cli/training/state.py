@@ -55,26 +55,38 @@ def save(
         save_file(whole, temporary, {HEADER: json.dumps(asdict(counters))})
 
 
-def restore(
-    path: Path, model: nn.Module, average: WeightAverage[Any], optimizer: torch.optim.Optimizer
-) -> Counters:
-    """Read `path` into a model, its average and its optimizer. Raises OneshotError."""
+@dataclass(frozen=True)
+class State:
+    """What a file holds: counters, and tensors called model/, average/ and optimizer/..."""
+
+    path: Path
+    counters: Counters
+    tensors: dict[str, Tensor]
+
+    def restore(
+        self, model: nn.Module, average: WeightAverage[Any], optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Set a model, its average and its optimizer. Raises OneshotError where it does not fit."""
+        try:
+            with torch.no_grad():
+                for name, parameter in model.named_parameters():
+                    parameter.copy_(self.tensors[f"model/{name}"])
+                for name, parameter in average.model.named_parameters():
+                    parameter.copy_(self.tensors[f"average/{name}"])
+        except (KeyError, RuntimeError) as error:
+            raise OneshotError(f"{self.path}: is the state of another model ({error})") from error
+        _restore_moments(model, optimizer, self.tensors)
+
+
+def read(path: Path) -> State:
+    """The state in `path`. Raises OneshotError for a file that is damaged or something else."""
     try:
         with safe_open(path, "pt") as file:
             counters = Counters(**json.loads((file.metadata() or {})[HEADER]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise OneshotError(f"{path}: cannot resume from it ({error})") from error
-    try:
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                parameter.copy_(tensors[f"model/{name}"])
-            for name, parameter in average.model.named_parameters():
-                parameter.copy_(tensors[f"average/{name}"])
-    except (KeyError, RuntimeError) as error:
-        raise OneshotError(f"{path}: is the state of another model ({error})") from error
-    _restore_moments(model, optimizer, tensors)
-    return counters
+    return State(path, counters, tensors)
 
 
 def _restore_moments(

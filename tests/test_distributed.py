@@ -1,0 +1,416 @@
+"""Several processes: the work of one, with one writer, and a clean end when one of them dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from tiny import TINY, tiny_drawings, tiny_model
+from torch.multiprocessing.spawn import spawn
+from typer.testing import CliRunner
+
+from oneshot_cli import checkpoint
+from oneshot_cli.app import app
+from oneshot_cli.data.augmentation import PLAIN, Augmentation
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.distributed import ALONE, World, joined
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.evaluation.bounds import evaluate
+from oneshot_cli.training.config import TrainConfig
+from oneshot_cli.training.folder import RunFolder
+from oneshot_cli.training.loop import Rhythm, Trainer
+
+DRAWINGS = tiny_drawings(characters=8, each=6)
+CONFIG = TrainConfig(
+    iterations=6,
+    batch=5,  # three for one process, two for the other
+    learning_rate=1e-2,
+    warmup=0,
+    particles=2,
+    step_clip=0.05,  # so small that it is met
+    tasks=TaskMix(empty=0.3, alphabet=0.3, single=0.5),
+    augmentation=Augmentation(shared=0.1, own=0.03),
+)
+UNSHOWN = replace(CONFIG, iterations=2, tasks=TaskMix.of_task(1))
+"""The context's parameters have no part in it."""
+
+BEGUN = 4
+
+POISONED = 3
+"""An iteration whose last example, of the second process, is not a number."""
+
+
+def trainer(folder: Path, config: TrainConfig = CONFIG, world: World = ALONE) -> Trainer:
+    world.from_main(lambda: RunFolder(folder).write_config({}))
+    return Trainer(
+        RunFolder(folder),
+        TINY,
+        config,
+        Episodes(DRAWINGS, config.tasks, seed=config.seed),
+        DRAWINGS,
+        {"dataset": "tiny"},
+        world=world,
+        rhythm=Rhythm(log=2, evaluate=4, save=5, sample=6, evaluation_drawings=10),
+    )
+
+
+def poisoned(folder: Path, world: World = ALONE) -> Trainer:
+    run = trainer(folder, world=world)
+    batch = run.episodes.batch
+
+    def spoilt(step: int, size: int, augmentation: Augmentation, part: slice) -> Any:
+        episode = batch(step, size, augmentation, part)
+        if step == POISONED and part.stop == size:
+            episode.target[-1] = torch.nan
+        return episode
+
+    run.episodes.batch = spoilt  # type: ignore[method-assign, assignment]
+    return run
+
+
+def begun(folder: Path, world: World = ALONE) -> None:
+    """Leave a run after some of its iterations."""
+    run = trainer(folder, world=world)
+    for _ in range(BEGUN):
+        run._iterate()
+    run.save()
+
+
+def gradients(run: Trainer) -> dict[str, torch.Tensor | None]:
+    return {name: weight.grad for name, weight in run.model.named_parameters()}
+
+
+def bounds(world: World) -> Any:
+    return evaluate(tiny_model(), DRAWINGS, particles=3, batch=24, world=world)
+
+
+def weights(path: Path) -> Path:
+    model = tiny_model(size=28, steps=4)
+    header = checkpoint.Header(
+        config=model.config, data={"dataset": "glyphs", "split": "weak", "size": 28}
+    )
+    checkpoint.save(path, model, header)
+    return path
+
+
+def eval_nll(path: Path) -> tuple[int, str]:
+    words = [path, "--limit", 30, "--particles", "1,4", "--batch", 20]
+    result = CliRunner().invoke(app, ["eval-nll", *map(str, words), "--device", "cpu", "--json"])
+    return result.exit_code, result.stdout
+
+
+def work(rank: int, folder: Path, ports: list[int]) -> None:
+    """What each of two processes does; `found{rank}.pt` is what it saw."""
+    torch.set_num_threads(1)
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}
+    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(ports[0])}
+    found: dict[str, Any] = {}
+    with joined("cpu") as world:
+        found["gathered"] = world.gathered([f"item {i}" for i in world.share(range(7))])
+        found["mean"] = world.mean([rank, 10.0 * rank])
+        found["highest"] = world.highest(3 - rank)
+        found["from_main"] = world.from_main(lambda: f"rank {rank}")
+
+        first = trainer(folder / f"first{rank}", world=world)
+        first._iterate()
+        found["gradients"] = gradients(first)
+        unshown = trainer(folder / f"unshown{rank}", UNSHOWN, world)
+        unshown.fit()
+        found["unshown"] = gradients(unshown)
+        run = trainer(folder / f"run{rank}", world=world)
+        found["reason"] = run.fit()
+        found["weights"] = run.model.state_dict()
+        spoilt = poisoned(folder / f"poisoned{rank}", world)
+        spoilt.fit()
+        found["skipped"] = spoilt.counters.skipped
+        found["poisoned"] = spoilt.model.state_dict()
+        begun(folder / f"begun{rank}", world)
+        resumed = trainer(folder / ("begun" if world.is_main else "nowhere"), world=world)
+        resumed.resume()
+        resumed.fit()
+        found["resumed"] = resumed.model.state_dict()
+        late = trainer(folder / f"late{rank}", world=world)
+        found["late"] = late.fit(max_seconds=0.0 if rank else None), late.counters.step
+        report = bounds(world)
+        found["bounds"] = (report.elbo, report.iwae, report.kl_per_step, report.activity.square)
+        try:
+            world.from_main(lambda: run.world.part(1))
+        except (OneshotError, SystemExit) as error:
+            found["failure"] = type(error)
+    os.environ["MASTER_PORT"] = str(ports[1])
+    found["eval-nll"] = eval_nll(folder / "weights.safetensors")
+    torch.save(found, folder / f"found{rank}.pt")
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("localhost", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where two processes did their `work`."""
+    folder = tmp_path_factory.mktemp("two")
+    weights(folder / "weights.safetensors")
+    begun(folder / "begun")
+    spawn(work, (folder, free_ports(2)), nprocs=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> list[dict[str, Any]]:
+    """What each of them saw."""
+    return [torch.load(folder / f"found{rank}.pt", weights_only=False) for rank in range(2)]
+
+
+def assert_close(mine: dict[str, Any], theirs: dict[str, Any]) -> None:
+    assert mine.keys() == theirs.keys()
+    for name, tensor in mine.items():
+        if tensor is None:
+            assert theirs[name] is None, name
+        else:
+            torch.testing.assert_close(
+                tensor, theirs[name], atol=2e-5, rtol=2e-4, msg=lambda m, n=name: f"{n}: {m}"
+            )
+
+
+def test_processes_share_gather_and_agree(found: list[dict[str, Any]]) -> None:
+    for each in found:
+        assert each["gathered"] == [f"item {i}" for i in range(7)]
+        assert each["mean"] == [0.5, 5.0]
+        assert each["highest"] == 3
+        assert each["from_main"] == "rank 0"
+    assert [each["failure"] for each in found] == [OneshotError, SystemExit]
+
+
+@pytest.mark.parametrize("count", [5, 6, 17])
+def test_parts_make_up_a_batch(count: int) -> None:
+    parts = [World(rank, 5).part(count) for rank in range(5)]
+    assert [i for part in parts for i in range(count)[part]] == list(range(count))
+    with pytest.raises(OneshotError, match="cannot be divided"):
+        World(0, 5).part(4)
+
+
+GREY = replace(DRAWINGS, images=100 * DRAWINGS.images + 50, levels=256, dynamic=True)
+
+
+@pytest.mark.parametrize(
+    ("drawings", "augmentation"),
+    [(DRAWINGS, PLAIN), (GREY, PLAIN), (DRAWINGS, CONFIG.augmentation)],
+    ids=["binary", "dynamic", "augmented"],
+)
+def test_the_part_of_an_episode_is_the_part_of_the_whole(
+    drawings: Drawings, augmentation: Augmentation
+) -> None:
+    episodes = Episodes(drawings, CONFIG.tasks, seed=3)
+    for step in range(4):
+        whole = episodes.batch(step, 7, augmentation)
+        for part in (slice(0, 3), slice(3, 7)):
+            mine = episodes.batch(step, 7, augmentation, part)
+            for name, tensor in vars(whole).items():
+                assert torch.equal(getattr(mine, name), tensor[part]), name
+
+
+@pytest.mark.parametrize("augmentation", [PLAIN, CONFIG.augmentation])
+def test_an_episode_is_made_where_it_is_needed(augmentation: Augmentation) -> None:
+    """On the device, by numbers drawn on the CPU, and without reading anything back."""
+    there = Episodes(DRAWINGS, CONFIG.tasks, seed=3, device="meta").batch(0, 4, augmentation)
+    for name in ("target", "context", "mask", "alphabet"):
+        assert getattr(there, name).is_meta, name
+
+
+def test_gradients_are_those_of_the_joint_batch(
+    found: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    alone = trainer(tmp_path)
+    alone._iterate()
+    for each in found:
+        assert_close(each["gradients"], gradients(alone))
+
+
+def test_parameters_without_a_part_have_no_gradient(
+    found: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    alone = trainer(tmp_path, UNSHOWN)
+    alone.fit()
+    assert None in gradients(alone).values()
+    for each in found:
+        assert_close(each["unshown"], gradients(alone))
+
+
+def test_a_run_is_the_same_and_has_one_writer(
+    found: list[dict[str, Any]], folder: Path, tmp_path: Path
+) -> None:
+    alone = trainer(tmp_path)
+    alone.fit()
+    for each in found:
+        assert each["reason"] == "done"
+        assert_close(each["weights"], alone.model.state_dict())
+    for name, tensor in found[0]["weights"].items():
+        assert torch.equal(tensor, found[1]["weights"][name])
+    assert not (folder / "run1").exists()
+    mine, theirs = (RunFolder(path) for path in (tmp_path, folder / "run0"))
+    assert sorted(p.name for p in mine.path.iterdir()) == sorted(
+        p.name for p in theirs.path.iterdir()
+    )
+    clock = {"seconds", "images_per_second"}
+    for mine_row, their_row in zip(mine.rows(), theirs.rows(), strict=True):
+        assert mine_row.keys() == their_row.keys()
+        for key in mine_row.keys() - clock:
+            assert their_row[key] == pytest.approx(mine_row[key], rel=1e-3, abs=2e-4), key
+
+
+def test_a_run_goes_on_in_fewer_and_in_more_processes(
+    found: list[dict[str, Any]], folder: Path, tmp_path: Path
+) -> None:
+    whole = trainer(tmp_path)
+    whole.fit()
+    fewer = trainer(folder / "begun0")
+    fewer.resume()
+    assert fewer.counters.step == BEGUN
+    assert fewer.fit() == "done"
+    assert_close(fewer.model.state_dict(), whole.model.state_dict())
+    assert_close(fewer.average.model.state_dict(), whole.average.model.state_dict())
+    for each in found:
+        assert_close(each["resumed"], whole.model.state_dict())
+    assert not (folder / "nowhere").exists()
+
+
+def test_all_skip_what_one_cannot_count(found: list[dict[str, Any]], tmp_path: Path) -> None:
+    alone = poisoned(tmp_path)
+    alone.fit()
+    assert alone.counters.skipped == 1
+    for each in found:
+        assert each["skipped"] == 1
+        assert_close(each["poisoned"], alone.model.state_dict())
+
+
+def test_all_stop_when_the_time_of_one_is_up(found: list[dict[str, Any]]) -> None:
+    assert [each["late"] for each in found] == [("time", 0), ("time", 0)]
+
+
+def test_bounds_are_those_of_one_process_bit_for_bit(found: list[dict[str, Any]]) -> None:
+    report = bounds(ALONE)
+    alone = (report.elbo, report.iwae, report.kl_per_step, report.activity.square)
+    for each in found:
+        for mine, theirs in zip(alone, each["bounds"], strict=True):
+            assert torch.equal(mine, theirs)
+
+
+def test_eval_nll_says_what_one_process_says_once(
+    found: list[dict[str, Any]], folder: Path
+) -> None:
+    code, text = eval_nll(folder / "weights.safetensors")
+    assert code == 0
+    assert [each["eval-nll"][0] for each in found] == [0, 0]
+    assert json.loads(found[0]["eval-nll"][1]) == json.loads(text)
+    assert found[1]["eval-nll"][1] == ""
+
+
+def test_vary_under_torchrun_writes_the_same_files(tmp_path: Path) -> None:
+    exemplars = tmp_path / "exemplars"
+    exemplars.mkdir()
+    for i in range(5):
+        picture = Image.new("L", (60, 60), 255)
+        ImageDraw.Draw(picture).line([(10, 10), (50, 10 * i), (20, 50)], fill=0, width=5)
+        picture.save(exemplars / f"glyph{i}.png")
+    (exemplars / "broken.png").write_bytes(b"no picture")
+    words = ["vary", exemplars, "-n", 160, "--size", 28, "--device", "cpu", "--json", "-c"]
+    words += [weights(tmp_path / "weights.safetensors"), "-o"]
+    alone = CliRunner().invoke(app, [str(word) for word in [*words, tmp_path / "alone"]])
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    torchrun += ["--nproc-per-node", "2", "-m", "oneshot_cli"]
+    together = subprocess.run(
+        [*torchrun, *map(str, words), str(tmp_path / "together")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert alone.exit_code == 1  # one exemplar is broken
+    assert together.returncode == 1
+    assert "broken.png" in together.stderr
+    documents = [json.loads(text) for text in (alone.stdout, together.stdout)]
+    for document in documents:
+        for clock in ("seconds", "peak_memory_mb"):
+            del document[clock]
+    assert len(documents[0]["grids"]) == 3
+    same = json.loads(json.dumps(documents[1]).replace("/together/", "/alone/"))
+    assert same == documents[0]
+    mine, theirs = (
+        {p.name: p.read_bytes() for p in (tmp_path / name).iterdir()}
+        for name in ("alone", "together")
+    )
+    assert mine == theirs
+
+
+ARGUMENTS = (
+    "train --dataset glyphs --size 12 --steps 2 --hidden 16 --batch 4 --threads 1 --log-every 1 "
+    "--eval-every 100000 --eval-drawings 4 --save-every 2 --sample-every 100000 --device cpu"
+)
+
+
+def launched(*arguments: str) -> list[subprocess.Popen[str]]:
+    """Two processes of `oneshot`, in the environment that torchrun or srun gives them."""
+    port = str(free_ports(1)[0])
+    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port}
+    return [
+        subprocess.Popen(
+            [sys.executable, "-m", "oneshot_cli", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "RANK": rank, "LOCAL_RANK": rank} | together,
+        )
+        for rank in ("0", "1")
+    ]
+
+
+def wait_for_step(run: RunFolder, step: int, processes: list[subprocess.Popen[str]]) -> None:
+    deadline = time.monotonic() + 180
+    while not any(row["step"] >= step for row in run.rows()):
+        assert time.monotonic() < deadline
+        assert all(process.poll() is None for process in processes)
+        time.sleep(0.05)
+
+
+def test_a_signal_to_one_stops_all_and_the_death_of_one_ends_all(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    endless = ["--iterations", "1000000", "-o", str(run.path)]
+    processes = launched(*ARGUMENTS.split(), *endless)
+    wait_for_step(run, 1, processes)
+    processes[1].send_signal(signal.SIGTERM)
+    (out, err), (silence, _) = (process.communicate(timeout=120) for process in processes)
+    assert [process.returncode for process in processes] == [0, 0], err
+    assert "stopped after" in out
+    assert silence == ""
+    step = checkpoint.read_header(run.last).training["step"]
+
+    processes = launched("train", "--resume", *endless, "--save-every", "2", "--log-every", "1")
+    wait_for_step(run, step + 4, processes)
+    processes[1].kill()
+    out, err = processes[0].communicate(timeout=120)
+    processes[1].communicate(timeout=120)
+    assert processes[0].returncode == 1
+    assert "another one ended early" in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert not list(run.path.rglob(".partial-*"))
+    assert checkpoint.read_header(run.last).training["step"] >= step
