@@ -260,7 +260,7 @@ def train(
 
     The folder keeps config.json, metrics.jsonl and its curves.png, samples/, the state to resume
     from, and the checkpoints best.safetensors and last.safetensors. Ctrl-C saves and stops;
-    --resume goes on.
+    --resume goes on. Under torchrun, processes share each batch, see docs/scaling.md.
     """
     if resume:
         refuse_changes(train, locals())
@@ -319,7 +319,7 @@ def train(
             if start is not None:
                 weights, header = checkpoint.load(start)
                 config = runs.as_it_is(header.config, overrides)
-            name = dataset or _default_dataset(data_dir, screen)
+            name = dataset or world.from_main(lambda: _default_dataset(data_dir, screen))
             data = data_plan(name, split, size, binarization, resample)
             with world.one_a_machine_first():
                 loaded = material(data, training.augmentation.any, data_dir, screen)
