@@ -80,6 +80,7 @@ def test_it_begins_with_the_weights_and_reads_at_the_smaller_size(
     after, header = checkpoint.load(folder / "last.safetensors")
     assert (header.config.size, header.config.reading) == (26, 14)
     assert header.data["sizes"] == [14, 26]
+    assert (header.training["steps_before"], header.training["step"]) == (2, 1)
     for name, weights in before.state_dict().items():
         torch.testing.assert_close(after.state_dict()[name], weights)
 

@@ -319,8 +319,16 @@ def train(
             if start is not None:
                 weights, header = checkpoint.load(start)
                 config = runs.as_it_is(header.config, overrides)
-            name = dataset or world.from_main(lambda: _default_dataset(data_dir, screen))
-            data = data_plan(name, split, size, binarization, resample)
+                training = training.after(header.training)
+            data = world.from_main(
+                lambda: data_plan(
+                    dataset or _default_dataset(data_dir, screen),
+                    split,
+                    size,
+                    binarization,
+                    resample,
+                )
+            )
             with world.one_a_machine_first():
                 loaded = material(data, training.augmentation.any, data_dir, screen)
             plan = runs.Plan(runs.fitted(config, loaded, overrides), training, data)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, get_args
 
 from oneshot_cli.data.augmentation import Augmentation
@@ -39,6 +40,10 @@ class TrainConfig:
     bf16: bool = False
     """Matrix products in bfloat16."""
     seed: int = 0
+    steps_before: int = 0
+    """Iterations that went into the weights that the run began with."""
+    seconds_before: float = 0.0
+    """And the time that they took."""
     tasks: TaskMix = field(default_factory=TaskMix)
     augmentation: Augmentation = field(default_factory=Augmentation)
     """Strength at first; it fades out as the learning rate decays."""
@@ -55,6 +60,14 @@ class TrainConfig:
             raise ValueError(f"decay is a share of the run, between 0 and 1, not {self.decay}")
         if not 0 <= self.average < 1:
             raise ValueError(f"average must be at least 0 and below 1, not {self.average}")
+
+    def after(self, before: Mapping[str, Any]) -> TrainConfig:
+        """The same, beginning with the weights of a checkpoint whose training was `before`."""
+        return replace(
+            self,
+            steps_before=before.get("steps_before", 0) + before.get("step", 0),
+            seconds_before=before.get("seconds_before", 0.0) + before.get("seconds", 0.0),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
