@@ -324,13 +324,21 @@ def test_eval_nll_says_what_one_process_says_once(
     assert found[1]["eval-nll"][1] == ""
 
 
+def draw(folder: Path, count: int, hands: int) -> None:
+    """Pictures of `count` characters, each by so many hands."""
+    for i in range(count):
+        for hand in range(hands):
+            picture = Image.new("L", (60, 60), 255)
+            points = [(10 + 5 * hand, 10), (50, 10 * i), (20, 50)]
+            ImageDraw.Draw(picture).line(points, fill=0, width=5)
+            path = folder / f"glyph{i}" / f"{hand}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(path)
+
+
 def test_vary_under_torchrun_writes_the_same_files(tmp_path: Path) -> None:
     exemplars = tmp_path / "exemplars"
-    exemplars.mkdir()
-    for i in range(5):
-        picture = Image.new("L", (60, 60), 255)
-        ImageDraw.Draw(picture).line([(10, 10), (50, 10 * i), (20, 50)], fill=0, width=5)
-        picture.save(exemplars / f"glyph{i}.png")
+    draw(exemplars, 5, 1)
     (exemplars / "broken.png").write_bytes(b"no picture")
     words = ["vary", exemplars, "-n", 160, "--size", 28, "--device", "cpu", "--json", "-c"]
     words += [weights(tmp_path / "weights.safetensors"), "-o"]
@@ -355,14 +363,15 @@ def test_vary_under_torchrun_writes_the_same_files(tmp_path: Path) -> None:
     same = json.loads(json.dumps(documents[1]).replace("/together/", "/alone/"))
     assert same == documents[0]
     mine, theirs = (
-        {p.name: p.read_bytes() for p in (tmp_path / name).iterdir()}
+        {p.relative_to(tmp_path / name): p.read_bytes() for p in (tmp_path / name).rglob("*.png")}
         for name in ("alone", "together")
     )
+    assert len(mine) == 5 * 160 + 3
     assert mine == theirs
 
 
 ARGUMENTS = (
-    "train --dataset glyphs --size 12 --steps 2 --hidden 16 --batch 4 --threads 1 --log-every 1 "
+    "train --dataset folder --size 12 --steps 2 --hidden 16 --batch 4 --threads 1 --log-every 1 "
     "--eval-every 100000 --eval-drawings 4 --save-every 2 --sample-every 100000 --device cpu"
 )
 
@@ -393,7 +402,9 @@ def wait_for_step(run: RunFolder, step: int, processes: list[subprocess.Popen[st
 
 def test_a_signal_to_one_stops_all_and_the_death_of_one_ends_all(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
+    draw(tmp_path / "pictures", 6, 2)
     endless = ["--iterations", "1000000", "-o", str(run.path)]
+    endless += ["--data-dir", str(tmp_path / "pictures")]
     processes = launched(*ARGUMENTS.split(), *endless)
     wait_for_step(run, 1, processes)
     processes[1].send_signal(signal.SIGTERM)
