@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
+NAME ?= omniglot
 
 # Real data, where it is at hand: the tests that need it are skipped otherwise.
 ifndef ONESHOT_DATA
@@ -14,7 +15,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format train publish bench gallery tables docs clean
+.PHONY: help install demo test lint format train publish compare bench gallery tables docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,11 +42,14 @@ format: $(INSTALLED)  ## put the code into the style that lint asks for
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-train: $(INSTALLED)  ## train the flagship from scratch, or go on with it (ARGS="--max-time 30m")
-	$(BIN)/oneshot train --output runs/omniglot $(if $(wildcard runs/omniglot/state),--resume,--dataset omniglot --split weak --augment 1 --bf16) $(ARGS)
+train: $(INSTALLED)  ## train a checkpoint that ships, or go on (NAME=mnist ARGS="--max-time 9m")
+	$(BIN)/python checkpoints/train.py $(NAME) $(ARGS)
 
 publish: $(INSTALLED)  ## measure that run and make it the checkpoint that ships
-	$(BIN)/python checkpoints/publish.py runs/omniglot omniglot $(ARGS)
+	$(BIN)/python checkpoints/publish.py runs/$(NAME) $(NAME) $(ARGS)
+
+compare: $(INSTALLED)  ## the recipe's table: short runs at equal time, changing one thing each
+	$(BIN)/python checkpoints/compare.py $(ARGS)
 
 bench: $(INSTALLED)  ## how fast training and drawing are on this machine
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -2,7 +2,8 @@
 
 The weights become float16; then what will really ship is measured, by the functions behind
 `oneshot eval-nll` and `oneshot score`, and the figures go into the header. The temperature at which
-a conditional model's variations are as diverse as people's drawings becomes its default spread.
+a conditional model's variations of the `weak` test characters are as diverse as people's drawings
+becomes its default spread.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 import oneshot_cli
 from oneshot_cli import checkpoint, data
 from oneshot_cli.evaluation.curve import score_curve
-from oneshot_cli.evaluation.nll import measure
+from oneshot_cli.evaluation.nll import fitting, measure
 from oneshot_cli.evaluation.oneshot_scores import Critics, people, references
 from oneshot_cli.training.folder import RunFolder
 
@@ -27,29 +28,38 @@ VARIATIONS = 20
 
 
 def bounds(path: Path, drawings: int, particles: int) -> dict[str, Any]:
-    """ELBO of all held-out drawings and IWAE of some, nats per image, one context image."""
+    """ELBO of all test images at each size, and IWAE of some at the size that is read, in nats per
+    image; one context image if the model takes any."""
     model, header = checkpoint.load(path)
-    held_out = data.load(
-        header.data["dataset"], split=header.data["split"], part="test", size=header.data["size"]
-    )
-    elbo = measure(model, held_out, checkpoint=path.name, part="test", context=1, particles=[1])
-    figures = {
-        "elbo": elbo.elbo.as_dict() | {"images": elbo.images},
-        "reconstruction": elbo.reconstruction.as_dict(),
-        "kl": elbo.kl.as_dict(),
-    }
-    if drawings:
-        many = measure(
-            model,
-            held_out,
-            checkpoint=path.name,
-            part="test",
-            context=1,
-            particles=[particles],
-            limit=drawings,
+    known = data.known(header.data["dataset"])
+    options = {name: header.data[name] for name in known.options if name in header.data}
+    if "resample" in header.data:
+        options["resample"] = header.data["resample"]
+    figures: dict[str, Any] = {}
+    for size in header.data.get("sizes", [header.data["size"]]):
+        found = data.load(known.name, split=header.data["split"], part="test", size=size, **options)
+        context = int(model.config.conditional)
+        held_out = fitting(found, known.name, context, model.config)
+        elbo = measure(
+            model, held_out, checkpoint=path.name, part="test", context=context, particles=[1]
         )
-        iwae = many.iwae[particles].as_dict()
-        figures["iwae"] = iwae | {"particles": particles, "images": many.images}
+        figures[f"{size} x {size}"] = rows = {
+            "elbo": elbo.elbo.as_dict() | {"images": elbo.images},
+            "reconstruction": elbo.reconstruction.as_dict(),
+            "kl": elbo.kl.as_dict(),
+        }
+        if drawings and size == model.config.reading:
+            many = measure(
+                model,
+                held_out,
+                checkpoint=path.name,
+                part="test",
+                context=context,
+                particles=[particles],
+                limit=drawings,
+            )
+            iwae = many.iwae[particles].as_dict()
+            rows["iwae"] = iwae | {"particles": particles, "images": many.images}
     return figures
 
 
@@ -57,11 +67,12 @@ def likeness(path: Path) -> tuple[float, dict[str, Any]]:
     """The temperature at people's diversity, and the recognizability there."""
     model, critics = oneshot_cli.load(path), Critics.load()
     drawings = data.load("omniglot", split="weak", part="test", size=28)
+    shown = data.load("omniglot", split="weak", part="test", size=model.size)
     exemplars, _ = people(drawings, seed=0)
-    shown = [exemplar[None] for exemplar in exemplars]
+    read = [exemplar[None] for exemplar in people(shown, seed=0)[0]]
 
     def draw(spread: float) -> torch.Tensor:
-        return model.vary_batch(shown, VARIATIONS, spread=spread, size=model.size)
+        return model.vary_batch(read, VARIATIONS, spread=spread, size=model.size)
 
     curve = score_curve(draw, exemplars, references(drawings, critics)["people"], critics)
     return curve.spread, {"recognizability": curve.headline.as_dict(), "variations": VARIATIONS}
@@ -81,11 +92,12 @@ def main() -> None:
     training = {**header.training, "machine": options.machine}
     header = replace(header, training=training, figures={})
     checkpoint.save(path, model, header, dtype=torch.float16)
-    spread, scores = likeness(path)
-    figures = {**bounds(path, options.iwae_drawings, options.particles), "score": scores}
-    header = replace(header, figures=figures, sampling={"spread": round(spread, 2)})
-    checkpoint.save(path, model, header, dtype=torch.float16)
-    print(json.dumps({"spread": spread, **figures}, indent=2))
+    figures = bounds(path, options.iwae_drawings, options.particles)
+    if header.data["split"] == "weak" and header.config.conditional:
+        spread, figures["score"] = likeness(path)
+        header = replace(header, sampling={"spread": round(spread, 2)})
+    checkpoint.save(path, model, replace(header, figures=figures), dtype=torch.float16)
+    print(json.dumps({"sampling": header.sampling, **figures}, indent=2))
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 

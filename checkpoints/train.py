@@ -1,0 +1,86 @@
+"""Trains a checkpoint that ships: `python checkpoints/train.py NAME`.
+
+From nothing, or from where it stopped; `--max-time 9m` trains in chunks.
+
+A recipe is one or more runs of `oneshot train`, each beginning with the weights of the one before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from oneshot_cli.commands.train import seconds
+from oneshot_cli.training.folder import RunFolder
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One run: its folder in `runs`, and its options."""
+
+    folder: str
+    options: str
+
+
+OMNIGLOT = "--dataset omniglot --augment 1 --bf16"
+
+
+def strong(split: str) -> list[Phase]:
+    """A fifth of the flagship's training at 28 x 28, the same for every split."""
+    return [Phase(f"omniglot-{split}", f"{OMNIGLOT} --split strong-{split} --iterations 4000")]
+
+
+RECIPES: dict[str, list[Phase]] = {
+    "omniglot": [
+        Phase("omniglot-28", f"{OMNIGLOT} --split weak"),
+        Phase(
+            "omniglot",
+            f"{OMNIGLOT} --split weak --size 28,52 --kl-warmup 0 --learning-rate 1.2e-3 "
+            "--set decay=0.5 --iterations 14000",
+        ),
+    ],
+}
+
+
+def finished(folder: RunFolder) -> bool:
+    """Whether a run has made all its iterations."""
+    if not folder.last.exists():
+        return False
+    wanted = folder.read_config()["training"]["iterations"]
+    return any(row["step"] >= wanted for row in folder.rows())
+
+
+def main() -> None:
+    """Train what is left of a recipe."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=RECIPES)
+    parser.add_argument("--max-time", default="1000h", help="stop after so long, to be resumed")
+    options, further = parser.parse_known_args()
+    end = time.monotonic() + seconds(options.max_time)
+    before: RunFolder | None = None
+    for phase in RECIPES[options.name]:
+        folder = RunFolder(RUNS / phase.folder)
+        left = int(end - time.monotonic())
+        if not finished(folder) and left > 0:
+            words = ["--resume"] if folder.state.exists() else phase.options.split()
+            if before is not None and "--resume" not in words:
+                words += ["--from", str(before.last)]
+            command = ["train", "--output", str(folder.path), "--max-time", f"{left}s"]
+            subprocess.run(
+                [sys.executable, "-m", "oneshot_cli", *command, *words, *further], check=True
+            )
+        if not finished(folder):
+            print(f"to be gone on with: {phase.folder}")
+            return
+        before = folder
+    print(f"finished: {before.last}" if before else "nothing to do")
+
+
+if __name__ == "__main__":
+    main()
