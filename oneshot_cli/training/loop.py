@@ -97,19 +97,10 @@ class Trainer:
 
     def resume(self) -> None:
         """Go on from the folder's state. Raises OneshotError where it does not fit."""
-
-        def read() -> state.State:
-            if not self.folder.state.exists():
-                raise OneshotError(
-                    f"{self.folder.state}: no state to resume from; start without --resume"
-                )
-            found = state.read(self.folder.state)
-            self.folder.forget_after(found.counters.step)
-            return found
-
-        found = self.world.from_main(read)
+        found = self.world.from_main(lambda: state.read(self.folder.state))
         found.restore(self.model, self.average, self.optimizer)
         self.counters = found.counters
+        self.world.from_main(lambda: self.folder.forget_after(self.counters.step))
 
     def fit(self, max_seconds: float | None = None) -> str:
         """Train. Returns why it ended: "done", "time" or "signal"; everything is saved by then."""

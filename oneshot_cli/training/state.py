@@ -79,7 +79,9 @@ class State:
 
 
 def read(path: Path) -> State:
-    """The state in `path`. Raises OneshotError for a file that is damaged or something else."""
+    """The state in `path`. Raises OneshotError for a file that is missing, damaged or another."""
+    if not path.exists():
+        raise OneshotError(f"{path}: no state to resume from; start without --resume")
     try:
         with safe_open(path, "pt") as file:
             counters = Counters(**json.loads((file.metadata() or {})[HEADER]))
