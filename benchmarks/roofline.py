@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from oneshot_cli.model import ModelConfig
+from oneshot_cli.model.linear import multiply
 from oneshot_cli.model.summary import Summary
 
 
@@ -68,15 +69,13 @@ def _dense(product: Product, dtype: torch.dtype, device: torch.device) -> Callab
     x = torch.randn(steps * rows, product.inputs, dtype=dtype, device=device)
     y = torch.randn(steps * rows, product.outputs, dtype=dtype, device=device)
     w = torch.randn(product.outputs, product.inputs, dtype=dtype, device=device)
-    parts = [(x[t * rows : (t + 1) * rows], y[t * rows : (t + 1) * rows]) for t in range(steps)]
-    forward, backward = torch.empty_like(parts[0][1]), torch.empty_like(parts[0][0])
-    gradient = torch.empty_like(w)
+    parts = list(zip(x.split(rows), y.split(rows), strict=True))
 
     def run() -> None:
         for inputs, outputs in parts:
-            torch.mm(inputs, w.t(), out=forward)
-            torch.mm(outputs, w, out=backward)
-        torch.mm(y.t(), x, out=gradient)
+            multiply(inputs, w)
+            multiply(outputs, w.t())
+        multiply(y.t(), x.t())
 
     return run
 

@@ -5,7 +5,15 @@ import math
 import pytest
 import torch
 
-from oneshot_cli.model.attention import Reader, Writer, inverse, transform, windows
+from oneshot_cli.model.attention import (
+    Reader,
+    Writer,
+    inverse,
+    sampling,
+    sum_of_transforms,
+    transform,
+    windows,
+)
 
 
 def raw(count: int, seed: int = 0, scale: float = 2.0) -> torch.Tensor:
@@ -128,3 +136,34 @@ def test_bfloat16_autocast_leaves_the_grid_alone() -> None:
         under = transform(image, window, 12)
     assert under.dtype == torch.float32
     torch.testing.assert_close(under, plain)
+
+
+@pytest.mark.parametrize("points", [1, 2 * 2 * 49, 2**20])
+def test_a_sum_of_transforms_is_that_and_so_are_its_gradients(
+    points: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a step at a time, two, or all five; the gradient checked by differences too."""
+    monkeypatch.setattr(sampling, "AT_ONCE", points)
+    torch.manual_seed(0)
+    images = torch.randn(2, 5, 3, 4, 4, requires_grad=True)
+    raw = torch.randn(2, 5, 6, requires_grad=True)
+    weight = torch.randn(2, 3, 7, 7)
+    results = []
+    for function in (
+        lambda maps: sum_of_transforms(images, maps, 7),
+        lambda maps: (
+            transform(images.flatten(0, 1), maps.flatten(0, 1), 7).unflatten(0, (2, 5)).sum(1)
+        ),
+    ):
+        total = function(inverse(windows(raw, 0.7)))
+        results.append((total, *torch.autograd.grad((total * weight).sum(), [images, raw])))
+    for mine, plain in zip(*results, strict=True):
+        torch.testing.assert_close(mine, plain, atol=1e-5, rtol=1e-5)
+
+    doubles = (images[:, :3].detach().double(), inverse(windows(raw[:, :3], 0.7)).detach().double())
+    torch.autograd.gradcheck(
+        lambda i, m: sampling._SumOfTransforms.apply(i, m, 7),
+        tuple(t.requires_grad_() for t in doubles),
+        eps=1e-7,
+        atol=1e-5,
+    )

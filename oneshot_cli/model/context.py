@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from oneshot_cli.model.attention import Reader
 from oneshot_cli.model.config import ModelConfig
+from oneshot_cli.model.linear import Linear
 from oneshot_cli.model.summary import Summary, shrunk
 
 
@@ -99,11 +100,11 @@ class ContextReader(nn.Module):
             size=config.reading,
             attention=config.attention,
         )
-        self.embed_glimpse = nn.Linear(self.reader.width, units)
-        self.embed_summary = nn.Linear(config.summary_units, units) if self.summary else None
+        self.embed_glimpse = Linear(self.reader.width, units)
+        self.embed_summary = Linear(config.summary_units, units) if self.summary else None
         self.embed_kind = nn.Embedding(2, units)
         self.null = nn.Embedding(2, units)
-        self.query = nn.Linear(config.hidden, units)
+        self.query = Linear(config.hidden, units)
         nn.init.normal_(self.embed_kind.weight, std=0.1)
         nn.init.normal_(self.null.weight, std=0.1)
 

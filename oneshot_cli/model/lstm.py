@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from oneshot_cli.model.linear import Linear
 
 
-class LSTM(nn.Linear):
+class LSTM(Linear):
     """h_t, c_t = LSTM(h_{t-1}, c_{t-1}, inputs): all gates are one linear map of [inputs, h].
 
     As torch.nn.LSTMCell, but under autocast the cell stays in float32. At first it remembers.

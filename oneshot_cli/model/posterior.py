@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from oneshot_cli.model.attention import Reader
 from oneshot_cli.model.config import ModelConfig
 from oneshot_cli.model.gaussian import mean_and_log_std
+from oneshot_cli.model.linear import Linear
 from oneshot_cli.model.summary import Summary, shrunk
 
 
@@ -50,9 +51,9 @@ class Posterior(nn.Module):
             size=config.reading,
             attention=config.attention,
         )
-        self.embed_summary = nn.Linear(config.summary_units, units) if self.summary else None
-        self.embed_step = nn.Linear(self.reader.width + config.hidden + config.context_width, units)
-        self.output = nn.Linear(units, 2 * config.latent)
+        self.embed_summary = Linear(config.summary_units, units) if self.summary else None
+        self.embed_step = Linear(self.reader.width + config.hidden + config.context_width, units)
+        self.output = Linear(units, 2 * config.latent)
         nn.init.normal_(self.output.weight, std=0.01)
         nn.init.zeros_(self.output.bias)
 

@@ -136,16 +136,14 @@ class SequentialGenerator(GenerativeModel):
         Equal to the last of `canvases`: all writes in one call, and with an additive canvas the
         output convolution folded into the patches, so that only P channels are written and summed.
         """
-        batch, steps = h.shape[:2]
-        flat = h.flatten(0, 1)
-        window = self.writer.aim(flat)
+        window, flat = self.writer.aim(h), h.flatten(0, 1)
         if isinstance(self.canvas, AdditiveCanvas):
-            mix = self.canvas.output.weight.flatten(1)
-            writes = self.writer(self.writer.patches(flat, mix), window, size)
-            bias = self.canvas.output.bias
+            mix, bias = self.canvas.output.weight.flatten(1), self.canvas.output.bias
             assert bias is not None
-            return writes.unflatten(0, (batch, steps)).sum(1) + bias[:, None, None]
-        writes = self.writer(self.writer.patches(flat), window, size).unflatten(0, (batch, steps))
+            patches = self.writer.patches(flat, mix).unflatten(0, h.shape[:2])
+            return self.writer.write_all(patches, window, size) + bias[:, None, None]
+        writes = self.writer(self.writer.patches(flat), window.flatten(0, 1), size)
+        writes = writes.unflatten(0, h.shape[:2])
         canvas = torch.zeros_like(writes[:, 0])
         for write in writes.unbind(1):
             canvas = self.canvas(canvas, write)

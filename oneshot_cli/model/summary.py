@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from oneshot_cli.model.config import ModelConfig
+from oneshot_cli.model.linear import Linear
 
 SMALLEST = 7
 
@@ -30,7 +31,7 @@ class Summary(nn.Module):
             channels, size = 2 * width, (size + 1) // 2
         self.side = min(size, SMALLEST)
         self.convolutions = nn.Sequential(*layers)
-        self.dense = nn.Linear(channels * self.side**2, config.summary_units)
+        self.dense = Linear(channels * self.side**2, config.summary_units)
 
     def forward(self, images: Tensor) -> Tensor:
         # Channels last: the backward pass is several times faster so on the CPU.

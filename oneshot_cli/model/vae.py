@@ -26,6 +26,7 @@ from oneshot_cli.model.gaussian import (
     standard_normal_log_density,
 )
 from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
+from oneshot_cli.model.linear import Linear
 from oneshot_cli.model.observation import observation
 
 
@@ -34,8 +35,8 @@ def perceptron(inputs: int, hidden: int, depth: int, outputs: int) -> nn.Sequent
     widths = [inputs] + [hidden] * depth
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
-        layers += [nn.Linear(before, after), nn.SiLU()]
-    return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
+        layers += [Linear(before, after), nn.SiLU()]
+    return nn.Sequential(*layers, Linear(widths[-1], outputs))
 
 
 @dataclass(frozen=True)

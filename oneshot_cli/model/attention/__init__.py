@@ -3,13 +3,8 @@
 from oneshot_cli.model.attention.base import Attention
 from oneshot_cli.model.attention.filterbank import GaussianFilters, filters
 from oneshot_cli.model.attention.heads import ATTENTIONS, Reader, Writer
-from oneshot_cli.model.attention.spatial_transformer import (
-    SpatialTransformer,
-    inverse,
-    sampling_grid,
-    transform,
-    windows,
-)
+from oneshot_cli.model.attention.sampling import sampling_grid, sum_of_transforms, transform
+from oneshot_cli.model.attention.spatial_transformer import SpatialTransformer, inverse, windows
 from oneshot_cli.model.attention.whole import FullyConnected, at_size, whole_image
 
 __all__ = [
@@ -24,6 +19,7 @@ __all__ = [
     "filters",
     "inverse",
     "sampling_grid",
+    "sum_of_transforms",
     "transform",
     "whole_image",
     "windows",

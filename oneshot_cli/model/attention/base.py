@@ -31,6 +31,11 @@ class Attention(nn.Module, ABC):
     def write(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
         """(B, C, side, side) placed on empty canvases: (B, C, size, size)."""
 
+    def write_all(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
+        """T patches each, (B, T, C, side, side), placed on one canvas: (B, C, size, size)."""
+        writes = self.write(patches.flatten(0, 1), window.flatten(0, 1), size)
+        return writes.unflatten(0, patches.shape[:2]).sum(1)
+
     @abstractmethod
     def frame(self, window: Tensor) -> Tensor:
         """Windows as maps (..., 2, 3) from patch to image coordinates in [-1, 1], to be shown."""

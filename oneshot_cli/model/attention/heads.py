@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from oneshot_cli.model.attention.base import Attention
 from oneshot_cli.model.attention.filterbank import GaussianFilters
 from oneshot_cli.model.attention.spatial_transformer import SpatialTransformer
 from oneshot_cli.model.attention.whole import FullyConnected
+from oneshot_cli.model.linear import Linear, linear
 
 ATTENTIONS: dict[str, type[SpatialTransformer | GaussianFilters | FullyConnected]] = {
     "spatial-transformer": SpatialTransformer,
@@ -55,7 +55,7 @@ class Writer(nn.Module):
         super().__init__()
         self.aim: Attention = ATTENTIONS[attention](hidden, size, patch, scale)
         self.channels = channels
-        self.content = nn.Linear(hidden, channels * self.aim.side**2)
+        self.content = Linear(hidden, channels * self.aim.side**2)
 
     def patches(self, h: Tensor, mix: Tensor | None = None) -> Tensor:
         """The patches (B, C, N, N) for states (B, hidden).
@@ -67,10 +67,10 @@ class Writer(nn.Module):
         weight, bias = self.content.weight, self.content.bias
         channels, side = self.channels, self.aim.side
         if mix is None:
-            patches = F.linear(h, weight, bias)
+            patches = linear(h, weight, bias)
         else:
             folded = mix @ weight.view(channels, -1)
-            patches = F.linear(
+            patches = linear(
                 h, folded.view(-1, weight.shape[1]), (mix @ bias.view(channels, -1)).view(-1)
             )
             channels = len(mix)
@@ -79,3 +79,7 @@ class Writer(nn.Module):
     def forward(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
         """Place (B, C, N, N) on empty size x size canvases through a window each."""
         return self.aim.write(patches, window, size)
+
+    def write_all(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
+        """The sum of T of them for each canvas: (B, T, C, N, N) -> (B, C, size, size)."""
+        return self.aim.write_all(patches, window, size)

@@ -11,10 +11,10 @@ A u + b for every patch pixel u; writing samples the patch at A^-1 (p - b) for e
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from oneshot_cli.model.attention.base import Attention
+from oneshot_cli.model.attention.sampling import sum_of_transforms, transform
 
 WINDOW_PARAMETERS = 6
 WINDOW_GAIN = 0.2
@@ -47,25 +47,6 @@ def inverse(window: Tensor) -> Tensor:
     return torch.stack(entries, -1).unflatten(-1, (2, 3))
 
 
-def transform(images: Tensor, maps: Tensor, size: int) -> Tensor:
-    """Sample (B, C, H, W) bilinearly at `maps` (B, 2, 3) of a size x size grid; 0 outside."""
-    return F.grid_sample(
-        images.float(), sampling_grid(maps.float(), size), padding_mode="zeros", align_corners=False
-    )
-
-
-def sampling_grid(maps: Tensor, size: int) -> Tensor:
-    """Where `maps` (B, 2, 3) take the pixels of a size x size patch: (B, size, size, 2).
-
-    As `torch.nn.functional.affine_grid`, whose matrix product autocast would run in bfloat16, off
-    by a fraction of a pixel; sums of outer products are exact and several times faster on the CPU.
-    """
-    pixel = (2 * torch.arange(size, device=maps.device, dtype=maps.dtype) + 1) / size - 1
-    x, y, shift = maps[..., None].unbind(2)
-    across, down = x * pixel, y * pixel + shift
-    return (down[:, :, :, None] + across[:, :, None, :]).permute(0, 2, 3, 1)
-
-
 class SpatialTransformer(Attention):
     """The window that a state chooses: (..., hidden) -> (..., 2, 3).
 
@@ -86,6 +67,9 @@ class SpatialTransformer(Attention):
 
     def write(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
         return transform(patches, inverse(window), size)
+
+    def write_all(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
+        return sum_of_transforms(patches, inverse(window), size)
 
     def frame(self, window: Tensor) -> Tensor:
         return window
