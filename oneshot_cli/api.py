@@ -102,7 +102,8 @@ class Oneshot:
         """
         if pictures.shape[-3] == 1:
             binary = self.model.config.observation == "bernoulli"
-            return inked(pictures, self.size if binary else pictures.shape[-1])
+            sharp = self.model.config.reading if binary else pictures.shape[-1]
+            return inked(pictures, sharp)
         return (255 * pictures).round().to(torch.uint8).movedim(-3, -1).numpy()
 
     def read(self, pictures: Pictures) -> Tensor:

@@ -34,9 +34,10 @@ def run(*arguments: object) -> tuple[int, str, str]:
 
 @pytest.fixture(scope="module")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    model = tiny_model(size=28)
+    """Of two sizes, as the flagship is: the critics and the runs see the smaller one."""
+    model = tiny_model(size=52, read_size=28)
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    data = {"dataset": "omniglot", "split": "weak", "size": 28}
+    data = {"dataset": "omniglot", "split": "weak", "size": 52, "sizes": [28, 52]}
     checkpoint.save(path, model, checkpoint.Header(config=model.config, data=data))
     return path
 

@@ -20,7 +20,7 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import Remote, find
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import classification as runs_module
-from oneshot_cli.evaluation.critics import critic_path, save_critic
+from oneshot_cli.evaluation.critics import binary_ink, critic_path, save_critic
 from oneshot_cli.evaluation.critics.training import PROTONET, SIMCLR, train_critic
 from oneshot_cli.evaluation.curve import SPREADS
 from oneshot_cli.evaluation.folders import read_folders
@@ -181,8 +181,9 @@ def _classification(
     screen: Screen, model: Oneshot, critics: Critics, parts: Parts, data_dir: Path | None
 ) -> RunsResult:
     """Lake's runs if they are at hand, seeded ones otherwise, by the model and by the critic."""
-    runs = _runs(parts, data_dir, model.size)
-    small = runs if model.size == 28 else _runs(parts, data_dir, 28)
+    size = model.model.config.reading
+    runs = _runs(parts, data_dir, size)
+    small = runs if size == 28 else _runs(parts, data_dir, 28)
     with screen.progress("classifying", runs.label.numel()) as advance:
         found = runs_module.model_scores(
             model.model, runs, particles=parts.particles, seed=parts.seed, advance=advance
@@ -223,7 +224,7 @@ def _memorization(
     if not parts.memorization:
         return None
     training = data.load("omniglot", data_dir=data_dir, split="weak", part="train", size=28)
-    samples = scores.variations.flatten(0, 1)
+    samples = binary_ink(scores.variations.flatten(0, 1))
     held_out = drawings.images[:, None].float()
     with screen.progress("comparing with training drawings", len(samples) + len(held_out)) as step:
         found = memorization(samples, held_out, training.images, critics.simclr, advance=step)
