@@ -31,9 +31,9 @@ class Phase:
 OMNIGLOT = "--dataset omniglot --augment 1 --bf16"
 
 
-def strong(split: str) -> list[Phase]:
-    """A fifth of the flagship's training at 28 x 28, the same for every split."""
-    return [Phase(f"omniglot-{split}", f"{OMNIGLOT} --split strong-{split} --iterations 4000")]
+def split(name: str, iterations: int) -> Phase:
+    """The first run of the flagship, shorter and on another split."""
+    return Phase(f"omniglot-{name}", f"{OMNIGLOT} --split strong-{name} --iterations {iterations}")
 
 
 RECIPES: dict[str, list[Phase]] = {
@@ -43,6 +43,24 @@ RECIPES: dict[str, list[Phase]] = {
             "omniglot",
             f"{OMNIGLOT} --split weak --size 28,52 --kl-warmup 0 --learning-rate 1.2e-3 "
             "--set decay=0.5 --iterations 14000",
+        ),
+    ],
+    "mnist": [
+        Phase(
+            "mnist",
+            "--dataset mnist --binarization dynamic --bf16 --task 1 --steps 16 --latent 10 "
+            "--hidden 256 --set posterior_units=384 --kl-warmup 1000 --iterations 10000",
+        ),
+    ],
+    "omniglot-30-20": [split("30-20", 4_000)],
+    "omniglot-40-10": [split("40-10", 4_000)],
+    "omniglot-45-5": [split("45-5", 12_000)],
+    "omniglot-45-5-26": [
+        split("45-5", 12_000),
+        Phase(
+            "omniglot-45-5-26",
+            f"{OMNIGLOT} --split strong-45-5 --size 26 --resample max --kl-warmup 0 "
+            "--learning-rate 1.2e-3 --set decay=0.5 --iterations 8000",
         ),
     ],
 }

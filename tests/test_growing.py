@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from tiny import write_crosses
 from typer.testing import CliRunner
 
 from oneshot_cli import checkpoint, load
@@ -21,16 +20,8 @@ BRIEF = ["--dataset", "folder", "--batch", "4", "--eval-drawings", "4", "--threa
 
 @pytest.fixture(scope="module", autouse=True)
 def drawings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Five characters of three drawings each, of Omniglot's size: a cross, moved about."""
     folder = tmp_path_factory.mktemp("drawings")
-    for character in range(5):
-        for number in range(3):
-            ink = np.full((105, 105), 255, np.uint8)
-            ink[30 + 5 * number : 36 + 5 * number, 20:85] = 0
-            ink[20:85, 15 + 15 * character : 21 + 15 * character] = 0
-            path = folder / f"crosses/{character}/{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(ink).save(path)
+    write_crosses(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONESHOT_DATA", str(folder))
         yield

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.model import Context, ModelConfig, SequentialGenerator
@@ -88,3 +91,15 @@ SMALL_VAE = {
 def small(name: str) -> dict[str, str]:
     """Fields, as they are typed, that make the preset of that name tiny."""
     return SMALL[PRESETS[name].kind] | SMALL_VAE.get(name, {})
+
+
+def write_crosses(folder: Path) -> None:
+    """Five characters of three drawings each, of Omniglot's size, for `--dataset folder`."""
+    for character in range(5):
+        for number in range(3):
+            ink = np.full((105, 105), 255, np.uint8)
+            ink[30 + 5 * number : 36 + 5 * number, 20:85] = 0
+            ink[20:85, 15 + 15 * character : 21 + 15 * character] = 0
+            path = folder / f"crosses/{character}/{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(ink).save(path)
