@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from tiny import small
 from typer.testing import CliRunner
 
 from oneshot_cli.app import app
+from oneshot_cli.commands.resuming import SETTLED
+from oneshot_cli.commands.train import train
 from oneshot_cli.presets import PRESETS
 
 
@@ -36,6 +39,39 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ImageDraw.Draw(picture).line([*map(tuple, (points + jitter).tolist())], 0, 4)
             picture.save(place / f"{drawer}.png")
     return folder
+
+
+TRAINING_GOES_ON = {"iterations", "epochs", "max_time", "threads", "device", "data_dir"}
+"""What a resumed run may be told; and how it is shown and saved, see below."""
+
+
+def test_a_run_that_goes_on_refuses_to_become_another(tmp_path: Path, pictures: Path) -> None:
+    run = tmp_path / "run"
+    there = ["-o", run, "--data-dir", pictures, "--iterations", 1, "--eval-drawings", 1, "-q"]
+    fields = [word for item in small("vae").items() for word in ("--set", "=".join(item))]
+    oneshot("train", "--dataset", "folder", "--model", "vae", "--batch", 2, *fields, *there)
+    for words in (
+        ["--model", "draw-64-gauss"],
+        ["--hidden", 20],
+        ["--dataset", "omniglot"],
+        ["--learning-rate", 0.1],
+        ["--objective", "elbo"],
+        ["--bf16"],
+        ["--seed", 3],
+        ["--set", "decay=0.1"],
+    ):
+        command = ["train", "--resume", *there, *words]
+        result = CliRunner().invoke(app, [str(word) for word in command])
+        assert result.exit_code == 2, words
+        assert f"leave out {words[0]}" in " ".join(result.stderr.replace("│", "").split())
+    oneshot("train", "--resume", *there, "--threads", 1)
+
+
+def test_every_option_of_training_is_settled_or_free() -> None:
+    free = {"output", "resume", "tensorboard", "json_only", "quiet", "verbose", "eval_drawings"}
+    free |= {f"{what}_every" for what in ("eval", "sample", "save", "log")} | TRAINING_GOES_ON
+    assert set(SETTLED) | free == set(signature(train).parameters)
+    assert not set(SETTLED) & free
 
 
 @pytest.mark.parametrize("name", PRESETS)
