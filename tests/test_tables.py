@@ -1,0 +1,165 @@
+"""docs/results.md: what the measured files say, nothing left out, nothing typed."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneshot_cli.evaluation.published import tables
+from oneshot_cli.model import DRAWConfig, ModelConfig, VAEConfig
+from oneshot_cli.model.config import Config
+from oneshot_cli.presets import PRESETS
+
+DOCS = Path(__file__).parents[1] / "docs"
+MNIST = {
+    "dataset": "mnist",
+    "split": "official",
+    "size": 28,
+    "resample": "area",
+    "binarization": "dynamic",
+}
+
+
+def page(folder: Path) -> str:
+    make: Callable[[Path], str] = runpy.run_path(str(DOCS / "make_tables.py"))["page"]
+    return make(folder)
+
+
+def figure(nats: float) -> dict[str, float]:
+    return {"nats": nats, "standard_error": nats / 100}
+
+
+def measured(
+    config: Config,
+    data: dict[str, Any],
+    contexts: dict[int, float],
+    iwae: dict[str, float] | None = None,
+    **training: Any,
+) -> dict[str, Any]:
+    """A document of `oneshot eval-nll --json`."""
+    return {
+        "checkpoints": [
+            {
+                "checkpoint": "last.safetensors",
+                "model": {"kind": config.kind, **config.to_dict()},
+                "training": {"step": 7000, "seconds": 600.0, "batch": 32, **training},
+                "measured_on": data,
+            }
+        ],
+        "results": [
+            {
+                "part": "test",
+                "context_images": context,
+                "images": 1234,
+                "elbo": figure(nats),
+                "iwae": {k: figure(value) for k, value in (iwae or {}).items()},
+            }
+            for context, nats in contexts.items()
+        ],
+    }
+
+
+def write(folder: Path, name: str, content: dict[str, Any], command: str | None) -> None:
+    (folder / f"{name}.json").write_text(json.dumps(content))
+    path = folder / "recipes.json"
+    recipes = json.loads(path.read_text()) if path.exists() else {}
+    if command is not None:
+        recipes[name] = {"machine": "a machine", "train": [command]}
+    path.write_text(json.dumps(recipes))
+
+
+def row(text: str, label: str) -> list[str]:
+    """The cells of the one row of a table that begins so."""
+    lines = [line for line in text.splitlines() if line.startswith(f"| {label}")]
+    assert len(lines) == 1, label
+    return [cell.strip() for cell in lines[0].strip("|").split("|")]
+
+
+def test_the_page_is_what_the_files_make() -> None:
+    assert (DOCS / "results.md").read_text() == page(DOCS / "results"), "run `make tables`"
+
+
+def test_digits_stand_beside_the_published_figure_of_their_preset(tmp_path: Path) -> None:
+    small = DRAWConfig(steps=9, latent=16)
+    train = "oneshot train --dataset mnist --model draw-64-gauss --steps 9 --latent 16"
+    write(tmp_path, "d9", measured(small, MNIST, {0: 88.0}, {"5": 86.0, "50": 85.0}), train)
+    full = measured(VAEConfig(), MNIST, {0: 90.0}, step=36_000, batch=100, seconds=1200.0)
+    write(tmp_path, "vae", full, "oneshot train --dataset mnist --model vae")
+    short = measured(DRAWConfig(), MNIST, {0: 99.0}, steps_before=2500, seconds_before=300.0)
+    write(tmp_path, "short", short, "oneshot train --model draw-64-gauss --dataset mnist")
+    text = page(tmp_path)
+    cells = row(text, "DRAW, 64 steps, Gaussian attention: `d9`")
+    assert cells[1] == "<= 80.97, Gregor et al. 2015"
+    assert cells[2:5] == ["88.00 ± 0.88", "85.00 ± 0.85 (K = 50)", "1,234 test, dynamic"]
+    assert cells[5] == "steps 9 (64), latent 16 (100); 7,000 iterations of 32, 10 minutes"
+    assert row(text, "`vae`")[5] == "**in earnest**: 36,000 iterations of 100, 20 minutes"
+    briefly = row(text, "DRAW, 64 steps, Gaussian attention: `short`")[5]
+    assert briefly == "briefly: 9,500 iterations of 32, 15 minutes"
+    assert f"- `d9`, on a machine:\n  `{train}`\n" in text
+    assert row(text, "DBM")[2:] == ["", "", "", "not a model here"]
+    assert row(text, "fully connected")[1:] == [
+        "<= 98.70 (0.8), 80.0 on training images, Rezende et al. 2016",
+        *("", "", ""),
+        "not trained here",
+    ]
+    for published in tables()["mnist"].rows:
+        assert f"| {published.name}" in text
+
+
+def test_omniglot_has_a_row_for_each_split(tmp_path: Path) -> None:
+    data = {"dataset": "omniglot", "split": "weak", "size": 28, "resample": "area"}
+    flagship = measured(ModelConfig(), data, {0: 80.0, 1: 69.0, 16: 66.0}, step=20_000)
+    flagship["checkpoints"][0]["training"]["machine"] = "the header's machine"
+    write(tmp_path, "weak", flagship, "oneshot train --dataset omniglot")
+    text = page(tmp_path)
+    absent = "not measured"
+    assert row(text, "weak: `weak`")[1:8] == [
+        *("80.00 ± 0.80", "69.00 ± 0.69", absent, absent, absent, "66.00 ± 0.66"),
+        "1,234 test",
+    ]
+    for split in ("strong-30-20", "strong-40-10", "strong-45-5"):
+        assert row(text, split)[1:7] == [absent] * 6
+    assert "on the header's machine" in text
+
+
+def test_density_is_in_nats_per_pixel(tmp_path: Path) -> None:
+    data = {"dataset": "omniglot", "split": "strong-45-5", "size": 26, "resample": "max"}
+    small = measured(ModelConfig(size=26), data, {1: 67.6, 8: 60.84})
+    write(tmp_path, "few", small, "oneshot train --dataset omniglot --split strong-45-5")
+    text = page(tmp_path)
+    ours = row(text, "`few`, strong-45-5, 1,234 test")
+    absent = "not measured"
+    assert ours[1:5] == ["0.1000 ± 0.0010", absent, absent, "0.0900 ± 0.0009"]
+    assert row(text, "attention PixelCNN")[1:5] == ["0.071", "", "", "0.064"]
+    assert row(text, "variational memory addressing")[1:5] == ["0.128", "", "", ""]
+
+
+@pytest.mark.parametrize("mistake", ["recipe", "file", "data", "split", "several"])
+def test_nothing_is_left_out_silently(tmp_path: Path, mistake: str) -> None:
+    content = measured(VAEConfig(), MNIST, {0: 90.0})
+    command: str | None = "oneshot train --model vae"
+    if mistake == "data":
+        content["checkpoints"][0]["measured_on"] = {**MNIST, "dataset": "cifar10"}
+    if mistake == "split":
+        content["checkpoints"][0]["measured_on"] = {**MNIST, "dataset": "omniglot", "split": "all"}
+    if mistake == "several":
+        content["checkpoints"] *= 2
+    write(tmp_path, "x", content, None if mistake == "recipe" else command)
+    if mistake == "file":
+        (tmp_path / "x.json").unlink()
+    with pytest.raises(SystemExit, match="x"):
+        page(tmp_path)
+
+
+def test_published_rows_name_presets_that_there_are() -> None:
+    named = [row.preset for table in tables().values() for row in table.rows if row.preset]
+    assert set(named) <= set(PRESETS)
+    assert len(named) == len(set(named))
+    assert {name for name in PRESETS if PRESETS[name].task == 1} - set(named) == {"vae"}
+    assert asdict(ModelConfig()) == asdict(ModelConfig(**PRESETS["flagship"].model))
