@@ -49,7 +49,7 @@ RECIPES: dict[str, list[Phase]] = {
         Phase(
             "mnist",
             "--dataset mnist --binarization dynamic --bf16 --task 1 --steps 16 --latent 10 "
-            "--hidden 256 --set posterior_units=384 --kl-warmup 1000 --iterations 10000",
+            "--hidden 256 --set posterior_units=384 --kl-warmup 1000 --iterations 8000",
         ),
     ],
     "omniglot-30-20": [split("30-20", 4_000)],
@@ -60,7 +60,7 @@ RECIPES: dict[str, list[Phase]] = {
         Phase(
             "omniglot-45-5-26",
             f"{OMNIGLOT} --split strong-45-5 --size 26 --resample max --kl-warmup 0 "
-            "--learning-rate 1.2e-3 --set decay=0.5 --iterations 8000",
+            "--learning-rate 1.2e-3 --set decay=0.5 --iterations 4500",
         ),
     ],
 }
