@@ -57,9 +57,11 @@ def main() -> None:
         oneshot("vary", *exemplars, "-n", "8", "--layout", "paper", "-o", IMAGES / "vary.png")
         oneshot("animate", *exemplars[2:5], "-n", "5", "--size", "84", "-o", IMAGES / "animate.gif")
         oneshot("animate", exemplars[7], "-n", "1", "--reconstruct", "-o", IMAGES / "redraw.gif")
-        oneshot("vary", exemplars[4], "-n", "5", "--size", "208", "-o", IMAGES / "vary-208.png")
+        for size in ("28", "52", "208"):
+            picture = IMAGES / f"vary-{size}.png"
+            oneshot("vary", exemplars[4], "-n", "5", "--size", size, "-o", picture)
         oneshot("vary", HERE / "exemplars", "-o", IMAGES / "exemplars.png")
-        oneshot("sample", "-n", "50", "-o", IMAGES / "sample.png")
+        oneshot("sample", "-n", "48", "-o", IMAGES / "sample.png")
         for number, alphabet in enumerate(("Tibetan", "Futurama")):
             place = everything.alphabets.index(alphabet)
             letters = (everything.alphabet == place).nonzero().flatten()[:10]
