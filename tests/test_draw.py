@@ -9,6 +9,7 @@ from tiny import images, noise
 
 from oneshot_cli.model import DRAW, Context, DRAWConfig
 from oneshot_cli.model.attention import GaussianFilters
+from oneshot_cli.model.attention.filterbank import filters
 from oneshot_cli.model.likelihood import bernoulli_log_likelihood
 from oneshot_cli.model.objective import objective
 
@@ -65,6 +66,19 @@ def test_filters_read_and_write_as_a_direct_form_does(side: int) -> None:
         for c in range(3):
             expected = down.T @ patch[b, c].double().numpy() @ across / gain
             np.testing.assert_allclose(written[b, c].numpy(), expected, atol=1e-5)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("side", "size"), [(2, 28), (5, 28), (12, 52)])
+def test_a_bank_in_float64_is_the_papers_to_the_last_digit(side: int, size: int) -> None:
+    generator = torch.Generator().manual_seed(side)
+    centre = size * torch.rand(6, generator=generator, dtype=torch.float64)
+    stride, variance = 5 * torch.rand(2, 6, generator=generator, dtype=torch.float64) + 0.3
+    banks = filters(centre, stride, variance, side, size, size)
+    for i in range(6):
+        wanted = direct_bank(float(centre[i]), float(stride[i]), float(variance[i]), side, size)
+        np.testing.assert_allclose(banks[i].numpy(), wanted, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(banks.sum(-1), torch.ones(6, side, dtype=torch.float64))
 
 
 @torch.inference_mode()

@@ -15,9 +15,11 @@ from typer.testing import CliRunner
 
 from oneshot_cli import checkpoint, data
 from oneshot_cli.app import app
+from oneshot_cli.commands import likelihoods
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import nll
 from oneshot_cli.evaluation.bounds import evaluate
+from oneshot_cli.model import VAEConfig, build
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -190,6 +192,38 @@ def test_wrong_combinations_are_refused(glyphs_checkpoint: Path, tmp_path: Path)
     code, _, stderr = run(glyphs_checkpoint, "--dataset", "nothing")
     assert code == 1
     assert "nothing" in stderr
+    code, _, stderr = run(glyphs_checkpoint, "--dataset", "mnist", "--data-dir", tmp_path / "none")
+    assert code == 1
+    assert "t10k-images-idx3-ubyte.gz" in stderr
+    assert f"not found in {tmp_path / 'none'}" in stderr
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "words"),
+    [
+        (VAEConfig(size=28, channels=3, observation="logistic"), [], "in grey, but this model is"),
+        (VAEConfig(size=28, observation="logistic"), [], "images that are binary"),
+        (VAEConfig(size=28), ["--context", "1"], "this vae has no context"),
+    ],
+)
+def test_a_checkpoint_of_other_images_or_without_a_context_is_refused(
+    tmp_path: Path, config: VAEConfig, options: list[str], words: str
+) -> None:
+    path = tmp_path / "other.safetensors"
+    source = {"dataset": "cifar10", "split": "official", "size": 28}
+    checkpoint.save(path, build(config), checkpoint.Header(config=config, data=source))
+    code, _, stderr = run(path, "--dataset", "glyphs", *options, *QUICK)
+    assert code == 1
+    assert words in stderr
+
+
+def test_all_checkpoints_are_there_before_the_first_is_measured(
+    glyphs_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(likelihoods, "measure", lambda *_, **__: pytest.fail("measured"))
+    code, _, stderr = run(glyphs_checkpoint, tmp_path / "missing.safetensors", *QUICK)
+    assert code == 1
+    assert "missing.safetensors: there is no such checkpoint" in stderr
 
 
 def test_only_images_of_the_models_kind_fit() -> None:

@@ -41,6 +41,13 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_an_unknown_preset_is_wrong_use(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["train", "--model", "pixelcnn", "-o", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert "there is no model 'pixelcnn'" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
 TRAINING_GOES_ON = {"iterations", "epochs", "max_time", "threads", "device", "data_dir"}
 """What a resumed run may be told; and how it is shown and saved, see below."""
 

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 
+from rich.console import Group
 from rich.table import Table
 
 from oneshot_cli.evaluation.nll import Figure, Nll, gaps, short_names
@@ -14,12 +15,12 @@ from oneshot_cli.evaluation.published import Published
 from oneshot_cli.evaluation.published import Table as PublishedTable
 
 
-def bounds_table(title: str, rows: Sequence[Nll]) -> Table:
+def bounds_table(title: str, rows: Sequence[Nll]) -> Group:
     """The rows: the reconstruction and the KL add up to the ELBO. Then what training images have
     over held-out ones, where both were measured."""
     particles = sorted({k for row in rows for k in row.iwae})
     images = " and ".join(dict.fromkeys(f"{row.images:,}" for row in rows))
-    table = _plain(f"-log p <= nats per image, on {images} images of {title}")
+    table = _plain()
     table.add_column("", overflow="fold")
     for column in ("ELBO", "recon.", "KL", *(f"IWAE {k}" for k in particles), "bits/px"):
         table.add_column(column, no_wrap=True)
@@ -40,12 +41,12 @@ def bounds_table(title: str, rows: Sequence[Nll]) -> Table:
             *("", ""),
             *(_number(gap.iwae[k]) for k in particles),
         )
-    return table
+    return Group(f"-log p <= nats per image, on {images} images of {title}", table)
 
 
-def latents_table(rows: Sequence[Nll]) -> Table:
+def latents_table(rows: Sequence[Nll]) -> Group:
     """What the latents carry: how many of them are active, and the KL of each step."""
-    table = _plain("\nlatents, and the KL of each step in nats")
+    table = _plain()
     table.add_column("", overflow="fold")
     table.add_column("active", no_wrap=True)
     table.add_column("KL")
@@ -57,12 +58,12 @@ def latents_table(rows: Sequence[Nll]) -> Table:
             f"{active} of {sum(row.latents)}",
             " ".join(f"{kl:.1f}" for kl in row.kl_per_step),
         )
-    return table
+    return Group("\nlatents, and the KL of each step in nats", table)
 
 
-def published_table(published: PublishedTable, ours: Sequence[Nll]) -> Table:
+def published_table(published: PublishedTable, ours: Sequence[Nll]) -> Group:
     """Published figures, and under them our tightest bounds in the same unit."""
-    table = _plain(f"\npublished, {published.unit}: {published.title} ({published.protocol})")
+    table = _plain()
     table.show_header = False
     for row in published.rows:
         given = "" if row.context is None else f", context {row.context}"
@@ -74,7 +75,7 @@ def published_table(published: PublishedTable, ours: Sequence[Nll]) -> Table:
         else:
             figure = f"<= {_number(mine.best)}"
         table.add_row(_name(names, mine), figure, "measured here")
-    return table
+    return Group(f"\npublished, {published.unit}: {published.title} ({published.protocol})", table)
 
 
 def published_figure(row: Published) -> str:
@@ -104,8 +105,8 @@ def csv_text(rows: Sequence[Nll]) -> str:
     return buffer.getvalue()
 
 
-def _plain(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+def _plain() -> Table:
+    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
 
 
 def _name(names: dict[str, str], row: Nll) -> str:
