@@ -32,6 +32,7 @@ class Case:
     steps: int = 20
     batch: int = 64
     bf16: bool = False
+    recompute: int = 0
 
     @property
     def config(self) -> ModelConfig:
@@ -72,6 +73,8 @@ def training_step(
     The reference keeps the optimizer's default; the engine uses the fused one.
     """
     model.to(device)
+    if case.recompute and isinstance(model, SequentialGenerator):
+        model.recompute(case.recompute)
     fused = isinstance(model, SequentialGenerator) and device.type in ("cpu", "cuda")
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=fused or None)
     drawings = (torch.rand(2, case.batch, 1, case.size, case.size, device=device) < INK).float()

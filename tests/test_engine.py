@@ -114,6 +114,42 @@ def test_the_memory_format_of_the_summary_changes_nothing() -> None:
         torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("canvas", CANVASES)
+def test_what_is_computed_again_changes_nothing(canvas: str, steps: int) -> None:
+    """The bound and all gradients, particles and limited gradients included."""
+    x, shown, draws = images(4), context(4, 2), noise(4, 2, 3, 2)
+    results = []
+    for kept in (0, steps):
+        model = tiny_model(canvas=canvas)
+        model.recompute(kept)
+        bound = model.bound(x, shown, draws, gradient_limit=0.05)
+        objective(bound).backward()
+        results.append((bound.log_weight, *(p.grad for p in model.parameters())))
+    for again, plain in zip(*results, strict=True):
+        torch.testing.assert_close(again, plain, atol=0, rtol=0)
+
+
+def test_recomputing_keeps_less() -> None:
+    """Bytes of the tensors that wait for the way back."""
+
+    def kept(steps: int) -> int:
+        model = tiny_model(steps=12, canvas="gated")
+        model.recompute(steps)
+        sizes: dict[int, int] = {}
+
+        def note(t: torch.Tensor) -> torch.Tensor:
+            sizes[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
+            return t
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+            bound = model.bound(images(8), context(8, 1), noise(8, 1, 12, 2))
+        assert bound.log_likelihood.requires_grad
+        return sum(sizes.values())
+
+    assert kept(4) < kept(0) / 3
+
+
 def test_the_fused_optimizer_takes_the_plain_one_s_steps() -> None:
     """Three steps with gradients in whatever memory format the backward pass left them."""
     mine, plain = (tiny_model(canvas="gated") for _ in range(2))

@@ -228,6 +228,14 @@ def train(
             "--bf16/--fp32", help="Matrix products in bfloat16.", rich_help_panel=TRAINING
         ),
     ] = False,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Compile the model first (torch.compile): for GPUs. On a CPU it does not pay.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, rich_help_panel=TRAINING)] = 0,
     device: DeviceOption = Device.auto,
     threads: Annotated[
@@ -286,6 +294,7 @@ def train(
     from oneshot_cli import checkpoint
     from oneshot_cli.commands import runs
     from oneshot_cli.commands.material import data_plan, material
+    from oneshot_cli.compiling import compile_model
     from oneshot_cli.distributed import joined
     from oneshot_cli.training.folder import RunFolder
     from oneshot_cli.training.loop import Rhythm
@@ -335,6 +344,8 @@ def train(
         length = runs.lasting(plan.training, iterations, epochs, len(loaded.drawings))
         plan = replace(plan, training=length)
         run = runs.trainer(folder, plan, loaded, rhythm, world)
+        if compiled:
+            compile_model(run.model, world.device)
         if resume:
             run.resume()
         elif start is not None:

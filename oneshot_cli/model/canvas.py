@@ -51,8 +51,10 @@ class GatedCanvas(nn.Module):
             torch.sigmoid(gate.contiguous(memory_format=torch.channels_last))
             for gate in self.gates(torch.cat([canvas, write], 1)).chunk(2, 1)
         )
-        candidate = torch.tanh(self.candidate(torch.cat([reset * canvas, write], 1)))
-        return torch.lerp(candidate.to(canvas.dtype), canvas, update.to(canvas.dtype))
+        candidate = self.candidate(torch.cat([reset * canvas, write], 1)).to(canvas.dtype)
+        # 2 sigmoid(2 a) - 1 is tanh(a), which takes the CPU four times as long.
+        candidate = 2 * torch.sigmoid(2 * candidate) - 1
+        return torch.lerp(candidate, canvas, update.to(canvas.dtype))
 
     def read_out(self, canvas: Tensor) -> Tensor:
         """f_o: the parameters of the observation, (B, P, H, W)."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 def limit_gradient(h: Tensor, limit: float) -> Tensor:
@@ -13,11 +16,17 @@ def limit_gradient(h: Tensor, limit: float) -> Tensor:
     cannot drown those of its batch. A limit that most rows meet would starve the posterior of the
     reconstruction's pull while the KL keeps pushing: keep it loose.
     """
-    h = h.clone()
+    return cast(Tensor, _Limit.apply(h, limit))
 
-    def limited(gradient: Tensor) -> Tensor:
+
+class _Limit(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, limit: float) -> Tensor:
+        ctx.limit = limit
+        return h.view_as(h)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
-        return gradient * (limit / norm.clamp(min=limit))
-
-    h.register_hook(limited)
-    return h
+        return gradient * (ctx.limit / norm.clamp(min=ctx.limit)), None

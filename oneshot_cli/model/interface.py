@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
+from oneshot_cli.errors import OneshotError
 from oneshot_cli.model.config import Config
 from oneshot_cli.model.context import Context
 
@@ -70,6 +72,8 @@ class GenerativeModel(nn.Module, ABC):
     """
 
     config: Config
+    hot: ClassVar[tuple[str, ...]] = ("bound",)
+    """The methods that are worth compiling."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -85,6 +89,13 @@ class GenerativeModel(nn.Module, ABC):
         """How many latents each of the T steps has: all the same, unless the model says else."""
         steps = self.config.steps
         return (math.prod(self.noise_shape) // steps,) * steps
+
+    def recompute(self, steps: int) -> None:
+        """Keep for the way back only every so many steps' state, and compute the rest again.
+
+        The gradients stay the same. Raises OneshotError where a model cannot.
+        """
+        raise OneshotError(f"{self.config.kind} models cannot recompute; leave recompute out")
 
     @abstractmethod
     def bound(

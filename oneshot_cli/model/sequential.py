@@ -6,16 +6,20 @@
     c_t = f_c(c_{t-1}, f_w(h_t))     hidden canvas, written through a window
     x   ~ p(x | f_o(c_T))            observation
 
-Nothing leads from the canvas back to h. So the states of all steps come first, and then all writes
-go through one batched call (`canvases` keeps the step-by-step form, which shows each canvas).
+Nothing leads from the canvas back to h. So the states of all steps come first, then all patches and
+windows at once, and the writes of an additive canvas are one sum (`canvases` keeps the step-by-step
+form, which shows each canvas).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from oneshot_cli.model.attention import Writer, whole_image
 from oneshot_cli.model.canvas import CANVASES, AdditiveCanvas
@@ -30,7 +34,9 @@ from oneshot_cli.model.gradients import limit_gradient
 from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
 from oneshot_cli.model.lstm import LSTM
 from oneshot_cli.model.observation import observation
-from oneshot_cli.model.posterior import Posterior
+from oneshot_cli.model.posterior import EncodedTarget, Posterior
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,10 +55,20 @@ class States:
     posterior_mean: Tensor | None = None
 
 
+class Step(NamedTuple):
+    """What is kept of a step: h, the window on the context, and with a target z, the mean and log
+    standard deviation of its posterior, and the window on the target."""
+
+    h: Tensor
+    look: Tensor
+    latent: tuple[Tensor, ...]
+
+
 class SequentialGenerator(GenerativeModel):
     """States first, then all writes."""
 
     config: ModelConfig
+    hot = ("_step", "_write")
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
@@ -71,6 +87,10 @@ class SequentialGenerator(GenerativeModel):
             attention=config.attention,
         )
         self.canvas = CANVASES[config.canvas](channels, self.observation.start(config.ink))
+        self.recomputed = 0
+
+    def recompute(self, steps: int) -> None:
+        self.recomputed = steps
 
     @property
     def noise_shape(self) -> tuple[int, int]:
@@ -92,36 +112,71 @@ class SequentialGenerator(GenerativeModel):
         """
         encoded = seen = None
         if self.context is not None:
-            encoded = self.context.encode(context).repeat(len(noise) // len(context))
+            encoded = self._call(self.context.encode, context).repeat(len(noise) // len(context))
         if target is not None:
-            seen = self.posterior.encode(target).repeat(len(noise) // len(target))
+            seen = self._call(self.posterior.encode, target).repeat(len(noise) // len(target))
         h, cell = self.start[:, None].expand(2, len(noise), self.config.hidden)
-        states, looks, target_looks, latents = [], [], [], []
-        for t in range(self.config.steps):
-            v, look = self._read(h, encoded)
-            z = noise[:, t]
-            if seen is not None:
-                mean, log_std, target_look = self.posterior(h, v, seen)
-                z = mean + log_std.exp() * z
-                latents.append((z, mean, log_std))
-                target_looks.append(self.posterior.reader.aim.frame(target_look))
-            h, cell = self.transition.step(h, cell, z, v)
-            if gradient_limit is not None and h.requires_grad:
-                h = limit_gradient(h, gradient_limit)
-            states.append(h)
-            looks.append(look)
+        steps: list[Step] = []
+        for part in noise.split(self.recomputed or self.config.steps, 1):
+            some, h, cell = self._call(self._steps, h, cell, part, encoded, seen, gradient_limit)
+            steps += some
+        states, looks, latents = (list(each) for each in zip(*steps, strict=True))
         h, windows = torch.stack(states, 1), torch.stack(looks, 1)
         if target is None:
             return States(h, windows)
-        z, mean, log_std = (torch.stack(each, 1) for each in zip(*latents, strict=True))
+        z, mean, log_std, target_windows = (
+            torch.stack(each, 1) for each in zip(*latents, strict=True)
+        )
         return States(
             h,
             windows,
-            target_windows=torch.stack(target_looks, 1),
+            target_windows=target_windows,
             kl=gaussian_analytical_kl(mean, log_std),
             log_ratio=gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z),
             posterior_mean=mean,
         )
+
+    def _steps(
+        self,
+        h: Tensor,
+        cell: Tensor,
+        noise: Tensor,
+        encoded: EncodedContext | None,
+        seen: EncodedTarget | None,
+        gradient_limit: float | None,
+    ) -> tuple[list[Step], Tensor, Tensor]:
+        """Some steps, one for each of noise (B, steps, latent), and the last h and cell."""
+        steps = []
+        for z in noise.unbind(1):
+            h, cell, look, latent = self._step(h, cell, z, encoded, seen)
+            if gradient_limit is not None and h.requires_grad:
+                h = limit_gradient(h, gradient_limit)
+            steps.append(Step(h, look, latent))
+        return steps, h, cell
+
+    def _step(
+        self,
+        h: Tensor,
+        cell: Tensor,
+        z: Tensor,
+        encoded: EncodedContext | None,
+        seen: EncodedTarget | None,
+    ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
+        """The next h and cell, and of `Step` the rest."""
+        v, look = self._read(h, encoded)
+        latent: tuple[Tensor, ...] = ()
+        if seen is not None:
+            mean, log_std, window = self.posterior(h, v, seen)
+            z = mean + log_std.exp() * z
+            latent = (z, mean, log_std, self.posterior.reader.aim.frame(window))
+        return *self.transition.step(h, cell, z, v), look, latent
+
+    def _call(self, function: Callable[..., T], *arguments: object) -> T:
+        """function(*arguments); under `recompute` without what the way back can compute again."""
+        if not (self.recomputed and torch.is_grad_enabled()):
+            return function(*arguments)
+        result = checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
+        return cast(T, result)
 
     def _read(self, h: Tensor, encoded: EncodedContext | None) -> tuple[Tensor, Tensor]:
         """v_t and the window that it was read through; without a context nothing is read."""
@@ -133,8 +188,8 @@ class SequentialGenerator(GenerativeModel):
     def decode(self, h: Tensor, size: int) -> Tensor:
         """The observation's parameters (B, P, size, size) for all states (B, T, hidden).
 
-        Equal to the last of `canvases`: all writes in one call, and with an additive canvas the
-        output convolution folded into the patches, so that only P channels are written and summed.
+        Equal to the last of `canvases`: all patches in one call, and with an additive canvas the
+        output convolution folded into them, so that only P channels are written and summed.
         """
         window, flat = self.writer.aim(h), h.flatten(0, 1)
         if isinstance(self.canvas, AdditiveCanvas):
@@ -142,12 +197,21 @@ class SequentialGenerator(GenerativeModel):
             assert bias is not None
             patches = self.writer.patches(flat, mix).unflatten(0, h.shape[:2])
             return self.writer.write_all(patches, window, size) + bias[:, None, None]
-        writes = self.writer(self.writer.patches(flat), window.flatten(0, 1), size)
-        writes = writes.unflatten(0, h.shape[:2])
-        canvas = torch.zeros_like(writes[:, 0])
-        for write in writes.unbind(1):
-            canvas = self.canvas(canvas, write)
+        patches = self.writer.patches(flat).unflatten(0, h.shape[:2])
+        canvas = h.new_zeros(len(h), self.canvas.channels, size, size)
+        some = self.recomputed or self.config.steps
+        for part in zip(patches.split(some, 1), window.split(some, 1), strict=True):
+            canvas = self._call(self._writes, canvas, *part)
         return self.canvas.read_out(canvas)
+
+    def _writes(self, canvas: Tensor, patches: Tensor, windows: Tensor) -> Tensor:
+        """The canvas (B, C, S, S) after the writes (B, steps, ...)."""
+        for patch, window in zip(patches.unbind(1), windows.unbind(1), strict=True):
+            canvas = self._write(canvas, patch, window)
+        return canvas
+
+    def _write(self, canvas: Tensor, patch: Tensor, window: Tensor) -> Tensor:
+        return self.canvas(canvas, self.writer(patch, window, canvas.shape[-1]))
 
     def canvases(self, h: Tensor, size: int) -> Tensor:
         """The parameters (B, T, P, size, size) after every step: the plain form, write by write."""

@@ -39,6 +39,9 @@ class TrainConfig:
     """L_K, which for one particle is the ELBO; or the ELBO, the mean over the particles."""
     bf16: bool = False
     """Matrix products in bfloat16."""
+    recompute: int = 0
+    """Keep only every so many steps' state for the way back and compute the rest again: the same
+    gradients in less memory. 0 keeps everything."""
     seed: int = 0
     steps_before: int = 0
     """Iterations that went into the weights that the run began with."""
@@ -52,6 +55,8 @@ class TrainConfig:
         for name in ("iterations", "batch", "particles"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.recompute < 0:
+            raise ValueError(f"recompute must be at least 0, not {self.recompute}")
         if self.objective not in get_args(Objective):
             raise ValueError(f"objective is elbo or iwae, not {self.objective!r}")
         if not self.learning_rate > 0:

@@ -82,6 +82,8 @@ class Trainer:
             torch.set_float32_matmul_precision("high")
         torch.manual_seed(config.seed)
         self.model = build(model).to(self.device)
+        if config.recompute:
+            self.model.recompute(config.recompute)
         self.average = WeightAverage(self.model, config.average)
         self.loss = world.parallel(Loss(self.model, config.objective))
         self.optimizer = torch.optim.AdamW(
