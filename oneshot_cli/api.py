@@ -266,7 +266,7 @@ class Oneshot:
                 weight = self.model.bound(
                     images[rows].to(self.device),
                     some(context, rows),
-                    noise.expand(len(rows), -1, -1, -1).to(self.device),
+                    noise.expand(len(rows), *noise.shape[1:]).to(self.device),
                 ).log_weight
                 scores.append(weight.logsumexp(1) - math.log(PARTICLES))
         return torch.cat(scores).cpu()

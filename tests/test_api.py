@@ -17,7 +17,7 @@ from oneshot_cli.api import PARTICLES, Oneshot
 from oneshot_cli.drawing import apart
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.likeness import ink_distance
-from oneshot_cli.model import Context
+from oneshot_cli.model import Context, VAEConfig, build
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +27,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Oneshot:
     header = checkpoint.Header(config=tiny.config, sampling={"spread": 0.7})
     checkpoint.save(path, tiny, header)
     return oneshot.load(path, device="cpu")
+
+
+def test_likelihoods_of_a_model_whose_noise_has_no_steps() -> None:
+    torch.manual_seed(0)
+    config = VAEConfig(size=28, latent=(3, 2), hidden=(8, 6))
+    vae = Oneshot(build(config), checkpoint.Header(config=config))
+    found = vae.log_likelihood(torch.ones(3, 1, 28, 28), Context.empty(3, 28))
+    assert found.shape == (3,)
+    torch.testing.assert_close(found, found[:1].expand(3))
 
 
 def glyph(seed: int = 0) -> np.ndarray:

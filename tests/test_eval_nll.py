@@ -232,7 +232,8 @@ def test_only_images_of_the_models_kind_fit() -> None:
     grey = replace(glyphs, levels=256)
     colour = replace(glyphs, images=glyphs.images[:, None].expand(-1, 3, -1, -1), levels=256)
     assert torch.equal(nll.fitting(glyphs, "glyphs", 1, config).images, glyphs.images)
-    assert nll.fitting(grey, "faces", 0, replace(config, observation="logistic")) is grey
+    for observation in ("logistic", "logistic-mixture"):
+        assert nll.fitting(grey, "faces", 0, replace(config, observation=observation)) is grey
     dynamic = nll.fitting(replace(grey, dynamic=True), "digits", 0, config)
     assert set(dynamic.images.unique().tolist()) <= {0, 1}
     for drawings, model, words in (

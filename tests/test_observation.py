@@ -13,8 +13,15 @@ from oneshot_cli.model.config import DRAWConfig, ModelConfig, VAEConfig
 from oneshot_cli.model.likelihood import (
     bits_per_dimension,
     discretized_logistic_log_likelihood,
+    logistic_mixture_log_likelihood,
 )
-from oneshot_cli.model.observation import OBSERVATIONS, Bernoulli, DiscretizedLogistic
+from oneshot_cli.model.observation import (
+    COMPONENTS,
+    OBSERVATIONS,
+    Bernoulli,
+    DiscretizedLogistic,
+    LogisticMixture,
+)
 
 LEVELS = torch.arange(256) / 255
 
@@ -67,6 +74,12 @@ def test_observations_start_at_the_mean_of_the_data() -> None:
         assert start.shape == (made.parameters,)
         picture = made.mean(start[:, None, None].expand(-1, 4, 4))
         torch.testing.assert_close(picture, torch.full((channels, 4, 4), 0.3))
+    mixture = LogisticMixture(3)
+    parameters = mixture.start(0.3)[:, None, None].expand(-1, 4, 4)
+    assert len(parameters) == mixture.parameters == 3 * 5 * 3
+    picture = mixture.mean(parameters)
+    assert picture.shape == (3, 4, 4)
+    torch.testing.assert_close(picture, torch.full((3, 4, 4), 0.3), atol=0.05, rtol=0)
     assert Bernoulli(1).parameters == 1
     assert DiscretizedLogistic(3).parameters == 6
 
@@ -86,6 +99,64 @@ def test_channels_and_pixels_are_independent() -> None:
     torch.testing.assert_close(whole, parts, atol=1e-3, rtol=1e-5)
 
 
+@torch.inference_mode()
+def test_a_mixture_is_the_weighted_sum_of_its_logistics() -> None:
+    """Each channel of each pixel by itself in float64, from how the docstring lays it out."""
+    channels, generator = 2, torch.Generator().manual_seed(0)
+    made = LogisticMixture(channels)
+    parameters = torch.randn(3, made.parameters, 2, 2, generator=generator, dtype=torch.float64)
+    x = torch.randint(256, (3, channels, 2, 2), generator=generator).double() / 255
+    expected, mean = torch.zeros(3, dtype=torch.float64), torch.zeros_like(x)
+    for b, c, i, j in product(range(3), range(channels), range(2), range(2)):
+        numbers = parameters[b, :, i, j]
+        weight, centre, log_scale = (
+            numbers[[part * COMPONENTS * channels + m * channels + c for m in range(COMPONENTS)]]
+            for part in range(3)
+        )
+        share = weight.exp() / weight.exp().sum()
+        total = 0.0
+        for m in range(COMPONENTS):
+            spot = centre[m].sigmoid().item()
+            total += share[m] * density(spot, log_scale[m].item(), x[b, c, i, j].view(1)).exp()[0]
+            mean[b, c, i, j] += share[m] * spot
+        expected[b] += torch.log(torch.as_tensor(total))
+    torch.testing.assert_close(made.log_likelihood(parameters, x), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(made.mean(parameters), mean)
+
+
+@torch.inference_mode()
+def test_the_levels_share_a_mass_of_one_in_a_mixture() -> None:
+    generator = torch.Generator().manual_seed(1)
+    weight, centre, scale = 2 * torch.randn(3, 40, 7, 1, 1, 1, generator=generator)
+    levels = LEVELS.view(256, 1, 1, 1, 1).expand(256, 40, 1, 1, 1)
+    mass = logistic_mixture_log_likelihood(weight, centre.sigmoid(), scale - 3, levels)
+    assert mass.shape == (256, 40)
+    torch.testing.assert_close(
+        mass.double().exp().sum(0), torch.ones(40).double(), atol=1e-4, rtol=0
+    )
+
+
+def test_a_mixture_fits_what_one_logistic_cannot() -> None:
+    """Pixels that are either dark or light: a bit and the noise, instead of a broad hill."""
+    generator = torch.Generator().manual_seed(2)
+    light = torch.rand(500, 1, 1, 1, generator=generator) < 0.5
+    x = torch.where(light, 200, 40) + torch.randint(-4, 5, (500, 1, 1, 1), generator=generator)
+    found = {}
+    for kind in ("logistic", "logistic-mixture"):
+        made = OBSERVATIONS[kind](1)
+        numbers = made.start(0.4)[:, None, None].clone().requires_grad_()
+        optimizer = torch.optim.Adam([numbers], lr=0.05)
+        for _ in range(400):
+            loss = -made.log_likelihood(numbers.expand(500, -1, 1, 1), x / 255).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        found[kind] = loss.item()
+    entropy = math.log(2) + math.log(9)
+    assert entropy - 0.05 < found["logistic-mixture"] < entropy + 0.3
+    assert found["logistic"] > found["logistic-mixture"] + 1
+
+
 def test_bits_per_dimension() -> None:
     """Uniform noise over 256 levels has 8 bits a number."""
     assert bits_per_dimension(3 * 32 * 32 * math.log(256), 3 * 32 * 32) == pytest.approx(8)
@@ -100,6 +171,9 @@ def test_bits_per_dimension() -> None:
         ),
         DRAWConfig(size=8, steps=3, latent=2, hidden=9, channels=3, observation="logistic"),
         VAEConfig(size=8, latent=(4,), hidden=(9,), channels=3, observation="logistic"),
+        VAEConfig(size=8, latent=(4,), hidden=(9,), channels=3, observation="logistic-mixture"),
+        DRAWConfig(size=8, steps=3, latent=2, hidden=9, channels=3, observation="logistic-mixture"),
+        ModelConfig(**{**TINY.to_dict(), "channels": 3, "observation": "logistic-mixture"}),
     ],
 )
 def test_models_learn_colour(config: ModelConfig | DRAWConfig | VAEConfig) -> None:

@@ -136,8 +136,9 @@ def test_an_observation_of_other_images_is_refused() -> None:
     ):
         with pytest.raises(typer.BadParameter, match=words):
             planned("vae", {"observation": observation}, None, drawings)
-    model, _ = planned("vae", {"observation": "logistic"}, None, grey)
-    assert model.observation == "logistic"
+    for observation in ("logistic", "logistic-mixture"):
+        model, _ = planned("vae", {"observation": observation}, None, grey)
+        assert model.observation == observation
 
 
 @pytest.mark.parametrize("name", ["st-add-30", "draw-64-gauss", "vae", "paper"])

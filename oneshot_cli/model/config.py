@@ -19,8 +19,8 @@ class Config:
     """Height and width, in pixels, of the images that are read; drawing works at any size."""
     channels: int = 1
     """1, or 3 in colour."""
-    observation: Literal["bernoulli", "logistic"] = "bernoulli"
-    """p(x | canvas): binary images, or a discretized logistic for those of 256 levels."""
+    observation: Literal["bernoulli", "logistic", "logistic-mixture"] = "bernoulli"
+    """p(x | canvas): binary images, or discretized logistics for those of 256 levels."""
     ink: float = 0.087
     """Mean of the data: where the canvas starts."""
 
@@ -30,7 +30,7 @@ class Config:
             least = 0 if field.name in ("summary_units", "flow", "read_size") else 1
             if isinstance(value, int) and not isinstance(value, bool) and value < least:
                 raise ValueError(f"{field.name} must be at least {least}, not {value}")
-        self._one_of("observation", "bernoulli", "logistic")
+        self._one_of("observation", "bernoulli", "logistic", "logistic-mixture")
         if not 0 < self.ink < 1:
             raise ValueError(f"ink must lie between 0 and 1, not {self.ink}")
 

@@ -16,9 +16,14 @@ from oneshot_cli.model.config import Config
 from oneshot_cli.model.likelihood import (
     bernoulli_log_likelihood,
     discretized_logistic_log_likelihood,
+    logistic_mixture_log_likelihood,
 )
 
 LOG_SCALE_START = -2.0
+COMPONENTS = 5
+"""Logistics of a mixture, for each channel of each pixel."""
+CENTRES_APART = 1.5
+"""How far, in logits, the outer centres begin from the mean: alike they would stay alike."""
 
 
 class Observation(ABC):
@@ -84,9 +89,41 @@ class DiscretizedLogistic(Observation):
         return torch.sigmoid(parameters.narrow(-3, 0, self.channels))
 
 
+class LogisticMixture(Observation):
+    """The same with COMPONENTS logistics a channel (PixelCNN++ without ties between channels).
+
+    Of a pixel's numbers the first third are the logits of their weights, then come the logits of
+    the centres, then log-scales; each component after component, channel after channel.
+    """
+
+    @property
+    def parameters(self) -> int:
+        return 3 * COMPONENTS * self.channels
+
+    def start(self, mean: float) -> Tensor:
+        weight = torch.zeros(COMPONENTS)
+        apart = torch.linspace(-CENTRES_APART, CENTRES_APART, COMPONENTS)
+        centre = math.log(mean / (1 - mean)) + apart
+        scale = torch.full((COMPONENTS,), LOG_SCALE_START)
+        return torch.cat([weight, centre, scale]).repeat_interleave(self.channels)
+
+    def log_likelihood(self, parameters: Tensor, x: Tensor) -> Tensor:
+        weight, centre, log_scale = self._split(parameters)
+        return logistic_mixture_log_likelihood(weight, torch.sigmoid(centre), log_scale, x)
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        weight, centre, _ = self._split(parameters)
+        return (weight.softmax(-4) * torch.sigmoid(centre)).sum(-4)
+
+    def _split(self, parameters: Tensor) -> tuple[Tensor, ...]:
+        """Logits of the weights and of the centres, and log-scales, each (..., M, C, H, W)."""
+        return parameters.unflatten(-3, (3, COMPONENTS, self.channels)).unbind(-5)
+
+
 OBSERVATIONS: dict[str, type[Observation]] = {
     "bernoulli": Bernoulli,
     "logistic": DiscretizedLogistic,
+    "logistic-mixture": LogisticMixture,
 }
 
 
