@@ -45,7 +45,8 @@ def train(folder: Path, options: str, minutes: float, further: list[str]) -> Non
         return
     limit = ["--max-time", f"{round(60 * minutes)}s", "--output", str(folder)]
     words = [*shlex.split(f"{BASE} {options}"), *limit, "--quiet", *further]
-    subprocess.run([sys.executable, "-m", "oneshot_cli", "train", *words], check=True)
+    command = [sys.executable, "-m", "oneshot_cli", "train", *words]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def row(name: str, folder: Path, base: float | None) -> tuple[str, float]:

@@ -49,7 +49,7 @@ RECIPES: dict[str, list[Phase]] = {
         Phase(
             "mnist",
             "--dataset mnist --binarization dynamic --bf16 --task 1 --steps 16 --latent 10 "
-            "--hidden 256 --set posterior_units=384 --kl-warmup 1000 --iterations 8000",
+            "--hidden 256 --set posterior_units=384 --kl-warmup 1000 --iterations 16000",
         ),
     ],
     "omniglot-30-20": [split("30-20", 4_000)],
