@@ -54,5 +54,6 @@ PRESETS: dict[str, Preset] = {
         {**_DENSE, "batch": 20, "particles": 50, "learning_rate": 1e-3},
     ),
     "vae": Preset("vae", "50 latents, two hidden layers of 500", {}, _VAE),
+    "nade": Preset("nade", "pixels one after another (Larochelle & Murray 2011)", {}, _VAE),
     "vae-nf": Preset("vae", "the same with ten planar flows", {"flow": 10}, _VAE),
 }

@@ -48,7 +48,7 @@ def test_an_unknown_preset_is_wrong_use(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-TRAINING_GOES_ON = {"iterations", "epochs", "max_time", "threads", "device", "data_dir"}
+TRAINING_GOES_ON = {"iterations", "epochs", "max_time", "threads", "device", "compiled", "data_dir"}
 """What a resumed run may be told; and how it is shown and saved, see below."""
 
 

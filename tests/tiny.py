@@ -80,6 +80,7 @@ SMALL = {
     },
     "draw": {"hidden": "8", "latent": "3", "steps": "2"},
     "vae": {},
+    "nade": {"hidden": "8"},
 }
 SMALL_VAE = {
     "vae": {"hidden": "8"},

@@ -114,7 +114,10 @@ def fitted(config: Config, loaded: Material, given: Container[str]) -> Config:
         if "read_size" not in _settable(type(config)):
             raise typer.BadParameter(f"a {config.kind} model has one --size, not {len(sizes)}")
         changes["read_size"] = sizes[0]
-    return replace(config, size=sizes[-1], channels=drawings.channels, **changes)
+    try:
+        return replace(config, size=sizes[-1], channels=drawings.channels, **changes)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _mean(drawings: Drawings) -> float:

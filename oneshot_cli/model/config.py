@@ -186,3 +186,22 @@ class VAEConfig(Config):
     @property
     def steps(self) -> int:
         return len(self.latent)
+
+
+@dataclass(frozen=True)
+class NADEConfig(Config):
+    """NADE (Larochelle & Murray 2011), with the number of units of its paper."""
+
+    kind: ClassVar[str] = "nade"
+
+    hidden: int = 500
+    """Hidden units."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.channels != 1 or self.observation != "bernoulli":
+            raise ValueError("a nade is a model of binary images")
+
+    @property
+    def steps(self) -> int:
+        return self.size

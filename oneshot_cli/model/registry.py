@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneshot_cli.model.config import Config, DRAWConfig, ModelConfig, VAEConfig
+from oneshot_cli.model.config import Config, DRAWConfig, ModelConfig, NADEConfig, VAEConfig
 from oneshot_cli.model.draw import DRAW
 from oneshot_cli.model.interface import GenerativeModel
+from oneshot_cli.model.nade import NADE
 from oneshot_cli.model.sequential import SequentialGenerator
 from oneshot_cli.model.vae import VAE
 
@@ -14,6 +15,7 @@ MODELS: dict[str, tuple[type[Config], type[GenerativeModel]]] = {
     "sequential": (ModelConfig, SequentialGenerator),
     "draw": (DRAWConfig, DRAW),
     "vae": (VAEConfig, VAE),
+    "nade": (NADEConfig, NADE),
 }
 
 

@@ -1,0 +1,101 @@
+"""NADE (Larochelle & Murray 2011): pixels one after another, each from all before it.
+
+    h_i = sigmoid(c + sum over j < i of W_j x_j)
+    p(x_i = 1 | x_1 .. x_{i-1}) = sigmoid(b_i + V_i h_i)
+
+It has no latents, so its likelihood is exact: every bound, of any number of particles, equals it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from oneshot_cli.model.attention import at_size, whole_image
+from oneshot_cli.model.config import NADEConfig
+from oneshot_cli.model.context import Context
+from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
+from oneshot_cli.model.likelihood import bernoulli_log_likelihood
+
+
+class NADE(GenerativeModel):
+    """Pixels in reading order; what is shown as a step is a row of them."""
+
+    config: NADEConfig
+
+    def __init__(self, config: NADEConfig) -> None:
+        super().__init__(config)
+        self.pixels = config.size**2
+        self.read = nn.Parameter(torch.randn(self.pixels, config.hidden) * self.pixels**-0.5)
+        self.write = nn.Parameter(torch.randn(self.pixels, config.hidden) * config.hidden**-0.5)
+        self.start = nn.Parameter(torch.zeros(config.hidden))
+        self.bias = nn.Parameter(
+            torch.full((self.pixels,), math.log(config.ink / (1 - config.ink)))
+        )
+
+    @property
+    def noise_shape(self) -> tuple[int]:
+        """One number a pixel, which decides between ink and none."""
+        return (self.pixels,)
+
+    @property
+    def latents(self) -> tuple[int, ...]:
+        return (0,) * self.config.steps
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Of each pixel given those before it, (B, D), for pictures (B, D): all at once."""
+        told = x[..., None] * self.read
+        h = torch.sigmoid(self.start + told.cumsum(-2) - told)
+        return self.bias + (h * self.write).sum(-1)
+
+    def pictures(self, noise: Tensor) -> Tensor:
+        """Pictures (B, D), a pixel at a time: ink where Phi(noise) < p, which has chance p."""
+        state = self.start.expand(len(noise), -1)
+        drawn = []
+        for i, chance in enumerate(torch.special.ndtr(noise).unbind(-1)):
+            logit = self.bias[i] + torch.sigmoid(state) @ self.write[i]
+            drawn.append((chance < torch.sigmoid(logit)).to(noise.dtype))
+            state = state + drawn[-1][:, None] * self.read[i]
+        return torch.stack(drawn, -1)
+
+    def bound(
+        self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float | None = None
+    ) -> Bound:
+        shape = noise.shape[:2]
+        nothing = noise.new_zeros(*shape, self.config.steps)
+        exact = bernoulli_log_likelihood(self.logits(x.flatten(1)).view_as(x).float(), x)
+        return Bound(
+            log_likelihood=exact[:, None].expand(shape),
+            kl=nothing,
+            log_ratio=nothing,
+            posterior_mean=noise.new_zeros(*shape, 0),
+        )
+
+    def sample(
+        self, context: Context, noise: Tensor, *, temperature: float = 1.0, size: int | None = None
+    ) -> Tensor:
+        """The picture itself, not its mean; at a temperature of 0 always the likelier value."""
+        return self._shown(self.pictures(temperature * noise), size)
+
+    def trace(
+        self,
+        context: Context,
+        noise: Tensor,
+        *,
+        temperature: float = 1.0,
+        size: int | None = None,
+        target: Tensor | None = None,
+    ) -> Trace:
+        """Row by row; below is blank. A target is read off."""
+        steps = self.config.steps
+        x = self.pictures(temperature * noise) if target is None else target.flatten(1)
+        row = torch.arange(self.pixels, device=x.device) // self.config.size
+        pictures = torch.stack([self._shown(x * (row <= t), size) for t in range(steps)], 1)
+        window = whole_image(noise, len(noise), steps)
+        return Trace(pictures, window, window, None if target is None else window)
+
+    def _shown(self, x: Tensor, size: int | None) -> Tensor:
+        side = self.config.size
+        return at_size(x.view(-1, 1, side, side), size or side)
