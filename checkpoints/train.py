@@ -33,7 +33,8 @@ OMNIGLOT = "--dataset omniglot --augment 1 --bf16"
 
 def split(name: str, iterations: int) -> Phase:
     """The first run of the flagship, shorter and on another split."""
-    return Phase(f"omniglot-{name}", f"{OMNIGLOT} --split strong-{name} --iterations {iterations}")
+    options = f"{OMNIGLOT} --split {name} --iterations {iterations}"
+    return Phase(f"omniglot-{name.removeprefix('strong-')}", options)
 
 
 RECIPES: dict[str, list[Phase]] = {
@@ -52,11 +53,12 @@ RECIPES: dict[str, list[Phase]] = {
             "--hidden 256 --set posterior_units=384 --kl-warmup 1000 --iterations 16000",
         ),
     ],
-    "omniglot-30-20": [split("30-20", 4_000)],
-    "omniglot-40-10": [split("40-10", 4_000)],
-    "omniglot-45-5": [split("45-5", 12_000)],
+    "omniglot-weak": [split("weak", 4_000)],
+    "omniglot-30-20": [split("strong-30-20", 4_000)],
+    "omniglot-40-10": [split("strong-40-10", 4_000)],
+    "omniglot-45-5": [split("strong-45-5", 12_000)],
     "omniglot-45-5-26": [
-        split("45-5", 12_000),
+        split("strong-45-5", 12_000),
         Phase(
             "omniglot-45-5-26",
             f"{OMNIGLOT} --split strong-45-5 --size 26 --resample max --kl-warmup 0 "

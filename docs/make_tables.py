@@ -51,7 +51,7 @@ OMNIGLOT = """
 
 Drawings of held-out characters (weak) and of held-out alphabets (strong), given so many other
 drawings of the same character; the house protocol of [data.md](data.md), which has no published
-counterpart.
+counterpart. Compare splits at equal training: the last column says how long.
 
 """
 
