@@ -144,7 +144,7 @@ class Oneshot:
     ) -> Tensor:
         """`vary` for many sets of exemplars (M, 1, S, S), as `read` gives: (E, n, 1, H, W)."""
         self._require_conditional()
-        context = contexts_of(exemplars, n, self.device)
+        context = contexts_of(exemplars, 1, self.device)
         noise = torch.cat([self._noise("vary", seed, ink, range(n)) for ink in exemplars])
         pictures = self._draw(context, noise, spread, size)
         grouped = pictures.unflatten(0, (len(exemplars), n))
@@ -153,7 +153,7 @@ class Oneshot:
         own = pictures if grouped.shape[-1] == self.size else None
         if own is None:
             own = self._draw(context, noise, spread, self.size)
-        score = self.log_likelihood((own > 0.5).float(), context)
+        score = self.log_likelihood((own > 0.5).float(), contexts_of(exemplars, n, self.device))
         best = score.unflatten(0, grouped.shape[:2]).argsort(1, descending=True)[:, :keep_best]
         return torch.stack([group[order] for group, order in zip(grouped, best, strict=True)])
 
@@ -188,10 +188,10 @@ class Oneshot:
         exemplars = self.read(images)
         wanted = ALPHABET_SPREAD if spread is None else spread
         noise = self._noise("alphabet", seed, exemplars, range(effort * n))
-        context = contexts_of([exemplars], len(noise), self.device, alphabet=True)
+        context = contexts_of([exemplars], 1, self.device, alphabet=True)
         inks = self._draw(context, noise, wanted, self.size) > 0.5
         chosen = apart(inks[:, 0], exemplars[:, 0] > 0.5, n, COPY_DISTANCE * self.size / 28)
-        pictures = self._draw(some(context, torch.tensor(chosen)), noise[chosen], wanted, size)
+        pictures = self._draw(context, noise[chosen], wanted, size)
         return NewCharacters(pictures, ink_distance(inks[chosen, 0], exemplars[:, 0] > 0.5))
 
     def sample(
@@ -288,19 +288,27 @@ class Oneshot:
     def _draw(
         self, context: Context, noise: Tensor, spread: float | None, size: int | None
     ) -> Tensor:
-        """The probabilities of ink (B, 1, H, W) for one context and one noise a drawing."""
+        """The probabilities of ink (B, 1, H, W) for B noises, as many for each of the contexts.
+
+        Context by context, so that each is encoded once for all its drawings in a call.
+        """
         side = size or self.size
         temperature = self.spread if spread is None else spread
+        at_once, each = self._at_once(side), len(noise) // max(1, len(context))
+        contexts = max(1, at_once // max(1, each))
+        groups = zip(
+            torch.arange(len(context)).split(contexts),
+            noise.split(max(1, contexts * each)),
+            strict=False,  # without drawings there is nothing to split
+        )
         with torch.inference_mode():
             pictures = [
                 self.model.sample(
-                    some(context, rows),
-                    noise[rows].to(self.device),
-                    temperature=temperature,
-                    size=side,
+                    some(context, rows), part.to(self.device), temperature=temperature, size=side
                 ).cpu()
-                for rows in torch.arange(len(noise)).split(self._at_once(side))
-                if len(rows)
+                for rows, drawings in groups
+                for part in drawings.split(at_once)
+                if len(part)
             ]
         return torch.cat(pictures) if pictures else torch.empty(0, 1, side, side)
 

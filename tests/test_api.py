@@ -199,3 +199,21 @@ def test_the_flagship_is_found_or_missed_in_words(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(paths, "FLAGSHIP", "nowhere.safetensors")
     with pytest.raises(OneshotError, match=r"nowhere\.safetensors, is not in this installation"):
         oneshot.load()
+
+
+def test_an_exemplar_is_encoded_once_for_all_its_variations(
+    model: Oneshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the drawings do not depend on how many are drawn in a call."""
+    exemplars = [model.read(glyph(seed)) for seed in range(3)]
+    together = model.vary_batch(exemplars, 4)
+    encoded: list[int] = []
+    encode = model.model.context.encode
+    monkeypatch.setattr(
+        model.model.context, "encode", lambda c: encoded.append(len(c)) or encode(c)
+    )
+    for at_once in (2, 4, 9, 100):
+        monkeypatch.setattr(Oneshot, "_at_once", lambda self, size, most=at_once: most)
+        drawn = model.vary_batch(exemplars, 4)
+        torch.testing.assert_close(drawn, together, atol=1e-5, rtol=1e-4)
+    assert encoded == [1, 1] * 3 + [1] * 3 + [2, 1] + [3]

@@ -22,6 +22,7 @@ def test_layer_and_gradients_are_those_of_torch(
 ) -> None:
     """For every number of rows, also for those that are one row in memory."""
     monkeypatch.setattr(module, "WORTHWHILE", 0)
+    monkeypatch.setattr(module, "FEWEST", 0)
     torch.manual_seed(0)
     layer = Linear(40, 24)
     x = noise(1, 40).expand(rows, 40) if expanded else noise(rows, 40)
@@ -58,6 +59,7 @@ def test_only_large_products_in_float32_go_to_onednn(monkeypatch: pytest.MonkeyP
 
 def test_gradients_that_nobody_needs_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WORTHWHILE", 0)
+    monkeypatch.setattr(module, "FEWEST", 0)
     x, weight = noise(4, 6), noise(5, 6, seed=1).requires_grad_()
     shapes = []
     monkeypatch.setattr(

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 WORTHWHILE = 2**20
-"""Multiplications from which oneDNN is the faster of the two."""
+"""Multiplications from which oneDNN is the faster of the two, given FEWEST rows or more."""
+FEWEST = 4
 
 
 class Linear(nn.Linear):
@@ -41,6 +42,7 @@ def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def _onednn_is_faster(x: Tensor, weight: Tensor) -> bool:
     return (
         x.dim() == 2
+        and len(x) >= FEWEST
         and len(x) * weight.numel() >= WORTHWHILE
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
