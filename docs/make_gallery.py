@@ -62,6 +62,8 @@ def main() -> None:
             oneshot("vary", exemplars[4], "-n", "5", "--size", size, "-o", picture)
         oneshot("vary", HERE / "exemplars", "-o", IMAGES / "exemplars.png")
         oneshot("sample", "-n", "48", "-o", IMAGES / "sample.png")
+        digits = HERE.parent / "checkpoints" / "mnist.safetensors"
+        oneshot("sample", "-c", digits, "-n", "49", "-o", IMAGES / "mnist.png")
         for number, alphabet in enumerate(("Tibetan", "Futurama")):
             place = everything.alphabets.index(alphabet)
             letters = (everything.alphabet == place).nonzero().flatten()[:10]
