@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
@@ -10,7 +11,7 @@ Self = TypeVar("Self", bound="Config")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(ABC):
     """What all models have in common: the images, and how they are observed."""
 
     kind: ClassVar[str]
@@ -39,9 +40,9 @@ class Config:
             raise ValueError(f"{name} is one of {', '.join(choices)}, not {getattr(self, name)!r}")
 
     @property
+    @abstractmethod
     def steps(self) -> int:
         """T, the groups of latents: how many terms the KL has."""
-        raise NotImplementedError
 
     @property
     def conditional(self) -> bool:
