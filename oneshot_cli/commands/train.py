@@ -223,11 +223,14 @@ def train(
         typer.Option(help="Largest gradient norm.", show_default=PRESET, rich_help_panel=TRAINING),
     ] = None,
     bf16: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--bf16/--fp32", help="Matrix products in bfloat16.", rich_help_panel=TRAINING
+            "--bf16/--fp32",
+            help="Matrix products in bfloat16 or in float32, for the whole run.",
+            show_default="the faster on this machine",
+            rich_help_panel=TRAINING,
         ),
-    ] = False,
+    ] = None,
     compiled: Annotated[
         bool,
         typer.Option(
@@ -271,7 +274,8 @@ def train(
     --resume goes on. Under torchrun, processes share each batch, see docs/scaling.md.
     """
     if resume:
-        refuse_changes(train, locals())
+        # --fp32 has never been refused: a script may give it to every command.
+        refuse_changes(train, {**locals(), "bf16": bf16 or None})
     limit = seconds(max_time) if max_time is not None else None
     if iterations is not None and epochs is not None:
         raise typer.BadParameter("give --iterations or --epochs, not both")
@@ -292,7 +296,7 @@ def train(
     import torch
 
     from oneshot_cli import checkpoint
-    from oneshot_cli.commands import runs
+    from oneshot_cli.commands import precision, runs
     from oneshot_cli.commands.material import data_plan, material
     from oneshot_cli.compiling import compile_model
     from oneshot_cli.distributed import joined
@@ -307,6 +311,9 @@ def train(
         screen = Screen(json_only, quiet or not world.is_main, verbose)
         if resume:
             plan = world.from_main(lambda: runs.Plan.of_folder(folder))
+            if plan.training.bf16:
+                advice = "this run began with it, a new one can begin with its weights (--from)"
+                precision.warn_if_slow(world.device, screen, advice)
             with world.one_a_machine_first():
                 loaded = material(plan.data, plan.training.augmentation.any, data_dir, screen)
         else:
@@ -340,7 +347,13 @@ def train(
             )
             with world.one_a_machine_first():
                 loaded = material(data, training.augmentation.any, data_dir, screen)
-            plan = runs.Plan(runs.fitted(config, loaded, overrides), training, data)
+            config = runs.fitted(config, loaded, overrides)
+            if bf16 is None and "bf16" not in overrides:
+                faster = world.from_main(lambda: precision.usual(world.device, screen))
+                training = replace(training, bf16=faster)
+            elif training.bf16:
+                precision.warn_if_slow(world.device, screen, "leave --bf16 out")
+            plan = runs.Plan(config, training, data)
         length = runs.lasting(plan.training, iterations, epochs, len(loaded.drawings))
         plan = replace(plan, training=length)
         run = runs.trainer(folder, plan, loaded, rhythm, world)

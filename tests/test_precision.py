@@ -1,0 +1,164 @@
+"""bfloat16 where it pays: how that is decided, and what `oneshot train` makes of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from tiny import small, write_crosses
+from typer.testing import CliRunner
+
+from oneshot_cli import devices
+from oneshot_cli.app import app
+from oneshot_cli.commands import precision
+
+Train = Callable[..., Any]
+CPU, CUDA, MPS = (torch.device(kind) for kind in ("cpu", "cuda", "mps"))
+
+
+@pytest.mark.parametrize(
+    ("fp32", "bf16", "pays"),
+    [(0.002, 0.001, True), (0.001, 0.06, False), (0.0011, 0.001, False), (0.0013, 0.001, True)],
+)
+def test_it_pays_on_the_cpu_where_products_are_clearly_faster(
+    fp32: float, bf16: float, pays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = {torch.float32: fp32, torch.bfloat16: bf16}
+    monkeypatch.setattr(devices, "_seconds", taken.__getitem__)
+    assert devices.bf16_gain() == fp32 / bf16
+    assert devices.bf16_pays(CPU) is pays
+    assert not devices.bf16_pays(MPS)
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_on_cuda_it_pays_where_the_hardware_has_it(
+    has: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device", nullcontext)
+    supported: list[Callable[..., bool]] = [
+        lambda including_emulation=True: including_emulation or has,
+        lambda: has,  # before PyTorch had the argument
+    ]
+    for function in supported:
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", function)
+        assert devices.bf16_pays(CUDA) is has
+
+
+@pytest.mark.parametrize(("tick", "turns"), [(1.0, 1), (1e-5, devices.TURNS)])
+def test_a_slow_type_is_not_measured_for_long(
+    tick: float, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a clock that goes on by a tick whenever it is read."""
+    clock, calls = itertools.count(), []
+    monkeypatch.setattr(devices, "time", SimpleNamespace(perf_counter=lambda: tick * next(clock)))
+    monkeypatch.setattr(devices, "multiply", lambda x, weight: calls.append(x.dtype))
+    assert devices._seconds(torch.bfloat16) == pytest.approx(tick)
+    assert calls == [torch.bfloat16] * 3 * turns
+
+
+def test_this_machine_is_measured() -> None:
+    """What comes out belongs to the machine; that the products fit each other does not."""
+    assert 1e-4 < devices.bf16_gain() < 1e4
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Train:
+    """`oneshot train` of a tiny model in `tmp_path`/run, with further words."""
+    write_crosses(tmp_path / "data")
+    fields = [word for item in small("vae").items() for word in ("--set", "=".join(item))]
+    always = ["--output", tmp_path / "run", "--data-dir", tmp_path / "data", "--threads", 1]
+    what = ["--dataset", "folder", "--model", "vae", "--size", 14, "--batch", 2, *fields]
+
+    def run(*words: object) -> Any:
+        brief = ["--iterations", 1, "--eval-drawings", 1]
+        new = [] if "--resume" in words else what
+        command = ["train", *always, *new, *brief, *words]
+        result = CliRunner().invoke(app, [str(word) for word in command])
+        assert result.exit_code == 0, result.output
+        return result
+
+    return run
+
+
+def says(pays: bool, gain: float, patch: pytest.MonkeyPatch) -> None:
+    """Let the machine be one on which bfloat16 pays or not, and is `gain` times as fast."""
+    patch.setattr(precision, "bf16_pays", lambda device: pays)
+    patch.setattr(precision, "bf16_gain", lambda: gain)
+
+
+def kept(folder: Path) -> object:
+    """What config.json says."""
+    return json.loads((folder / "run" / "config.json").read_text())["training"]["bf16"]
+
+
+@pytest.mark.parametrize("pays", [True, False])
+@pytest.mark.parametrize("words", [[], ["--verbose"], ["--quiet"]])
+def test_a_new_run_is_in_the_faster_type_and_stays_in_it(
+    pays: bool,
+    words: list[str],
+    train: Train,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    says(pays, 2.0 if pays else 0.1, monkeypatch)
+    done = train(*words)
+    assert kept(tmp_path) is pays
+    assert ("training in bfloat16" in done.stderr) == (pays and words != ["--quiet"])
+    assert ("training in float32" in done.stderr) == (not pays and words == ["--verbose"])
+    says(not pays, 1.0, monkeypatch)
+    done = train("--resume", "--iterations", 2)
+    assert kept(tmp_path) is pays
+    assert "float" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "bf16"),
+    [(["--fp32"], False), (["--set", "bf16=false"], False), (["--set", "bf16=true"], True)],
+)
+def test_who_says_which_type_gets_it(
+    words: list[str],
+    bf16: bool,
+    train: Train,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    says(not bf16, 2.0, monkeypatch)
+    assert "float" not in train(*words).stderr
+    assert kept(tmp_path) is bf16
+
+
+@pytest.mark.parametrize(
+    ("gain", "times"), [(1 / 60, "60"), (1 / 7.46, "7.5"), (1 / 1.1, None), (3.0, None)]
+)
+def test_slow_bfloat16_that_was_asked_for_is_warned_of(
+    gain: float,
+    times: str | None,
+    train: Train,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    says(False, gain, monkeypatch)
+    begun = train("--bf16", "--json")
+    assert kept(tmp_path) is True
+    assert json.loads(begun.stdout)["ended"] == "done"
+    resumed = train("--resume", "--iterations", 2)
+    assert kept(tmp_path) is True
+    for done, advice in ((begun, "leave --bf16 out"), (resumed, "this run began with it")):
+        assert ("warning" in done.stderr) == (times is not None)
+        if times is not None:
+            assert f"{times} times slower" in done.stderr
+            assert advice in done.stderr
+    assert "warning" not in train("--resume", "--iterations", 3, "--quiet").stderr
+
+
+def test_fp32_may_be_repeated_to_a_run_that_goes_on(train: Train, tmp_path: Path) -> None:
+    train("--fp32")
+    train("--resume", "--fp32", "--iterations", 2)
+    assert kept(tmp_path) is False
