@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import sampling, training
-from oneshot_cli.devices import resolve_device
+from oneshot_cli.devices import bf16_pays, resolve_device
 from oneshot_cli.files import atomic_write_bytes
 
 
@@ -24,7 +25,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     device = resolve_device(options.device)
-    console = Console()
+    console = wide_console()
     machine = describe_machine(device)
     console.print(", ".join(f"{name} {value}" for name, value in machine.items()))
     results: dict[str, Any] = {"machine": machine, "turns": options.turns}
@@ -35,6 +36,11 @@ def main() -> None:
     if options.output:
         atomic_write_bytes(options.output, (json.dumps(results, indent=2) + "\n").encode())
         console.print(f"wrote {options.output}")
+
+
+def wide_console() -> Console:
+    """A console that shows tables whole also in a file or a pipe, which rich takes for narrow."""
+    return Console(width=None if sys.stdout.isatty() else 200)
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
@@ -58,18 +64,21 @@ def _training(
     options: argparse.Namespace, device: torch.device, console: Console
 ) -> list[dict[str, Any]]:
     rows = []
-    table = Table(title="A training step (canvas, pixels, T, batch): seconds, and MB it takes")
+    table = Table(title="A training step (model, canvas, pixels, T, batch): seconds, and MB")
     table.add_column("case", no_wrap=True)
     for heading in ("ref.", "engine", "faster", "floor", "x floor", "ref. MB", "MB"):
         table.add_column(heading, justify="right")
     todo = [case for case in training.cases(options.full) if options.match in str(case)]
+    if any(case.bf16 for case in todo) and not bf16_pays(device):
+        todo = [case for case in todo if not case.bf16]
+        console.print("bfloat16 is not faster on this machine: its cases are left out")
     with console.status("") as status:
         for number, case in enumerate(todo, 1):
             status.update(f"{number} of {len(todo)}: {case}")
             row = training.measure(case, options.turns, device)
             rows.append(row.to_dict())
             table.add_row(
-                f"{case.canvas} {case.size} {case.steps} {case.batch} "
+                f"{case.model} {case.canvas} {case.size} {case.steps} {case.batch} "
                 + ("bf16" if case.bf16 else "fp32"),
                 f"{row.reference:.3f}",
                 f"{row.engine:.3f}",
@@ -117,7 +126,7 @@ def _options() -> argparse.Namespace:
     extent.add_argument("--full", action="store_true", help="every combination: hours on a CPU")
     parser.add_argument("--only", choices=("training", "sampling"), help="one of the two tables")
     parser.add_argument(
-        "--match", default="", metavar="TEXT", help='training cases with this in: "size=52"'
+        "--match", default="", metavar="TEXT", help="training cases with this in: size=52, paper"
     )
     parser.add_argument("--turns", type=int, default=3, help="calls of each that are timed")
     parser.add_argument("--threads", type=int, help="threads of torch (default: its own choice)")

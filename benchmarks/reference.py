@@ -3,8 +3,8 @@
 Each step reads the target and its canvas error x - sigmoid(c) (as in DRAW), reads the context,
 updates the state, and writes all channels of its patch to the whole canvas at once; the canvas is
 read out by a 1 x 1 convolution. It takes the sizes of a `ModelConfig`, the same latents, windows
-and summaries; grids come from `affine_grid`, states from `LSTMCell`. Because the error makes every
-step wait for the canvas, none of the engine's rewritings can be applied to it.
+and summaries (or none); grids come from `affine_grid`, states from `LSTMCell`. Because the error
+makes every step wait for the canvas, none of the engine's rewritings can be applied to it.
 
 Without the error (`canvas_error=False`) it computes the same function as `SequentialGenerator`,
 weight by weight (`adopt`), which is how it is tested.
@@ -48,6 +48,13 @@ class PlainSummary(Summary):
         return F.silu(self.dense(features.flatten(1)))
 
 
+def embedded(summary: PlainSummary | None, layer: nn.Linear | None, images: Tensor) -> Tensor:
+    """What a summary of images (B, C, S, S) adds to a layer (B, units): 0 where there is none."""
+    if summary is None or layer is None:
+        return images.new_zeros(())
+    return layer(summary(images))
+
+
 class Gates(nn.Module):
     """The convolutional gated recurrent unit of the gated canvas."""
 
@@ -70,18 +77,19 @@ class Reference(nn.Module):
         self.config, self.canvas_error = config, canvas_error
         hidden, glimpse = config.hidden, config.glimpse**2
         units, width = config.posterior_units, config.context_units
+        summed = config.summary_units > 0
         # What is read of the context.
-        self.context_summary = PlainSummary(config)
+        self.context_summary = PlainSummary(config) if summed else None
         self.context_window = nn.Linear(hidden, 6)
         self.embed_glimpse = nn.Linear(glimpse, width)
-        self.embed_context = nn.Linear(config.summary_units, width)
+        self.embed_context = nn.Linear(config.summary_units, width) if summed else None
         self.embed_kind = nn.Embedding(2, width)
         self.null = nn.Embedding(2, width)
         self.query = nn.Linear(hidden, width)
         # What is read of the target, and of the canvas error with the same window.
-        self.target_summary = PlainSummary(config)
+        self.target_summary = PlainSummary(config) if summed else None
         self.target_window = nn.Linear(hidden, 6)
-        self.embed_target = nn.Linear(config.summary_units, units)
+        self.embed_target = nn.Linear(config.summary_units, units) if summed else None
         read = glimpse * (2 if canvas_error else 1)
         self.embed_step = nn.Linear(read + hidden + width, units)
         self.posterior = nn.Linear(units, 2 * config.latent)
@@ -136,7 +144,7 @@ class Reference(nn.Module):
         self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float | None = None
     ) -> Bound:
         """The terms of the bound for images (B, 1, S, S) and noise (B, 1, T, latent)."""
-        summary = self.embed_target(self.target_summary(x))
+        summary = embedded(self.target_summary, self.embed_target, x)
         h, cell, canvas, summaries = self._begin(context, x.shape[-1])
         kls, ratios, means = [], [], []
         for t in range(self.config.steps):
@@ -166,10 +174,11 @@ class Reference(nn.Module):
         return torch.sigmoid(self.output(canvas).float())
 
     def _begin(self, context: Context, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The first state and cell, the empty canvas, and the embedded summaries (B * M, width)."""
+        """The first state and cell, the empty canvas, and what `embedded` gives of the context."""
         h, cell = self.start[:, None].expand(2, len(context), self.config.hidden)
         canvas = h.new_zeros(len(context), self.config.canvas_channels, size, size)
-        summaries = self.embed_context(self.context_summary(context.images.flatten(0, 1)))
+        images = context.images.flatten(0, 1)
+        summaries = embedded(self.context_summary, self.embed_context, images)
         return h, cell, canvas, summaries
 
     @torch.no_grad()
@@ -194,9 +203,10 @@ class Reference(nn.Module):
             (self.output, engine.canvas.output),
         ]
         for mine, theirs in pairs:
-            assert mine is not None
-            assert theirs is not None
-            mine.load_state_dict(theirs.state_dict())
+            if mine is None or theirs is None:
+                assert mine is theirs
+            else:
+                mine.load_state_dict(theirs.state_dict())
         if self.gates is not None:
             assert isinstance(engine.canvas, GatedCanvas)
             self.gates.gates.load_state_dict(engine.canvas.gates.state_dict())

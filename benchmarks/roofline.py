@@ -35,16 +35,20 @@ def products(config: ModelConfig, batch: int, members: int = 1) -> list[Product]
     glimpse = config.glimpse**2
     seen = glimpse + hidden + units
     written = config.patch**2 * (1 if config.canvas == "additive" else config.canvas_channels)
-    return [
+    found = [
         Product(batch, config.latent + units + hidden, 4 * hidden, steps),
         Product(batch, seen, config.posterior_units, steps),
         Product(batch, config.posterior_units, 2 * config.latent, steps),
         Product(batch * members, glimpse, units, steps),
         Product(batch, hidden, units, steps),
         Product(batch * steps, hidden, written, 1),
-        Product(batch * members, config.summary_units, units, 1),
-        Product(batch, config.summary_units, config.posterior_units, 1),
     ]
+    if config.summary_units:
+        found += [
+            Product(batch * members, config.summary_units, units, 1),
+            Product(batch, config.summary_units, config.posterior_units, 1),
+        ]
+    return found
 
 
 def floor(
@@ -52,7 +56,8 @@ def floor(
 ) -> Callable[[], None]:
     """A function that does all the products of one training step."""
     dense = [_dense(product, dtype, device) for product in products(config, batch)]
-    convolutions = [_summary(config, batch, dtype, device) for _ in range(2)]
+    summaries = 2 if config.summary_units else 0
+    convolutions = [_summary(config, batch, dtype, device) for _ in range(summaries)]
     if config.canvas == "gated":
         convolutions.append(_canvas(config, batch, dtype, device))
 

@@ -19,10 +19,9 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.__main__ import describe_machine
+from benchmarks.__main__ import describe_machine, wide_console
 from benchmarks.timing import ratio, synchronize
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes
@@ -122,7 +121,7 @@ def trainer(size: int, config: TrainConfig, world: World = ALONE) -> Trainer:
 def _print(seconds: Times, work: Times, world: World, config: TrainConfig, size: int) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     machine = {**describe_machine(world.device), "cores_allowed": cores, "processes": world.size}
-    console = Console()
+    console = wide_console()
     console.print(", ".join(f"{name} {value}" for name, value in machine.items()))
     what = f"{size} pixels, batch {config.batch}, {'bf16' if config.bf16 else 'fp32'}"
     table = Table(f"{what}; in brackets of the first row", "seconds", "processor seconds of all")

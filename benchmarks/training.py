@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import product
-from typing import Any, Literal, cast
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -19,24 +19,30 @@ from benchmarks.roofline import floor
 from benchmarks.timing import alternate, ratio
 from oneshot_cli.model import Context, ModelConfig, SequentialGenerator
 from oneshot_cli.model.objective import objective
+from oneshot_cli.presets import PRESETS
 
 INK = 0.09
+
+Model = Literal["flagship", "paper"]
+Canvas = Literal["additive", "gated"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One row: what is trained."""
+    """One row: what is trained. `model` is the preset of that name."""
 
-    canvas: Literal["additive", "gated"] = "additive"
+    canvas: Canvas = "additive"
     size: int = 52
     steps: int = 20
     batch: int = 64
     bf16: bool = False
     recompute: int = 0
+    model: Model = "flagship"
 
     @property
     def config(self) -> ModelConfig:
-        return ModelConfig(canvas=self.canvas, size=self.size, steps=self.steps)
+        fields = {**PRESETS[self.model].model, "canvas": self.canvas}
+        return ModelConfig(**fields, size=self.size, steps=self.steps)
 
 
 @dataclass(frozen=True)
@@ -58,11 +64,11 @@ class Row:
 def cases(full: bool) -> Iterator[Case]:
     """Those of every run, or all of them."""
     sizes, steps, batches = ((28, 52), (20, 80), (64, 256)) if full else ((28, 52), (20,), (64,))
-    for size, t, batch, canvas, bf16 in product(
-        sizes, steps, batches, ("additive", "gated"), (False, True)
+    for model, size, t, batch, canvas, bf16 in product(
+        get_args(Model), sizes, steps, batches, get_args(Canvas), (False, True)
     ):
-        if full or not (canvas == "gated" and size == 28):
-            yield Case(cast(Literal["additive", "gated"], canvas), size, t, batch, bf16)
+        if full or size == 52 or (model, canvas) == ("flagship", "additive"):
+            yield Case(canvas, size, t, batch, bf16, model=model)
 
 
 def training_step(
