@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from oneshot_cli.model.attention import (
+    ATTENTIONS,
     Reader,
     Writer,
     inverse,
@@ -58,6 +59,25 @@ def test_inverse_undoes_a_window() -> None:
     torch.testing.assert_close(
         square(inverse(window)), torch.linalg.inv(square(window)), atol=2e-4, rtol=1e-4
     )
+
+
+def test_free_windows_are_what_the_network_says() -> None:
+    torch.manual_seed(0)
+    aim = ATTENTIONS["free-transformer"](8, 28, 12, 0.9)
+    h = torch.randn(5, 8)
+    entries = (h @ aim.linear.weight.T + aim.linear.bias).view(5, 2, 3)
+    start = torch.tensor([[0.9, 0, 0], [0, 0.9, 0]])
+    torch.testing.assert_close(aim(h), entries + start)
+
+
+def test_a_window_without_an_inverse_writes_something_finite() -> None:
+    aim = ATTENTIONS["free-transformer"](8, 28, 4, 0.6)
+    flat = torch.tensor([[[0.5, 1.0, 0.0], [0.25, 0.5, 0.0]]]).requires_grad_()
+    written = aim.write(torch.ones(1, 1, 4, 4), flat, 9)
+    written.sum().backward()
+    assert written.isfinite().all()
+    assert flat.grad is not None
+    assert flat.grad.isfinite().all()
 
 
 def test_identity_reads_the_image_itself() -> None:

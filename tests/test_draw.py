@@ -27,6 +27,9 @@ def tiny_draw(seed: int = 0, **changes: object) -> DRAW:
     return model
 
 
+KINDS = ["gaussian", "fully-connected", "spatial-transformer", "free-transformer"]
+
+
 def attention(side: int, size: int = 28, scale: float = 1.0) -> GaussianFilters:
     torch.manual_seed(1)
     made = GaussianFilters(6, size, side, scale)
@@ -160,7 +163,7 @@ def test_bound_is_the_paper_s_loop() -> None:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("kind", ["gaussian", "fully-connected", "spatial-transformer"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_sample_and_trace_agree(kind: str) -> None:
     model = tiny_draw(attention=kind)
     draws = noise(4, 3, 2)
@@ -189,7 +192,7 @@ def test_particles_equal_a_batch_of_repeated_examples() -> None:
         torch.testing.assert_close(together.elbo[:, k], alone.elbo[:, 0], atol=1e-4, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "fully-connected", "spatial-transformer"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_weight_learns(kind: str) -> None:
     model = tiny_draw(attention=kind)
     objective(model.bound(images(4), EMPTY, noise(4, 1, 3, 2))).backward()

@@ -125,6 +125,20 @@ def test_objective_is_the_bound_it_names() -> None:
     torch.testing.assert_close(objective(many).double(), -plain.mean(), atol=1e-4, rtol=1e-5)
 
 
+def test_free_bits_leave_a_group_alone_until_it_says_more() -> None:
+    """Each group's mean over the batch counts as far as it exceeds them (Kingma et al. 2016)."""
+    model = tiny_model()
+    bound = model.bound(images(4), context(4, 1), noise(4, 1, 3, 2))
+    groups = bound.kl.mean((0, 1)).detach()
+    assert groups[1] != groups[2]
+    free = groups.sort().values[1].item() + 1e-6  # one group of the three lies above
+    expected = groups.clamp(min=free).sum() - bound.log_likelihood.mean()
+    torch.testing.assert_close(objective(bound, free_bits=free), expected)
+    (of_kl,) = torch.autograd.grad(objective(bound, free_bits=free), bound.kl, retain_graph=True)
+    assert (of_kl.abs().sum((0, 1)) > 0).tolist() == (groups > free).tolist()
+    torch.testing.assert_close(objective(bound, free_bits=0.0), objective(bound))
+
+
 @torch.inference_mode()
 def test_particles_equal_a_batch_of_repeated_examples() -> None:
     model = tiny_model()

@@ -169,6 +169,14 @@ def test_a_run_that_keeps_diverging_stops_with_its_last_good_state(tmp_path: Pat
     assert all(torch.isfinite(p).all() for p in again.model.parameters())
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"free_bits": -0.1}, {"free_bits": 0.1, "particles": 5}, {"decay": 2.0}]
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        TrainConfig(**wrong)
+
+
 def test_schedules() -> None:
     config = TrainConfig(iterations=1000, learning_rate=1.0, warmup=10, decay=0.5, kl_warmup=100)
     assert config.rate(0) == pytest.approx(0.1)

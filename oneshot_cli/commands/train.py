@@ -138,7 +138,8 @@ def train(
     latent: Annotated[str | None, _field("N", "Latents a step; of a VAE: a layer, N,N.")] = None,
     hidden: Annotated[str | None, _field("N", "LSTM units; of a VAE: of each layer, N,N.")] = None,
     attention: Annotated[
-        str | None, _field("KIND", "spatial-transformer, gaussian or fully-connected.")
+        str | None,
+        _field("KIND", "spatial-transformer, free-transformer, gaussian or fully-connected."),
     ] = None,
     canvas: Annotated[str | None, _field("KIND", "How writes add up: additive or gated.")] = None,
     glimpse: Annotated[str | None, _field("N", "Side of the reading window.")] = None,

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
-Attention = Literal["spatial-transformer", "gaussian", "fully-connected"]
+Attention = Literal["spatial-transformer", "free-transformer", "gaussian", "fully-connected"]
 Self = TypeVar("Self", bound="Config")
 
 

@@ -19,13 +19,18 @@ def iwae(bound: Bound) -> Tensor:
     return torch.logsumexp(bound.log_weight, 1) - math.log(particles)
 
 
-def objective(bound: Bound, kl_weight: float = 1.0, which: Objective = "iwae") -> Tensor:
+def objective(
+    bound: Bound, kl_weight: float = 1.0, which: Objective = "iwae", free_bits: float = 0.0
+) -> Tensor:
     """The mean loss of a batch: the negative L_K, or the negative ELBO averaged over particles.
 
     For one particle both are the ELBO, with the KL in closed form. `kl_weight` below 1 lets a
-    young posterior say more than it may in the end.
+    young posterior say more than it may in the end. So do `free_bits`, nats that each latent group
+    may spend on average over the batch before they count (Kingma et al. 2016, eq. 15); L_K of
+    several particles has no KL that they could apply to.
     """
     if which == "elbo" or bound.log_likelihood.shape[1] == 1:
-        return (kl_weight * bound.kl.sum(-1) - bound.log_likelihood).mean()
+        groups = bound.kl.mean((0, 1)).clamp(min=free_bits)
+        return kl_weight * groups.sum() - bound.log_likelihood.mean()
     weights = bound.log_likelihood - kl_weight * bound.log_ratio.sum(-1)
     return math.log(weights.shape[1]) - torch.logsumexp(weights, 1).mean()

@@ -25,6 +25,8 @@ class TrainConfig:
     kl_warmup: int = 2_000
     """Iterations over which the KL's weight rises from `kl_start` to 1."""
     kl_start: float = 0.1
+    free_bits: float = 0.0
+    """Nats that each latent group may spend before they count (Kingma et al. 2016)."""
     clip: float = 200.0
     """Largest norm of the gradient of the mean bound."""
     step_clip: float = 100.0
@@ -61,6 +63,10 @@ class TrainConfig:
             raise ValueError(f"objective is elbo or iwae, not {self.objective!r}")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
+        if self.free_bits < 0:
+            raise ValueError(f"free_bits must be at least 0, not {self.free_bits}")
+        if self.free_bits and self.particles > 1 and self.objective == "iwae":
+            raise ValueError("free_bits apply to the KL, which L_K of several particles has not")
         if not 0 <= self.decay <= 1:
             raise ValueError(f"decay is a share of the run, between 0 and 1, not {self.decay}")
         if not 0 <= self.average < 1:

@@ -6,12 +6,13 @@ from torch import Tensor, nn
 
 from oneshot_cli.model.attention.base import Attention
 from oneshot_cli.model.attention.filterbank import GaussianFilters
-from oneshot_cli.model.attention.spatial_transformer import SpatialTransformer
+from oneshot_cli.model.attention.spatial_transformer import FreeTransformer, SpatialTransformer
 from oneshot_cli.model.attention.whole import FullyConnected
 from oneshot_cli.model.linear import Linear, linear
 
 ATTENTIONS: dict[str, type[SpatialTransformer | GaussianFilters | FullyConnected]] = {
     "spatial-transformer": SpatialTransformer,
+    "free-transformer": FreeTransformer,
     "gaussian": GaussianFilters,
     "fully-connected": FullyConnected,
 }

@@ -21,6 +21,8 @@ WINDOW_GAIN = 0.2
 LOG_SCALE_RANGE = 1.2
 ANGLE_RANGE = 0.5
 SHEAR_RANGE = 0.5
+LEAST_AREA = 1e-4
+"""Of a window that is written through, in canvases; only unbounded ones get there."""
 
 
 def windows(raw: Tensor, scale: float) -> Tensor:
@@ -42,6 +44,7 @@ def inverse(window: Tensor) -> Tensor:
     """The (..., 2, 3) maps [A^-1 | -A^-1 b], in closed form."""
     a, b, tx, c, d, ty = window.flatten(-2).unbind(-1)
     determinant = a * d - b * c
+    determinant = torch.where(determinant.abs() < LEAST_AREA, LEAST_AREA, determinant)
     ia, ib, ic, id_ = d / determinant, -b / determinant, -c / determinant, a / determinant
     entries = [ia, ib, -(ia * tx + ib * ty), ic, id_, -(ic * tx + id_ * ty)]
     return torch.stack(entries, -1).unflatten(-1, (2, 3))
@@ -73,3 +76,14 @@ class SpatialTransformer(Attention):
 
     def frame(self, window: Tensor) -> Tensor:
         return window
+
+
+class FreeTransformer(SpatialTransformer):
+    """The same with six unbounded entries, as the paper has it: [A | b] is what the network says.
+
+    Kept for comparison. Windows collapse and their inverses blow up easily, see docs/recipe.md.
+    """
+
+    def forward(self, h: Tensor) -> Tensor:
+        start = self.scale * torch.eye(2, 3, device=h.device)
+        return self.linear(h).float().unflatten(-1, (2, 3)) + start
