@@ -8,13 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from tiny import TINY, context, images, noise, tiny_drawings, tiny_model
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.reference import Gates, Reference
-from benchmarks.roofline import floor
-from benchmarks.training import Case, training_step
 from oneshot_cli.data.episodes import Episodes, TaskMix
-from oneshot_cli.model import SequentialGenerator
 from oneshot_cli.model.canvas import GatedCanvas
 from oneshot_cli.model.objective import objective
 from oneshot_cli.model.summary import Summary
@@ -168,23 +164,6 @@ def test_the_fused_optimizer_takes_the_plain_one_s_steps() -> None:
         slow.step()
     for one, other in zip(mine.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
-
-
-@pytest.mark.parametrize("canvas", CANVASES)
-def test_the_floor_is_the_arithmetic_of_a_step(canvas: str) -> None:
-    """The roofline multiplies as much as a training step of the engine does, to within 2 %."""
-    case, cpu = Case(canvas, size=16, steps=2, batch=2), torch.device("cpu")  # type: ignore[arg-type]
-    step = training_step(SequentialGenerator(case.config), case, cpu)
-    counts, onednn = [], {}
-    if hasattr(torch.ops.mkldnn, "_linear_pointwise"):  # which PyTorch does not count
-        onednn[torch.ops.mkldnn._linear_pointwise] = lambda x, weight, *_, **__: (
-            2 * x.numel() * weight[0]
-        )
-    for run in (step, floor(case.config, case.batch, torch.float32, cpu)):
-        with FlopCounterMode(display=False, custom_mapping=onednn) as counter:
-            run()
-        counts.append(counter.get_total_flops())
-    assert 0.98 < counts[1] / counts[0] <= 1.0
 
 
 def test_a_long_run_does_not_leak(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.devices import bf16_pays
 from oneshot_cli.evaluation.critics import SIZE, WIDTHS, Critic, channels_last, features
 
 Progress = Callable[[int, int, float], None]
@@ -144,11 +145,12 @@ def train_critic(
 ) -> tuple[Critic, dict[str, object]]:
     """Train critic `name` on `drawings` (best at their full resolution, 105 for Omniglot).
 
-    Adam with a cosine decay; bf16 autocast. Returns the frozen critic and the record that goes
-    into its file. The seed fixes everything up to the rounding of the machine at hand.
+    Adam with a cosine decay; bfloat16 where that is faster. Returns the frozen critic and the
+    record that goes into its file. The seed fixes everything up to the rounding of the machine at hand.
     """
     settings = settings or {"protonet": PROTONET, "simclr": SIMCLR}[name]
     draws = torch.Generator().manual_seed(settings.seed)
+    bf16 = bf16_pays(torch.device("cpu"))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         critic = Critic(WIDTHS[name])
@@ -170,7 +172,7 @@ def train_critic(
             source = drawings.images[index.flatten()].repeat(2, 1, 1)
             batch = warped(source, settings.warp, draws)
         batch = batch.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             found = critic(batch)
         found = found.float()
         if name == "protonet":
