@@ -21,7 +21,7 @@ from pathlib import Path
 
 from oneshot_cli.training.folder import RunFolder
 
-BASE = "--dataset omniglot --split weak --augment 1 --threads 1 --quiet"
+BASE = "--dataset omniglot --split weak --augment 1 --learning-rate 1.5e-3 --threads 1 --quiet"
 KL_WARMUP = 0.25
 """Share of a run; of the flagship's, which is long, it is a tenth."""
 

@@ -3,7 +3,8 @@
 From nothing, or from where it stopped; `--max-time 9m` trains in chunks.
 
 A recipe is one or more runs of `oneshot train`, each beginning with the weights of the one before.
-Whether they are in bfloat16 is the machine's choice; what ships was.
+Learning rates are said outright, so that a recipe stays what made the checkpoint, whatever becomes
+of the presets. Whether a run is in bfloat16 is the machine's choice; what ships was.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Phase:
     options: str
 
 
-OMNIGLOT = "--dataset omniglot --augment 1"
+OMNIGLOT = "--dataset omniglot --augment 1 --learning-rate 1.5e-3"
 
 
 def split(name: str, iterations: int) -> Phase:
@@ -51,7 +52,8 @@ RECIPES: dict[str, list[Phase]] = {
         Phase(
             "mnist",
             "--dataset mnist --binarization dynamic --task 1 --steps 16 --latent 10 "
-            "--hidden 256 --set posterior_units=384 --kl-warmup 1000 --iterations 16000",
+            "--hidden 256 --set posterior_units=384 --kl-warmup 1000 --learning-rate 1.5e-3 "
+            "--iterations 16000",
         ),
     ],
     "omniglot-weak": [split("weak", 4_000)],

@@ -36,7 +36,9 @@ def _sequential(steps: int, canvas: str, attention: str = "spatial-transformer")
 
 
 PRESETS: dict[str, Preset] = {
-    "flagship": Preset("sequential", "the sequential generator as it ships", task=None),
+    "flagship": Preset(
+        "sequential", "the sequential generator as it ships", {}, {"learning_rate": 3e-3}, None
+    ),
     "paper": Preset("sequential", "the settings of Rezende et al. 2016", _PAPER, task=None),
     "st-cgru-80": _sequential(80, "gated"),
     "st-add-80": _sequential(80, "additive"),

@@ -45,3 +45,9 @@ def test_phases_follow_each_other_however_they_are_cut(
     config = folder(Path("runs/second")).read_config()
     assert config["training"]["steps_before"] == 2
     assert config["model"]["read_size"] == 14
+
+
+def test_recipes_do_not_depend_on_the_learning_rates_of_presets(script: dict[str, Any]) -> None:
+    for name, phases in script["RECIPES"].items():
+        for phase in phases:
+            assert "--learning-rate" in phase.options, name

@@ -146,7 +146,8 @@ def train_critic(
     """Train critic `name` on `drawings` (best at their full resolution, 105 for Omniglot).
 
     Adam with a cosine decay; bfloat16 where that is faster. Returns the frozen critic and the
-    record that goes into its file. The seed fixes everything up to the rounding of the machine at hand.
+    record that goes into its file. The seed fixes everything up to the rounding of the machine at
+    hand.
     """
     settings = settings or {"protonet": PROTONET, "simclr": SIMCLR}[name]
     draws = torch.Generator().manual_seed(settings.seed)
