@@ -11,6 +11,7 @@ from tiny import TINY, context, images, noise, tiny_drawings, tiny_model
 
 from benchmarks.reference import Gates, Reference
 from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.model import summary as module
 from oneshot_cli.model.canvas import GatedCanvas
 from oneshot_cli.model.objective import objective
 from oneshot_cli.model.summary import Summary
@@ -108,6 +109,20 @@ def test_the_memory_format_of_the_summary_changes_nothing() -> None:
         strict=True,
     ):
         torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("at_once", [1, 5_000])
+def test_a_summary_in_parts_of_the_batch_is_the_same(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    summary, x, results = Summary(TINY), images(5), []
+    for numbers in (at_once, 10**9):
+        monkeypatch.setattr(module, "AT_ONCE", numbers)
+        out = summary(x)
+        results.append((out, *torch.autograd.grad(out.square().sum(), list(summary.parameters()))))
+    for mine, whole in zip(*results, strict=True):
+        torch.testing.assert_close(mine, whole, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])

@@ -5,6 +5,8 @@ Both happen once; the glimpses of every step come beside them.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,6 +15,8 @@ from oneshot_cli.model.config import ModelConfig
 from oneshot_cli.model.linear import Linear
 
 SMALLEST = 7
+AT_ONCE = 7 * 2**18
+"""Numbers in the widest layer of the images that are summed up in one go on the CPU."""
 
 
 class Summary(nn.Module):
@@ -23,7 +27,7 @@ class Summary(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        width = config.summary_channels
+        self.width = width = config.summary_channels
         layers: list[nn.Module] = [nn.Conv2d(config.channels, width, 3, padding=1), nn.SiLU()]
         channels, size = width, config.reading
         while size > SMALLEST:
@@ -35,10 +39,18 @@ class Summary(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         # Channels last: the backward pass is several times faster so on the CPU.
-        features = self.convolutions((2 * images - 1).to(memory_format=torch.channels_last))
+        inputs = (2 * images - 1).to(memory_format=torch.channels_last)
+        features = torch.cat([self.convolutions(part) for part in self._parts(inputs)])
         if features.shape[-1] != self.side:
             features = F.adaptive_avg_pool2d(features, self.side)
         return F.silu(self.dense(features.flatten(1)))
+
+    def _parts(self, images: Tensor) -> tuple[Tensor, ...]:
+        """On the CPU some at a time, whose features stay in its cache from layer to layer."""
+        if images.device.type != "cpu":
+            return (images,)
+        widest = self.width * len(images) * images.shape[-1] ** 2
+        return images.chunk(max(1, math.ceil(widest / AT_ONCE)))
 
 
 def shrunk(images: Tensor, size: int) -> Tensor:
