@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from tiny import images, noise
 
 from oneshot_cli.model.attention import (
     ATTENTIONS,
+    Gaze,
     Reader,
     Writer,
     inverse,
@@ -110,6 +112,19 @@ def test_what_is_written_can_be_read_back_through_the_same_window() -> None:
     glimpse = reader(canvas, window).view(20, 1, 6, 6)
     error = (glimpse - patch)[..., 1:-1, 1:-1].abs().max()
     assert error < 0.05
+
+
+@pytest.mark.parametrize("attention", list(ATTENTIONS))
+@pytest.mark.parametrize("members", [0, 1, 3])
+def test_several_readers_read_at_once_what_each_reads_alone(attention: str, members: int) -> None:
+    torch.manual_seed(0)
+    readers = [Reader(8, 4, 0.9, size=10, attention=attention) for _ in range(2)]
+    h, one, other = noise(5, 8), images(5 * members, size=10), images(5, size=10)
+    glimpses, seen = Gaze(5, list(zip(readers, (one, other), strict=True)))(h)
+    for reader, own, glimpse, window in zip(readers, (one, other), glimpses, seen, strict=True):
+        torch.testing.assert_close(window, reader.aim(h))
+        repeated = window.repeat_interleave(len(own) // 5, 0)
+        torch.testing.assert_close(glimpse, reader(own, repeated))
 
 
 def test_gradients_of_windows_match_finite_differences() -> None:

@@ -1,6 +1,8 @@
-"""Products by oneDNN where they are faster: the same numbers, the same gradients."""
+"""Products by oneDNN, gradients gathered over calls: the same numbers, the same gradients."""
 
 from __future__ import annotations
+
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ import torch.nn.functional as F
 from tiny import noise
 
 from oneshot_cli.model import linear as module
-from oneshot_cli.model.linear import Linear, linear, multiply
+from oneshot_cli.model.linear import Gathering, Linear, linear, multiply
 
 ONEDNN = torch.backends.mkldnn.is_available() and (
     torch.backends.cpu.get_cpu_capability() == "AVX512"
@@ -68,3 +70,77 @@ def test_gradients_that_nobody_needs_are_left_out(monkeypatch: pytest.MonkeyPatc
     linear(x, weight).sum().backward()
     assert shapes in ([(4, 6), (5, 4)], [])  # none where oneDNN is not used
     torch.testing.assert_close(weight.grad, x.sum(0).expand(5, 6))
+
+
+class Repeated(torch.nn.Module):
+    """Two layers, one after the other, for some steps: what comes out of each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = Linear(6, 9), Linear(9, 6)
+
+    def forward(self, x: torch.Tensor, gathering: Gathering | nullcontext) -> list[torch.Tensor]:
+        outputs = []
+        for _ in range(5):
+            with gathering:
+                x = torch.tanh(self.second(torch.tanh(self.first(x))))
+            outputs.append(x)
+        return outputs
+
+
+@pytest.mark.parametrize("last", [0, 2, 4])
+@pytest.mark.parametrize("worthwhile", [0, 2**20])
+def test_gathered_gradients_are_the_sums_over_all_calls(
+    last: int, worthwhile: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a graph whose later calls nothing depends on."""
+    monkeypatch.setattr(module, "WORTHWHILE", worthwhile)
+    x, value = noise(7, 6).requires_grad_(), noise(7, 6, seed=1)
+    model, results = Repeated(), []
+    for gathering in (Gathering(model), nullcontext()):
+        out = model(x, gathering)[last]
+        results.append((out, *torch.autograd.grad((out * value).sum(), [x, *model.parameters()])))
+    for mine, plain in zip(*results, strict=True):
+        torch.testing.assert_close(mine, plain, atol=1e-6, rtol=1e-5)
+
+
+def test_a_graph_with_gathered_gradients_can_be_gone_back_twice() -> None:
+    """Also when the first time was for an input alone."""
+    x, model = noise(7, 6).requires_grad_(), Repeated()
+    total = model(x, Gathering(model))[-1].sum()
+    torch.autograd.grad(total, [x], retain_graph=True)
+    once, again = (
+        torch.autograd.grad(total, list(model.parameters()), retain_graph=True) for _ in range(2)
+    )
+    plain = torch.autograd.grad(model(x, nullcontext())[-1].sum(), list(model.parameters()))
+    for first, second, wanted in zip(once, again, plain, strict=True):
+        torch.testing.assert_close(first, wanted, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(second, first, atol=0, rtol=0)
+
+
+def test_gathered_gradients_are_summed_more_exactly_in_bfloat16() -> None:
+    """Than those of one call after the other, each rounded and added in bfloat16."""
+    torch.manual_seed(0)
+    layer, steps = Linear(8, 16), 200
+    inputs, values = noise(steps, 4, 8).bfloat16(), noise(steps, 4, 16, seed=1).bfloat16() + 1
+    exact = torch.einsum("tbo,tbi->oi", values.double(), inputs.double())
+    errors = []
+    for gathering in (Gathering(layer), nullcontext()):
+        layer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16), gathering:
+            outputs = [layer(x) for x in inputs]
+        torch.autograd.backward(outputs, list(values))
+        assert layer.weight.grad is not None
+        assert layer.weight.grad.dtype == torch.float32
+        errors.append((layer.weight.grad - exact).square().mean().sqrt())
+    assert errors[0] < errors[1] / 2
+
+
+def test_layers_are_plain_again_outside_of_a_gathering() -> None:
+    model = Repeated()
+    with Gathering(model):
+        assert model.first._gathered is not None
+    assert model.first._gathered is None
+    with torch.no_grad(), Gathering(model):
+        assert model.second._gathered is None  # nothing is to be gathered

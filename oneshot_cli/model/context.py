@@ -119,17 +119,15 @@ class ContextReader(nn.Module):
             features = features + embedded.unflatten(0, (batch, members))
         return EncodedContext(images, features, context.mask, self.null(kind))
 
-    def forward(self, h: Tensor, encoded: EncodedContext) -> tuple[Tensor, Tensor]:
-        """v_t (B, units), and the reading windows (B, 2, 3) that it was read through."""
-        window = self.reader.aim(h)
+    def forward(self, h: Tensor, glimpses: Tensor, encoded: EncodedContext) -> Tensor:
+        """v_t (B, units), of glimpses (B * M, width) that `reader` took."""
         members = encoded.mask.shape[1]
         if not members:
-            return encoded.null, window
-        glimpses = self.reader(encoded.images, window.repeat_interleave(members, 0))
+            return encoded.null
         read = F.silu(self.embed_glimpse(glimpses).unflatten(0, (-1, members)) + encoded.features)
         there = torch.cat([torch.ones_like(encoded.mask[:, :1]), encoded.mask], 1)
         values = torch.cat([encoded.null[:, None], read], 1)
         # Sums of products, not batched matrix products: the sets are small, and those are slow.
         scores = (values * self.query(h)[:, None]).sum(-1) * self.units**-0.5
         weights = scores.float().masked_fill(~there, -torch.inf).softmax(-1).to(values.dtype)
-        return (weights[..., None] * values).sum(1), window
+        return (weights[..., None] * values).sum(1)

@@ -27,6 +27,7 @@ from oneshot_cli.model.gaussian import (
 )
 from oneshot_cli.model.gradients import limit_gradient
 from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
+from oneshot_cli.model.linear import Gathering, Linear
 from oneshot_cli.model.lstm import LSTM
 from oneshot_cli.model.observation import observation
 
@@ -63,7 +64,7 @@ class DRAW(GenerativeModel):
             attention=config.attention,
         )
         self.encoder = LSTM(self.reader.width + hidden, hidden)
-        self.posterior = nn.Linear(hidden, 2 * latent)
+        self.posterior = Linear(hidden, 2 * latent)
         self.decoder = LSTM(latent, hidden)
         self.writer = Writer(
             hidden,
@@ -88,22 +89,25 @@ class DRAW(GenerativeModel):
         canvas = self.empty[:, None, None].expand(len(x), -1, *x.shape[-2:])
         h_enc, cell_enc, h, cell = self.start[:, None].expand(4, len(x), self.config.hidden)
         states, looks, kls, ratios, means = [], [], [], [], []
-        for epsilon in noise.unbind(1):
-            error = x - self.observation.mean(canvas)
-            look = self.reader.aim(h)
-            glimpse = self.reader(torch.cat([x, error], 1), look)
-            h_enc, cell_enc = self.encoder.step(h_enc, cell_enc, glimpse, h)
-            mean, log_std = mean_and_log_std(self.posterior(h_enc))
-            z = mean + log_std.exp() * epsilon
-            h, cell = self.decoder.step(h, cell, z)
-            if gradient_limit is not None and h.requires_grad:
-                h = limit_gradient(h, gradient_limit)
-            canvas = canvas + self.writer(self.writer.patches(h), self.writer.aim(h), x.shape[-1])
-            kls.append(gaussian_analytical_kl(mean, log_std))
-            ratios.append(gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z))
-            states.append(h)
-            looks.append(look)
-            means.append(mean.detach())
+        with Gathering(self):
+            for epsilon in noise.unbind(1):
+                error = x - self.observation.mean(canvas)
+                look = self.reader.aim(h)
+                glimpse = self.reader(torch.cat([x, error], 1), look)
+                h_enc, cell_enc = self.encoder.step(h_enc, cell_enc, glimpse, h)
+                mean, log_std = mean_and_log_std(self.posterior(h_enc))
+                z = mean + log_std.exp() * epsilon
+                h, cell = self.decoder.step(h, cell, z)
+                if gradient_limit is not None and h.requires_grad:
+                    h = limit_gradient(h, gradient_limit)
+                write = self.writer(self.writer.patches(h), self.writer.aim(h), x.shape[-1])
+                canvas = canvas + write
+                kls.append(gaussian_analytical_kl(mean, log_std))
+                ratio = gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z)
+                ratios.append(ratio)
+                states.append(h)
+                looks.append(look)
+                means.append(mean.detach())
         return Redrawing(
             h=torch.stack(states, 1),
             canvas=canvas,

@@ -2,6 +2,9 @@
 
 PyTorch leaves float32 products to MKL, which does without AVX-512 on processors that are not
 Intel's. There oneDNN, which PyTorch uses for convolutions and for bfloat16, is twice as fast.
+
+Layers that are called at every step can share the work that is the same at every step, see
+`Gathering`.
 """
 
 from __future__ import annotations
@@ -21,8 +24,35 @@ FEWEST = 4
 class Linear(nn.Linear):
     """As `torch.nn.Linear`, by `linear`."""
 
+    _gathered: _Gathered | None = None
+
     def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.weight, self.bias)
+        if torch.compiler.is_compiling() or self._gathered is None:
+            return linear(x, self.weight, self.bias)
+        return self._gathered(x)
+
+
+class Gathering:
+    """With it, calls of each Linear layer in `module` share its weights' cast and gradient.
+
+    The gradient of a weight that is used at T steps is the sum of T products. It is computed as one
+    product over the rows of all steps, when the last of them has come back; under autocast, that
+    also sums in float32 what would else be rounded to bfloat16 T times. One gathering serves all
+    steps that belong together, in as many `with` statements as they take.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        layers = [layer for layer in module.modules() if isinstance(layer, Linear)]
+        wanted = layers if torch.is_grad_enabled() else []
+        self.layers = {layer: _Gathered(layer) for layer in wanted}
+
+    def __enter__(self) -> None:
+        for layer, gathered in self.layers.items():
+            layer._gathered = gathered
+
+    def __exit__(self, *_: object) -> None:
+        for layer in self.layers:
+            layer._gathered = None
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -72,3 +102,66 @@ class _Linear(torch.autograd.Function):
             multiply(gradient.t(), x.t()) if to_weight else None,
             gradient.sum(0) if to_bias else None,
         )
+
+
+Calls = list[tuple[Tensor, Tensor] | None]
+"""Of each call of a layer its input and its output's gradient, once that is known."""
+
+
+class _Gathered:
+    """A layer whose calls leave what the gradients of its weights are made of in `calls`."""
+
+    def __init__(self, layer: Linear) -> None:
+        self.layer = layer
+        self.weights: tuple[Tensor, Tensor] | None = None
+        self.calls: Calls = []
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.weights is None:
+            self.weights = _Gather.apply(self.layer.weight, self.layer.bias, self.calls)
+        return cast(Tensor, _Call.apply(x, *self.weights, self.calls))
+
+
+class _Gather(torch.autograd.Function):
+    """The weights as they are multiplied with. Its backward pass comes after that of all calls."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, bias: Tensor, calls: Calls) -> tuple[Tensor, ...]:
+        ctx.calls = calls
+        kind = weight.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+        return tuple(t.view_as(t) if t.dtype == dtype else t.to(dtype) for t in (weight, bias))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *_: Tensor) -> tuple[Tensor | None, ...]:
+        known = [call for call in ctx.calls if call is not None]
+        ctx.calls[:] = [None] * len(ctx.calls)
+        x, gradient = (torch.cat(each) for each in zip(*known, strict=True))
+        to_weight, to_bias = ctx.needs_input_grad[:2]
+        return (
+            multiply(gradient.t(), x.t()).float() if to_weight else None,
+            gradient.sum(0).float() if to_bias else None,
+            None,
+        )
+
+
+class _Call(torch.autograd.Function):
+    """x W' + b. What comes back for the weights is left in `calls`, for `_Gather`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, calls: Calls) -> Tensor:
+        ctx.calls, ctx.call, ctx.dtype = calls, len(calls), x.dtype
+        calls.append(None)
+        x = x.to(weight.dtype).contiguous()
+        ctx.save_for_backward(x, weight)
+        return multiply(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        ctx.calls[ctx.call] = x, gradient
+        to_x = multiply(gradient, weight.t()).to(ctx.dtype) if ctx.needs_input_grad[0] else None
+        return to_x, None, None, None

@@ -65,11 +65,8 @@ class Posterior(nn.Module):
         return EncodedTarget(x, self.embed_summary(self.summary(x)))
 
     def forward(
-        self, h: Tensor, v: Tensor, encoded: EncodedTarget
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean and log standard deviation of z_t, each (B, latent), and the window read through."""
-        window = self.reader.aim(h)
-        glimpse = self.reader(encoded.images, window)
+        self, h: Tensor, v: Tensor, glimpse: Tensor, encoded: EncodedTarget
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and log standard deviation of z_t, each (B, latent), of what `reader` took."""
         step = self.embed_step(torch.cat([glimpse, h, v.to(h.dtype)], -1))
-        mean, log_std = mean_and_log_std(self.output(F.silu(step + encoded.features)))
-        return mean, log_std, window
+        return mean_and_log_std(self.output(F.silu(step + encoded.features)))

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from oneshot_cli.model.attention import Writer, whole_image
+from oneshot_cli.model.attention import Gaze, Writer, whole_image
 from oneshot_cli.model.canvas import CANVASES, AdditiveCanvas
 from oneshot_cli.model.config import ModelConfig
 from oneshot_cli.model.context import Context, ContextReader, EncodedContext
@@ -32,6 +32,7 @@ from oneshot_cli.model.gaussian import (
 )
 from oneshot_cli.model.gradients import limit_gradient
 from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
+from oneshot_cli.model.linear import Gathering
 from oneshot_cli.model.lstm import LSTM
 from oneshot_cli.model.observation import observation
 from oneshot_cli.model.posterior import EncodedTarget, Posterior
@@ -115,10 +116,12 @@ class SequentialGenerator(GenerativeModel):
             encoded = self._call(self.context.encode, context).repeat(len(noise) // len(context))
         if target is not None:
             seen = self._call(self.posterior.encode, target).repeat(len(noise) // len(target))
+        gaze = self._gaze(len(noise), encoded, seen)
         h, cell = self.start[:, None].expand(2, len(noise), self.config.hidden)
         steps: list[Step] = []
+        shared = (gaze, encoded, seen, Gathering(self), gradient_limit)
         for part in noise.split(self.recomputed or self.config.steps, 1):
-            some, h, cell = self._call(self._steps, h, cell, part, encoded, seen, gradient_limit)
+            some, h, cell = self._call(self._steps, h, cell, part, *shared)
             steps += some
         states, looks, latents = (list(each) for each in zip(*steps, strict=True))
         h, windows = torch.stack(states, 1), torch.stack(looks, 1)
@@ -141,17 +144,20 @@ class SequentialGenerator(GenerativeModel):
         h: Tensor,
         cell: Tensor,
         noise: Tensor,
+        gaze: Gaze,
         encoded: EncodedContext | None,
         seen: EncodedTarget | None,
+        gathering: Gathering,
         gradient_limit: float | None,
     ) -> tuple[list[Step], Tensor, Tensor]:
         """Some steps, one for each of noise (B, steps, latent), and the last h and cell."""
         steps = []
-        for z in noise.unbind(1):
-            h, cell, look, latent = self._step(h, cell, z, encoded, seen)
-            if gradient_limit is not None and h.requires_grad:
-                h = limit_gradient(h, gradient_limit)
-            steps.append(Step(h, look, latent))
+        with gathering:
+            for z in noise.unbind(1):
+                h, cell, look, latent = self._step(h, cell, z, gaze, encoded, seen)
+                if gradient_limit is not None and h.requires_grad:
+                    h = limit_gradient(h, gradient_limit)
+                steps.append(Step(h, look, latent))
         return steps, h, cell
 
     def _step(
@@ -159,16 +165,21 @@ class SequentialGenerator(GenerativeModel):
         h: Tensor,
         cell: Tensor,
         z: Tensor,
+        gaze: Gaze,
         encoded: EncodedContext | None,
         seen: EncodedTarget | None,
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
         """The next h and cell, and of `Step` the rest."""
-        v, look = self._read(h, encoded)
+        glimpses, windows = gaze(h)
+        v, look = h.new_zeros(len(h), 0), whole_image(h, len(h))
+        if self.context is not None and encoded is not None:
+            v = self.context(h, glimpses[0], encoded)
+            look = self.context.reader.aim.frame(windows[0])
         latent: tuple[Tensor, ...] = ()
         if seen is not None:
-            mean, log_std, window = self.posterior(h, v, seen)
+            mean, log_std = self.posterior(h, v, glimpses[-1], seen)
             z = mean + log_std.exp() * z
-            latent = (z, mean, log_std, self.posterior.reader.aim.frame(window))
+            latent = (z, mean, log_std, self.posterior.reader.aim.frame(windows[-1]))
         return *self.transition.step(h, cell, z, v), look, latent
 
     def _call(self, function: Callable[..., T], *arguments: object) -> T:
@@ -178,12 +189,14 @@ class SequentialGenerator(GenerativeModel):
         result = checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
         return cast(T, result)
 
-    def _read(self, h: Tensor, encoded: EncodedContext | None) -> tuple[Tensor, Tensor]:
-        """v_t and the window that it was read through; without a context nothing is read."""
-        if self.context is None or encoded is None:
-            return h.new_zeros(len(h), 0), whole_image(h, len(h))
-        v, window = self.context(h, encoded)
-        return v, self.context.reader.aim.frame(window)
+    def _gaze(self, batch: int, encoded: EncodedContext | None, seen: EncodedTarget | None) -> Gaze:
+        """A view of the context, if the model has one, and of the target, if there is one."""
+        views = []
+        if self.context is not None and encoded is not None:
+            views.append((self.context.reader, encoded.images))
+        if seen is not None:
+            views.append((self.posterior.reader, seen.images))
+        return Gaze(batch, views)
 
     def decode(self, h: Tensor, size: int) -> Tensor:
         """The observation's parameters (B, P, size, size) for all states (B, T, hidden).

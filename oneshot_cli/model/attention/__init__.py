@@ -2,7 +2,7 @@
 
 from oneshot_cli.model.attention.base import Attention
 from oneshot_cli.model.attention.filterbank import GaussianFilters, filters
-from oneshot_cli.model.attention.heads import ATTENTIONS, Reader, Writer
+from oneshot_cli.model.attention.heads import ATTENTIONS, Gaze, Reader, Writer
 from oneshot_cli.model.attention.sampling import sampling_grid, sum_of_transforms, transform
 from oneshot_cli.model.attention.spatial_transformer import SpatialTransformer, inverse, windows
 from oneshot_cli.model.attention.whole import FullyConnected, at_size, whole_image
@@ -12,6 +12,7 @@ __all__ = [
     "Attention",
     "FullyConnected",
     "GaussianFilters",
+    "Gaze",
     "Reader",
     "SpatialTransformer",
     "Writer",

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 class Attention(nn.Module, ABC):
     """Turns states (..., hidden) into windows (..., whatever describes one), and uses them.
 
+    It does so in two parts, so that windows of several heads can be made of their numbers at once.
+
     It reads patches of `side` x `side` out of images of `size` x `size`, and writes such patches
     on canvases of any size.
     """
@@ -19,9 +21,17 @@ class Attention(nn.Module, ABC):
         self.size = size
         self.side = side
 
-    @abstractmethod
     def forward(self, h: Tensor) -> Tensor:
         """The window that a state chooses."""
+        return self.window(self.numbers(h))
+
+    @abstractmethod
+    def numbers(self, h: Tensor) -> Tensor:
+        """What the network says of the window, (..., N)."""
+
+    @abstractmethod
+    def window(self, numbers: Tensor) -> Tensor:
+        """The window that numbers (..., N) stand for."""
 
     @abstractmethod
     def read(self, images: Tensor, window: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from oneshot_cli.model.attention.base import Attention
+from oneshot_cli.model.linear import Linear
 
 PARAMETERS = 5
 LOG_LIMIT = 5.0
@@ -47,12 +48,15 @@ class GaussianFilters(Attention):
     def __init__(self, hidden: int, size: int, side: int, scale: float) -> None:
         super().__init__(size, side)
         self.stride = scale * (size - 1) / max(side - 1, 1)
-        self.linear = nn.Linear(hidden, PARAMETERS)
+        self.linear = Linear(hidden, PARAMETERS)
         nn.init.normal_(self.linear.weight, std=0.1 * hidden**-0.5)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, h: Tensor) -> Tensor:
-        raw = self.linear(h).float()
+    def numbers(self, h: Tensor) -> Tensor:
+        return self.linear(h)
+
+    def window(self, numbers: Tensor) -> Tensor:
+        raw = numbers.float()
         centre = (self.size + 1) / 2 * (raw[..., 0:2] + 1)
         variance, stride, gain = raw[..., 2:].clamp(-LOG_LIMIT, LOG_LIMIT).exp().unbind(-1)
         return torch.stack([*centre.unbind(-1), self.stride * stride, variance, gain], -1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 
 from oneshot_cli.model.attention.base import Attention
@@ -40,6 +43,32 @@ class Reader(nn.Module):
         return self.aim.read(images, window).flatten(1)
 
 
+class Gaze:
+    """What several readers of one kind read of their own images: one call for all of them.
+
+    `views` are each a reader and its images (B * M, C, S, S), M for each of `batch` states.
+    """
+
+    def __init__(self, batch: int, views: Sequence[tuple[Reader, Tensor]]) -> None:
+        self.readers = [reader for reader, _ in views]
+        self.members = [len(images) // batch for _, images in views]
+        self.images = torch.cat([images for _, images in views]) if views else torch.empty(0)
+
+    def __call__(self, h: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Of each view the glimpses (B * M, width) and the window (B, ...), for states (B, ...)."""
+        if not self.readers:
+            return [], []
+        first = self.readers[0]
+        numbers = torch.stack([reader.aim.numbers(h) for reader in self.readers])
+        windows = first.aim.window(numbers).unbind()
+        each = [
+            window if times == 1 else window.repeat_interleave(times, 0)
+            for window, times in zip(windows, self.members, strict=True)
+        ]
+        glimpses = first(self.images, torch.cat(each))
+        return list(glimpses.split([len(window) for window in each])), list(windows)
+
+
 class Writer(nn.Module):
     """Turns states into patches and the windows that place them on the canvas."""
 
@@ -68,7 +97,7 @@ class Writer(nn.Module):
         weight, bias = self.content.weight, self.content.bias
         channels, side = self.channels, self.aim.side
         if mix is None:
-            patches = linear(h, weight, bias)
+            patches = self.content(h)
         else:
             folded = mix @ weight.view(channels, -1)
             patches = linear(

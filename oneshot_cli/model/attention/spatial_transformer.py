@@ -11,10 +11,11 @@ A u + b for every patch pixel u; writing samples the patch at A^-1 (p - b) for e
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from oneshot_cli.model.attention.base import Attention
 from oneshot_cli.model.attention.sampling import sum_of_transforms, transform
+from oneshot_cli.model.linear import Linear
 
 WINDOW_PARAMETERS = 6
 WINDOW_GAIN = 0.2
@@ -60,10 +61,13 @@ class SpatialTransformer(Attention):
     def __init__(self, hidden: int, size: int, side: int, scale: float) -> None:
         super().__init__(size, side)
         self.scale = scale
-        self.linear = nn.Linear(hidden, WINDOW_PARAMETERS)
+        self.linear = Linear(hidden, WINDOW_PARAMETERS)
 
-    def forward(self, h: Tensor) -> Tensor:
-        return windows(WINDOW_GAIN * self.linear(h).float(), self.scale)
+    def numbers(self, h: Tensor) -> Tensor:
+        return self.linear(h)
+
+    def window(self, numbers: Tensor) -> Tensor:
+        return windows(WINDOW_GAIN * numbers.float(), self.scale)
 
     def read(self, images: Tensor, window: Tensor) -> Tensor:
         return transform(images, window, self.side)
@@ -84,6 +88,6 @@ class FreeTransformer(SpatialTransformer):
     Kept for comparison. Windows collapse and their inverses blow up easily, see docs/recipe.md.
     """
 
-    def forward(self, h: Tensor) -> Tensor:
-        start = self.scale * torch.eye(2, 3, device=h.device)
-        return self.linear(h).float().unflatten(-1, (2, 3)) + start
+    def window(self, numbers: Tensor) -> Tensor:
+        start = self.scale * torch.eye(2, 3, device=numbers.device)
+        return numbers.float().unflatten(-1, (2, 3)) + start
