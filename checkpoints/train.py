@@ -30,6 +30,7 @@ class Phase:
     options: str
 
 
+FLAGSHIP = "--dataset omniglot --split weak --augment 1 --learning-rate 2.5e-3"
 OMNIGLOT = "--dataset omniglot --augment 1 --learning-rate 1.5e-3"
 
 
@@ -41,11 +42,10 @@ def split(name: str, iterations: int) -> Phase:
 
 RECIPES: dict[str, list[Phase]] = {
     "omniglot": [
-        Phase("omniglot-28", f"{OMNIGLOT} --split weak"),
+        Phase("omniglot-28", f"{FLAGSHIP} --set decay=0 --iterations 22000"),
         Phase(
             "omniglot",
-            f"{OMNIGLOT} --split weak --size 28,52 --kl-warmup 0 --learning-rate 1.2e-3 "
-            "--set decay=0.5 --iterations 14000",
+            f"{FLAGSHIP} --size 28,52 --kl-warmup 0 --set decay=0.6 --iterations 14000",
         ),
     ],
     "mnist": [

@@ -91,18 +91,20 @@ class Repeated(torch.nn.Module):
 
 @pytest.mark.parametrize("last", [0, 2, 4])
 @pytest.mark.parametrize("worthwhile", [0, 2**20])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_gathered_gradients_are_the_sums_over_all_calls(
-    last: int, worthwhile: int, monkeypatch: pytest.MonkeyPatch
+    last: int, worthwhile: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also of a graph whose later calls nothing depends on."""
     monkeypatch.setattr(module, "WORTHWHILE", worthwhile)
-    x, value = noise(7, 6).requires_grad_(), noise(7, 6, seed=1)
-    model, results = Repeated(), []
+    x, value = noise(7, 6).to(dtype).requires_grad_(), noise(7, 6, seed=1)
+    model, results = Repeated().to(dtype), []
+    close = {"atol": 1e-6, "rtol": 1e-5} if dtype == torch.float32 else {"atol": 1e-12, "rtol": 1e-12}
     for gathering in (Gathering(model), nullcontext()):
         out = model(x, gathering)[last]
         results.append((out, *torch.autograd.grad((out * value).sum(), [x, *model.parameters()])))
     for mine, plain in zip(*results, strict=True):
-        torch.testing.assert_close(mine, plain, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(mine, plain, **close)
 
 
 def test_a_graph_with_gathered_gradients_can_be_gone_back_twice() -> None:

@@ -127,7 +127,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, bias: Tensor, calls: Calls) -> tuple[Tensor, ...]:
-        ctx.calls = calls
+        ctx.calls, ctx.dtype = calls, weight.dtype
         kind = weight.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
         return tuple(t.view_as(t) if t.dtype == dtype else t.to(dtype) for t in (weight, bias))
@@ -140,8 +140,8 @@ class _Gather(torch.autograd.Function):
         x, gradient = (torch.cat(each) for each in zip(*known, strict=True))
         to_weight, to_bias = ctx.needs_input_grad[:2]
         return (
-            multiply(gradient.t(), x.t()).float() if to_weight else None,
-            gradient.sum(0).float() if to_bias else None,
+            multiply(gradient.t(), x.t()).to(ctx.dtype) if to_weight else None,
+            gradient.sum(0).to(ctx.dtype) if to_bias else None,
             None,
         )
 
