@@ -40,12 +40,13 @@ ALIKE = {
     "windows of six free numbers": "--attention free-transformer",
     "writing windows half as wide at first": "--set write_scale=0.3",
     "weights averaged over 100 iterations": "--set average=0.99",
+    "4 latents a step": "--latent 4",
+    "8 latents a step": "--latent 8",
+    "32 latents a step": "--latent 32",
 }
 """What costs the same for each iteration."""
 
 OTHERS = {
-    "4 latents a step": "--latent 4",
-    "32 latents a step": "--latent 32",
     "no summaries": "--summary 0",
     "12 steps": "--steps 12",
     "32 steps": "--steps 32",

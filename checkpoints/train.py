@@ -42,10 +42,10 @@ def split(name: str, iterations: int) -> Phase:
 
 RECIPES: dict[str, list[Phase]] = {
     "omniglot": [
-        Phase("omniglot-28", f"{FLAGSHIP} --set decay=0 --iterations 22000"),
+        Phase("omniglot-28", f"{FLAGSHIP} --latent 8 --set decay=0 --iterations 16000"),
         Phase(
             "omniglot",
-            f"{FLAGSHIP} --size 28,52 --kl-warmup 0 --set decay=0.6 --iterations 14000",
+            f"{FLAGSHIP} --size 28,52 --kl-warmup 0 --set decay=0.6 --iterations 12000",
         ),
     ],
     "mnist": [

@@ -51,3 +51,11 @@ def test_recipes_do_not_depend_on_the_learning_rates_of_presets(script: dict[str
     for name, phases in script["RECIPES"].items():
         for phase in phases:
             assert "--learning-rate" in phase.options, name
+
+
+def test_only_the_first_run_of_a_recipe_says_what_the_model_is(script: dict[str, Any]) -> None:
+    """The others begin with its weights, and `oneshot train --from` refuses to change a model."""
+    fields = {f"--{name}" for name in ("latent", "steps", "hidden", "glimpse", "patch", "summary")}
+    for name, phases in script["RECIPES"].items():
+        for phase in phases[1:]:
+            assert not fields & set(phase.options.split()), name
