@@ -21,7 +21,10 @@ from pathlib import Path
 
 from oneshot_cli.training.folder import RunFolder
 
-BASE = "--dataset omniglot --split weak --augment 1 --learning-rate 3e-3 --threads 1 --quiet"
+BASE = (
+    "--dataset omniglot --split weak --augment 1 --latent 16 --learning-rate 3e-3 --threads 1 "
+    "--quiet"
+)
 KL_WARMUP = 0.25
 """Share of a run; of the flagship's, which is long, it is a tenth."""
 

@@ -35,8 +35,8 @@ OMNIGLOT = "--dataset omniglot --augment 1 --learning-rate 1.5e-3"
 
 
 def split(name: str, iterations: int) -> Phase:
-    """The first run of the flagship, shorter and on another split."""
-    options = f"{OMNIGLOT} --split {name} --iterations {iterations}"
+    """The flagship's model as it was before, at 28 x 28 and on another split."""
+    options = f"{OMNIGLOT} --latent 16 --split {name} --iterations {iterations}"
     return Phase(f"omniglot-{name.removeprefix('strong-')}", options)
 
 

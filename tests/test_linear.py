@@ -99,7 +99,9 @@ def test_gathered_gradients_are_the_sums_over_all_calls(
     monkeypatch.setattr(module, "WORTHWHILE", worthwhile)
     x, value = noise(7, 6).to(dtype).requires_grad_(), noise(7, 6, seed=1)
     model, results = Repeated().to(dtype), []
-    close = {"atol": 1e-6, "rtol": 1e-5} if dtype == torch.float32 else {"atol": 1e-12, "rtol": 1e-12}
+    close = (
+        {"atol": 1e-6, "rtol": 1e-5} if dtype == torch.float32 else {"atol": 1e-12, "rtol": 1e-12}
+    )
     for gathering in (Gathering(model), nullcontext()):
         out = model(x, gathering)[last]
         results.append((out, *torch.autograd.grad((out * value).sum(), [x, *model.parameters()])))
