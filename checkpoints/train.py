@@ -45,7 +45,7 @@ RECIPES: dict[str, list[Phase]] = {
         Phase("omniglot-28", f"{FLAGSHIP} --latent 8 --set decay=0 --iterations 16000"),
         Phase(
             "omniglot",
-            f"{FLAGSHIP} --size 28,52 --kl-warmup 0 --set decay=0.6 --iterations 12000",
+            f"{FLAGSHIP} --size 28,52 --kl-warmup 0 --set decay=0.8 --iterations 12000",
         ),
     ],
     "mnist": [
