@@ -27,7 +27,7 @@ class Linear(nn.Linear):
     _gathered: _Gathered | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.compiler.is_compiling() or self._gathered is None:
+        if torch.compiler.is_compiling() or self._gathered is None or x.dim() != 2:
             return linear(x, self.weight, self.bias)
         return self._gathered(x)
 
