@@ -3,8 +3,8 @@
 From nothing, or from where it stopped; `--max-time 9m` trains in chunks.
 
 A recipe is one or more runs of `oneshot train`, each beginning with the weights of the one before.
-Learning rates are said outright, so that a recipe stays what made the checkpoint, whatever becomes
-of the presets. Whether a run is in bfloat16 is the machine's choice; what ships was.
+Learning rates and latents are said outright, so that a recipe stays what made the checkpoint,
+whatever becomes of the presets. Whether a run is in bfloat16 is the machine's choice; what ships was.
 """
 
 from __future__ import annotations
@@ -30,22 +30,27 @@ class Phase:
     options: str
 
 
-FLAGSHIP = "--dataset omniglot --split weak --augment 1 --learning-rate 2.5e-3"
 OMNIGLOT = "--dataset omniglot --augment 1 --learning-rate 1.5e-3"
 
 
 def split(name: str, iterations: int) -> Phase:
-    """The flagship's model as it was before, at 28 x 28 and on another split."""
+    """The first run of the flagship, shorter and on another split."""
     options = f"{OMNIGLOT} --latent 16 --split {name} --iterations {iterations}"
     return Phase(f"omniglot-{name.removeprefix('strong-')}", options)
 
 
 RECIPES: dict[str, list[Phase]] = {
     "omniglot": [
-        Phase("omniglot-28", f"{FLAGSHIP} --latent 8 --set decay=0 --iterations 16000"),
+        Phase("omniglot-28", f"{OMNIGLOT} --split weak --latent 16"),
+        Phase(
+            "omniglot-52",
+            f"{OMNIGLOT} --split weak --size 28,52 --kl-warmup 0 --learning-rate 1.2e-3 "
+            "--set decay=0.5 --iterations 14000",
+        ),
         Phase(
             "omniglot",
-            f"{FLAGSHIP} --size 28,52 --kl-warmup 0 --set decay=0.8 --iterations 12000",
+            f"{OMNIGLOT} --split weak --size 28,52 --kl-warmup 0 --learning-rate 1.2e-3 "
+            "--set decay=1 --iterations 11000",
         ),
     ],
     "mnist": [

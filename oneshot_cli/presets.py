@@ -36,13 +36,7 @@ def _sequential(steps: int, canvas: str, attention: str = "spatial-transformer")
 
 
 PRESETS: dict[str, Preset] = {
-    "flagship": Preset(
-        "sequential",
-        "the sequential generator as it ships",
-        {"latent": 8},
-        {"learning_rate": 2.5e-3},
-        None,
-    ),
+    "flagship": Preset("sequential", "the sequential generator as it ships", task=None),
     "paper": Preset("sequential", "the settings of Rezende et al. 2016", _PAPER, task=None),
     "st-cgru-80": _sequential(80, "gated"),
     "st-add-80": _sequential(80, "additive"),
