@@ -4,7 +4,8 @@ From nothing, or from where it stopped; `--max-time 9m` trains in chunks.
 
 A recipe is one or more runs of `oneshot train`, each beginning with the weights of the one before.
 Learning rates and latents are said outright, so that a recipe stays what made the checkpoint,
-whatever becomes of the presets. Whether a run is in bfloat16 is the machine's choice; what ships was.
+whatever becomes of the presets. Whether a run is in bfloat16 is the machine's choice; what ships
+was.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ RECIPES: dict[str, list[Phase]] = {
         ),
         Phase(
             "omniglot",
-            f"{OMNIGLOT} --split weak --size 28,52 --kl-warmup 0 --learning-rate 1.2e-3 "
-            "--set decay=1 --iterations 11000",
+            f"{OMNIGLOT} --split weak --size 28,52 --kl-warmup 0 --learning-rate 8e-4 "
+            "--set decay=1 --set step_clip=2000 --clip 1000 --iterations 5800",
         ),
     ],
     "mnist": [
