@@ -23,7 +23,7 @@ from oneshot_cli.training.folder import RunFolder
 
 BASE = (
     "--dataset omniglot --split weak --augment 1 --latent 16 --learning-rate 3e-3 --threads 1 "
-    "--quiet"
+    "--clip 200 --set step_clip=100 --quiet"
 )
 KL_WARMUP = 0.25
 """Share of a run; of the flagship's, which is long, it is a tenth."""

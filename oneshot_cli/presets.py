@@ -25,6 +25,7 @@ class Preset:
 
 
 _PAPER = {"latent": 4, "summary_units": 0}
+_LOOSE = {"step_clip": 2000.0, "clip": 1000.0}
 _DENSE = {"weight_decay": 0.0, "clip": 1000.0}
 _VAE = {**_DENSE, "batch": 100, "iterations": 36_000, "decay": 0.6}
 
@@ -36,7 +37,9 @@ def _sequential(steps: int, canvas: str, attention: str = "spatial-transformer")
 
 
 PRESETS: dict[str, Preset] = {
-    "flagship": Preset("sequential", "the sequential generator as it ships", task=None),
+    "flagship": Preset(
+        "sequential", "the sequential generator as it ships", training=_LOOSE, task=None
+    ),
     "paper": Preset("sequential", "the settings of Rezende et al. 2016", _PAPER, task=None),
     "st-cgru-80": _sequential(80, "gated"),
     "st-add-80": _sequential(80, "additive"),
