@@ -12,12 +12,15 @@ import torch
 def alternate(
     runs: Mapping[str, Callable[[], object]], times: int, device: torch.device
 ) -> dict[str, list[float]]:
-    """Call each of `runs` once to warm up, then all in turn `times` times: seconds of each call."""
-    for run in runs.values():
-        run()
+    """Call all of `runs` in turn `times` times: seconds of each call.
+
+    A turn is two calls, of which the second is timed: work that is repeated finds its memory, and
+    its weights, where it left them, not where another run did.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(times):
         for name, run in runs.items():
+            run()
             synchronize(device)
             started = time.perf_counter()
             run()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 
 from oneshot_cli.errors import OneshotError
@@ -21,6 +23,8 @@ def compile_model(model: GenerativeModel, device: torch.device) -> None:
             f"--compile: torch.compile does not work here ({reason})\n"
             "it needs a C++ compiler, on CUDA Triton; without --compile nothing does"
         ) from error
+    # Constants that are kept from call to call become constants of the graph, as they should.
+    warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")
     mode = "reduce-overhead" if device.type == "cuda" else "default"
     for name in model.hot:
         setattr(model, name, torch.compile(getattr(model, name), mode=mode))

@@ -125,9 +125,32 @@ class ContextReader(nn.Module):
         if not members:
             return encoded.null
         read = F.silu(self.embed_glimpse(glimpses).unflatten(0, (-1, members)) + encoded.features)
-        there = torch.cat([torch.ones_like(encoded.mask[:, :1]), encoded.mask], 1)
         values = torch.cat([encoded.null[:, None], read], 1)
-        # Sums of products, not batched matrix products: the sets are small, and those are slow.
-        scores = (values * self.query(h)[:, None]).sum(-1) * self.units**-0.5
-        weights = scores.float().masked_fill(~there, -torch.inf).softmax(-1).to(values.dtype)
-        return (weights[..., None] * values).sum(1)
+        return attend(values, self.query(h), absent(encoded.mask))[0]
+
+
+def absent(mask: Tensor) -> Tensor:
+    """Who of a context's set is not there (B, 1 + M): the null member always is, others by mask."""
+    return F.pad(~mask, (1, 0), value=False)
+
+
+def attend(values: Tensor, query: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention over a set: sum_m a_m values_m (B, D) and a (B, 1 + M) = softmax(values . query).
+
+    For values (B, 1 + M, D), a query (B, D), and who is not there.
+    """
+    # Sums of products, not batched matrix products: the sets are small, and those are slow.
+    scores = (values * query[:, None]).sum(-1) * values.shape[-1] ** -0.5
+    weights = scores.float().masked_fill(absent, -torch.inf).softmax(-1).to(values.dtype)
+    return (weights[..., None] * values).sum(1), weights
+
+
+def attend_backward(
+    values: Tensor, query: Tensor, weights: Tensor, gradient: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The gradients for values and query of `attend`, given its weights and that for its sum."""
+    to_weights = (values * gradient[:, None]).sum(-1)
+    to_scores = torch.ops.aten._softmax_backward_data(to_weights, weights, -1, weights.dtype)
+    to_scores = (to_scores * values.shape[-1] ** -0.5)[..., None]
+    to_values = torch.addcmul(weights[..., None] * gradient[:, None], to_scores, query[:, None])
+    return to_values, (to_scores * values).sum(1)

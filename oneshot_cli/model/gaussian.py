@@ -18,6 +18,12 @@ def mean_and_log_std(output: Tensor) -> tuple[Tensor, Tensor]:
     return mean, log_std.clamp(*LOG_STD_RANGE)
 
 
+def within_range(output: Tensor) -> Tensor:
+    """Where the log standard deviations (..., D) in a network's output (..., 2 D) are unlimited."""
+    raw = output.chunk(2, -1)[1]
+    return (raw >= LOG_STD_RANGE[0]) & (raw <= LOG_STD_RANGE[1])
+
+
 def gaussian_log_density(z: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     """log N(z; mean, exp(log_std)^2), summed over the last dimension."""
     standardized = (z - mean) * (-log_std).exp()

@@ -19,6 +19,12 @@ def limit_gradient(h: Tensor, limit: float) -> Tensor:
     return cast(Tensor, _Limit.apply(h, limit))
 
 
+def limited(gradient: Tensor, limit: float) -> Tensor:
+    """Rows (B, hidden), each scaled to norm `limit` or less."""
+    norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
+    return gradient * (limit / norm.clamp(min=limit))
+
+
 class _Limit(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, h: Tensor, limit: float) -> Tensor:
@@ -28,5 +34,4 @@ class _Limit(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
-        return gradient * (ctx.limit / norm.clamp(min=ctx.limit)), None
+        return limited(gradient, ctx.limit), None

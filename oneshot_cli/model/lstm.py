@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -25,3 +27,38 @@ class LSTM(Linear):
         entry, keep, candidate, exit_ = gates.chunk(4, -1)
         cell = torch.sigmoid(keep) * cell + torch.sigmoid(entry) * torch.tanh(candidate)
         return torch.sigmoid(exit_) * torch.tanh(cell), cell
+
+
+class KeptCell(NamedTuple):
+    """What the way back needs: sigmoids (B, 4 * hidden), the candidate, c_{t-1} and tanh(c_t)."""
+
+    gates: Tensor
+    candidate: Tensor
+    before: Tensor
+    exposed: Tensor
+
+
+def cell_forward(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, KeptCell]:
+    """h_t and c_t of `LSTM.step`, given its linear map (B, 4 * hidden), which is overwritten."""
+    hidden = cell.shape[1]
+    # 2 sigmoid(2 a) - 1 is tanh(a), which takes the CPU four times as long.
+    gates[:, 2 * hidden : 3 * hidden].mul_(2)
+    entry, keep, half, exit_ = gates.sigmoid_().chunk(4, 1)
+    candidate = (2 * half).sub_(1)
+    after = torch.addcmul(keep * cell, entry, candidate)
+    exposed = torch.sigmoid(2 * after).mul_(2).sub_(1)
+    return exit_ * exposed, after, KeptCell(gates, candidate, cell, exposed)
+
+
+def cell_backward(kept: KeptCell, h: Tensor, cell: Tensor, gates: Tensor) -> Tensor:
+    """The gradient for c_{t-1}, given those for h_t and c_t; that for the map goes to `gates`."""
+    aten = torch.ops.aten
+    entry, keep, _, exit_ = kept.gates.chunk(4, 1)
+    cell = cell + aten.tanh_backward(h * exit_, kept.exposed)
+    to_entry, to_keep, to_candidate, to_exit = gates.chunk(4, 1)
+    torch.mul(cell, kept.candidate, out=to_entry)
+    torch.mul(cell, kept.before, out=to_keep)
+    torch.mul(cell, entry, out=to_candidate).mul_(4)  # twice 2, of 2 sigmoid(2 a) - 1
+    torch.mul(h, kept.exposed, out=to_exit)
+    aten.sigmoid_backward(gates, kept.gates, grad_input=gates)
+    return cell * keep

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar, cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from oneshot_cli.model.attention import Gaze, Writer, whole_image
+from oneshot_cli.model.attention import Gaze, SpatialTransformer, Writer, whole_image
 from oneshot_cli.model.canvas import CANVASES, AdditiveCanvas
 from oneshot_cli.model.config import ModelConfig
 from oneshot_cli.model.context import Context, ContextReader, EncodedContext
@@ -32,10 +32,10 @@ from oneshot_cli.model.gaussian import (
 )
 from oneshot_cli.model.gradients import limit_gradient
 from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
-from oneshot_cli.model.linear import Gathering
 from oneshot_cli.model.lstm import LSTM
 from oneshot_cli.model.observation import observation
 from oneshot_cli.model.posterior import EncodedTarget, Posterior
+from oneshot_cli.model.recurrence import recurrence
 
 T = TypeVar("T")
 
@@ -44,25 +44,14 @@ T = TypeVar("T")
 class States:
     """The T hidden states (B, T, hidden), and the windows (B, T, 2, 3) that were read through.
 
-    `kl` and `log_ratio` (B, T) are those of `Bound`, `posterior_mean` is (B, T, latent); they, and
-    the windows on the target, are there when there was a target.
+    With a target, `latent` is z, and the mean and log standard deviation of its posterior, each
+    (B, T, latent). `bound` needs no windows; they are there after `unroll`.
     """
 
     h: Tensor
-    context_windows: Tensor
+    latent: tuple[Tensor, Tensor, Tensor] | None = None
+    context_windows: Tensor | None = None
     target_windows: Tensor | None = None
-    kl: Tensor | None = None
-    log_ratio: Tensor | None = None
-    posterior_mean: Tensor | None = None
-
-
-class Step(NamedTuple):
-    """What is kept of a step: h, the window on the context, and with a target z, the mean and log
-    standard deviation of its posterior, and the window on the target."""
-
-    h: Tensor
-    look: Tensor
-    latent: tuple[Tensor, ...]
 
 
 class SequentialGenerator(GenerativeModel):
@@ -111,54 +100,56 @@ class SequentialGenerator(GenerativeModel):
         it is the posterior's mean + std * noise. `gradient_limit` bounds the gradient that flows
         back through each state, see `limit_gradient`.
         """
-        encoded = seen = None
-        if self.context is not None:
-            encoded = self._call(self.context.encode, context).repeat(len(noise) // len(context))
-        if target is not None:
-            seen = self._call(self.posterior.encode, target).repeat(len(noise) // len(target))
-        gaze = self._gaze(len(noise), encoded, seen)
-        h, cell = self.start[:, None].expand(2, len(noise), self.config.hidden)
-        steps: list[Step] = []
-        shared = (gaze, encoded, seen, Gathering(self), gradient_limit)
-        for part in noise.split(self.recomputed or self.config.steps, 1):
-            some, h, cell = self._call(self._steps, h, cell, part, *shared)
-            steps += some
-        states, looks, latents = (list(each) for each in zip(*steps, strict=True))
+        encoded, seen, gaze = self._encode(len(noise), context, target)
+        h, cell = self._start(len(noise))
+        states, looks, latents = [], [], []
+        for z in noise.unbind(1):
+            h, cell, look, latent = self._step(h, cell, z, gaze, encoded, seen)
+            if gradient_limit is not None and h.requires_grad:
+                h = limit_gradient(h, gradient_limit)
+            states.append(h)
+            looks.append(look)
+            latents.append(latent)
         h, windows = torch.stack(states, 1), torch.stack(looks, 1)
         if target is None:
-            return States(h, windows)
-        z, mean, log_std, target_windows = (
+            return States(h, None, windows)
+        z, mean, log_std, seen_through = (
             torch.stack(each, 1) for each in zip(*latents, strict=True)
         )
-        return States(
-            h,
-            windows,
-            target_windows=target_windows,
-            kl=gaussian_analytical_kl(mean, log_std),
-            log_ratio=gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z),
-            posterior_mean=mean,
-        )
+        return States(h, (z, mean, log_std), windows, seen_through)
 
-    def _steps(
+    def explain(
         self,
-        h: Tensor,
-        cell: Tensor,
         noise: Tensor,
-        gaze: Gaze,
-        encoded: EncodedContext | None,
-        seen: EncodedTarget | None,
-        gathering: Gathering,
-        gradient_limit: float | None,
-    ) -> tuple[list[Step], Tensor, Tensor]:
-        """Some steps, one for each of noise (B, steps, latent), and the last h and cell."""
-        steps = []
-        with gathering:
-            for z in noise.unbind(1):
-                h, cell, look, latent = self._step(h, cell, z, gaze, encoded, seen)
-                if gradient_limit is not None and h.requires_grad:
-                    h = limit_gradient(h, gradient_limit)
-                steps.append(Step(h, look, latent))
-        return steps, h, cell
+        context: Context,
+        target: Tensor,
+        gradient_limit: float | None = None,
+    ) -> States:
+        """What `unroll` gives but the windows. Where there is a gradient, it is written out.
+
+        A compiled step is left to the compiler, a reader whose gradient is not known to autograd.
+        """
+        compiled = "_step" in vars(self)
+        known = isinstance(self.posterior.reader.aim, SpatialTransformer)
+        if compiled or not known or not torch.is_grad_enabled():
+            return self.unroll(noise, context, target, gradient_limit)
+        encoded, seen, gaze = self._encode(len(noise), context, target)
+        assert seen is not None
+        h, *latent = recurrence(
+            noise,
+            self._start(len(noise)),
+            gaze,
+            None if self.context is None or encoded is None else (self.context, encoded),
+            (self.posterior, seen),
+            self.transition,
+            every=self.recomputed,
+            limit=gradient_limit,
+        )
+        return States(h, (latent[0], latent[1], latent[2]))
+
+    def _start(self, batch: int) -> Tensor:
+        """The first state and cell, (2, B, hidden)."""
+        return self.start[:, None].expand(2, batch, self.config.hidden)
 
     def _step(
         self,
@@ -169,7 +160,7 @@ class SequentialGenerator(GenerativeModel):
         encoded: EncodedContext | None,
         seen: EncodedTarget | None,
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
-        """The next h and cell, and of `Step` the rest."""
+        """The next h and cell, the window on the context, and with a target what `States` has."""
         glimpses, windows = gaze(h)
         v, look = h.new_zeros(len(h), 0), whole_image(h, len(h))
         if self.context is not None and encoded is not None:
@@ -189,14 +180,19 @@ class SequentialGenerator(GenerativeModel):
         result = checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
         return cast(T, result)
 
-    def _gaze(self, batch: int, encoded: EncodedContext | None, seen: EncodedTarget | None) -> Gaze:
-        """A view of the context, if the model has one, and of the target, if there is one."""
+    def _encode(
+        self, batch: int, context: Context, target: Tensor | None
+    ) -> tuple[EncodedContext | None, EncodedTarget | None, Gaze]:
+        """What of context and target is the same at every step, and the view that steps have."""
+        encoded = seen = None
         views = []
-        if self.context is not None and encoded is not None:
+        if self.context is not None:
+            encoded = self._call(self.context.encode, context).repeat(batch // len(context))
             views.append((self.context.reader, encoded.images))
-        if seen is not None:
+        if target is not None:
+            seen = self._call(self.posterior.encode, target).repeat(batch // len(target))
             views.append((self.posterior.reader, seen.images))
-        return Gaze(batch, views)
+        return encoded, seen, Gaze(batch, views)
 
     def decode(self, h: Tensor, size: int) -> Tensor:
         """The observation's parameters (B, P, size, size) for all states (B, T, hidden).
@@ -240,16 +236,17 @@ class SequentialGenerator(GenerativeModel):
         self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float | None = None
     ) -> Bound:
         batch, particles = noise.shape[:2]
-        states = self.unroll(noise.flatten(0, 1), context, x, gradient_limit)
-        assert states.kl is not None
-        assert states.log_ratio is not None
-        assert states.posterior_mean is not None
+        states = self.explain(noise.flatten(0, 1), context, x, gradient_limit)
+        assert states.latent is not None
+        z, mean, log_std = states.latent
+        kl = gaussian_analytical_kl(mean, log_std)
+        log_ratio = gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z)
         parameters = self.decode(states.h, x.shape[-1]).float().unflatten(0, (batch, particles))
         return Bound(
             log_likelihood=self.observation.log_likelihood(parameters, x[:, None]),
-            kl=states.kl.unflatten(0, (batch, particles)),
-            log_ratio=states.log_ratio.unflatten(0, (batch, particles)),
-            posterior_mean=states.posterior_mean.detach().view(batch, particles, -1),
+            kl=kl.unflatten(0, (batch, particles)),
+            log_ratio=log_ratio.unflatten(0, (batch, particles)),
+            posterior_mean=mean.detach().view(batch, particles, -1),
         )
 
     def sample(
@@ -268,6 +265,7 @@ class SequentialGenerator(GenerativeModel):
         target: Tensor | None = None,
     ) -> Trace:
         states = self.unroll(temperature * noise, context, target)
+        assert states.context_windows is not None
         canvases = self.canvases(states.h, size or self.config.size)
         return Trace(
             pictures=self.observation.mean(canvases.float()),

@@ -50,6 +50,7 @@ class Gaze:
     """
 
     def __init__(self, batch: int, views: Sequence[tuple[Reader, Tensor]]) -> None:
+        self.batch = batch
         self.readers = [reader for reader, _ in views]
         self.members = [len(images) // batch for _, images in views]
         self.images = torch.cat([images for _, images in views]) if views else torch.empty(0)
@@ -61,12 +62,28 @@ class Gaze:
         first = self.readers[0]
         numbers = torch.stack([reader.aim.numbers(h) for reader in self.readers])
         windows = first.aim.window(numbers).unbind()
-        each = [
-            window if times == 1 else window.repeat_interleave(times, 0)
-            for window, times in zip(windows, self.members, strict=True)
-        ]
-        glimpses = first(self.images, torch.cat(each))
-        return list(glimpses.split([len(window) for window in each])), list(windows)
+        glimpses = first(self.images, self.of_images(windows))
+        return self.of_views(glimpses), list(windows)
+
+    def of_images(self, each: Sequence[Tensor]) -> Tensor:
+        """What is (B, ...) for each view, repeated for each of its images, all in one."""
+        return torch.cat(
+            [
+                view if times == 1 else view.repeat_interleave(times, 0)
+                for view, times in zip(each, self.members, strict=True)
+            ]
+        )
+
+    def of_views(self, rows: Tensor) -> list[Tensor]:
+        """What there is for all images, apart for each view: (B * M, ...)."""
+        return list(rows.split([times * self.batch for times in self.members]))
+
+    def summed(self, rows: Tensor) -> Tensor:
+        """What there is for all images, summed over those of a state: (V, B, ...)."""
+        if set(self.members) == {1}:
+            return rows.unflatten(0, (len(self.members), self.batch))
+        views = zip(self.of_views(rows), self.members, strict=True)
+        return torch.stack([view.unflatten(0, (self.batch, times)).sum(1) for view, times in views])
 
 
 class Writer(nn.Module):

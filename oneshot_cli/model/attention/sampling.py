@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -20,7 +21,27 @@ AT_ONCE_ELSEWHERE = 2**24
 
 def transform(images: Tensor, maps: Tensor, size: int) -> Tensor:
     """Sample (B, C, H, W) bilinearly at `maps` (B, 2, 3) of a size x size grid; 0 outside."""
-    return _sample(images.float(), maps.float(), size)
+    return _sample(images.float(), sampling_grid(maps.float(), size))
+
+
+def slopes(images: Tensor, maps: Tensor, size: int) -> Tensor:
+    """How samples of (B, C, H, W) at maps (B, T, 2, 3) change with where they are taken.
+
+    (T, B, C, size, size, 2): along x and y, of `transform(images, maps[:, t], size)`.
+    """
+    batch, channels = images.shape[:2]
+    grid = sampling_grid(maps.flatten(0, 1), size).reshape(batch, -1, size, 2)
+    each = grid[:, None].expand(-1, channels, -1, -1, -1).flatten(0, 1)
+    ones = images.new_ones(len(each), 1, *grid.shape[1:3])
+    found = _sample_backward(images.flatten(0, 1)[:, None], each, ones, of_images=False)[1]
+    steps = found.view(batch, channels, -1, size, size, 2).permute(2, 0, 1, 3, 4, 5)
+    return steps.contiguous()
+
+
+def gradient_of_maps(to_grid: Tensor) -> Tensor:
+    """The gradient for maps (B, 2, 3), given that for their `sampling_grid` (B, S, S, 2)."""
+    basis = _basis(to_grid.shape[1], to_grid.dtype, to_grid.device)
+    return multiply(to_grid.flatten(1), basis).view(-1, 2, 3)
 
 
 def sum_of_transforms(images: Tensor, maps: Tensor, size: int) -> Tensor:
@@ -33,26 +54,53 @@ def sum_of_transforms(images: Tensor, maps: Tensor, size: int) -> Tensor:
     return cast(Tensor, _SumOfTransforms.apply(images.float(), maps.float(), size))
 
 
-def sampling_grid(maps: Tensor, size: int) -> Tensor:
+def sampling_grid(maps: Tensor, size: int, room: Tensor | None = None) -> Tensor:
     """Where `maps` (B, 2, 3) take the pixels of a size x size patch: (B, size, size, 2).
+
+    In `room` (B, 2, size, size), if there is any.
 
     As `torch.nn.functional.affine_grid`, whose matrix product autocast would run in bfloat16, off
     by a fraction of a pixel; sums of outer products are exact and several times faster on the CPU.
     """
-    pixel = _pixels(size, maps)
+    pixel = _pixels(size, maps.dtype, maps.device)
     x, y, shift = maps[..., None].unbind(2)
     across, down = x * pixel, y * pixel + shift
-    return (down[:, :, :, None] + across[:, :, None, :]).permute(0, 2, 3, 1)
+    return torch.add(down[:, :, :, None], across[:, :, None, :], out=room).permute(0, 2, 3, 1)
 
 
-def _sample(images: Tensor, maps: Tensor, size: int) -> Tensor:
-    grid = sampling_grid(maps, size)
+def _sample(images: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
 
-def _pixels(size: int, like: Tensor) -> Tensor:
+def _sample_backward(
+    images: Tensor, grid: Tensor, gradient: Tensor, of_images: bool = True
+) -> tuple[Tensor, Tensor]:
+    """The gradients for images and grid, given that for the samples."""
+    found = torch.ops.aten.grid_sampler_2d_backward(
+        gradient,
+        images,
+        grid,
+        interpolation_mode=0,
+        padding_mode=0,
+        align_corners=False,
+        output_mask=[of_images, True],
+    )
+    return cast(tuple[Tensor, Tensor], found)
+
+
+@cache
+@torch.inference_mode(mode=False)
+def _pixels(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The coordinates of pixels in a row, in [-1, 1]."""
-    return (2 * torch.arange(size, device=like.device, dtype=like.dtype) + 1) / size - 1
+    return (2 * torch.arange(size, device=device, dtype=dtype) + 1) / size - 1
+
+
+@cache
+@torch.inference_mode(mode=False)
+def _basis(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(6, S * S * 2): the sampling grid of each map that has one entry of 1, and else of 0."""
+    maps = torch.eye(6, dtype=dtype, device=device).view(6, 2, 3)
+    return sampling_grid(maps, size).flatten(1)
 
 
 class _SumOfTransforms(torch.autograd.Function):
@@ -61,9 +109,9 @@ class _SumOfTransforms(torch.autograd.Function):
         ctx.save_for_backward(images, maps)
         ctx.size = size
         total = images.new_zeros(len(images), images.shape[2], size, size)
-        for some, where in _parts(images, maps, size):
+        for some, grid in _parts(images, maps, size):
             steps = some.shape[1]
-            samples = _sample(some.flatten(0, 1), where.flatten(0, 1), size)
+            samples = _sample(some.flatten(0, 1), grid)
             total += samples if steps == 1 else samples.unflatten(0, (-1, steps)).sum(1)
         return total
 
@@ -71,40 +119,22 @@ class _SumOfTransforms(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         images, maps = ctx.saved_tensors
-        to_images, to_maps = [], []
-        for some, where in _parts(images, maps, ctx.size):
+        to_images: list[Tensor] = []
+        to_maps: list[Tensor] = []
+        for some, grid in _parts(images, maps, ctx.size):
             steps = some.shape[1]
-            to_some, to_grid = torch.ops.aten.grid_sampler_2d_backward(
-                gradient[:, None].expand(-1, steps, -1, -1, -1).flatten(0, 1),
-                some.flatten(0, 1),
-                sampling_grid(where.flatten(0, 1), ctx.size),
-                interpolation_mode=0,
-                padding_mode=0,
-                align_corners=False,
-                output_mask=[True, True],
-            )
+            to_each = gradient[:, None].expand(-1, steps, -1, -1, -1).flatten(0, 1)
+            to_some, to_grid = _sample_backward(some.flatten(0, 1), grid, to_each)
             to_images.append(to_some.unflatten(0, (-1, steps)))
-            to_maps.append(_gradient_of_maps(to_grid).unflatten(0, (-1, steps)))
+            to_maps.append(gradient_of_maps(to_grid).unflatten(0, (-1, steps)))
         return torch.cat(to_images, 1), torch.cat(to_maps, 1), None
 
 
 def _parts(images: Tensor, maps: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Some steps at a time."""
+    """Images of some steps at a time, and their sampling grids, all in the same room."""
     points = AT_ONCE if images.device.type == "cpu" else AT_ONCE_ELSEWHERE
-    steps = max(1, points // (len(images) * size**2))
-    return zip(images.split(steps, 1), maps.split(steps, 1), strict=True)
-
-
-def _gradient_of_maps(to_grid: Tensor) -> Tensor:
-    """The gradient for maps (B, 2, 3), given that for their `sampling_grid` (B, S, S, 2).
-
-    Of each row of points the sum and the sum weighed by x: a product, as memory lies. Then over y.
-    """
-    size = to_grid.shape[1]
-    pixel = _pixels(size, to_grid)
-    weights = torch.stack([pixel, torch.ones_like(pixel)])
-    both = torch.eye(2, dtype=pixel.dtype, device=pixel.device)
-    kinds = (weights[:, None, :, None] * both[:, None, :]).reshape(4, 2 * size)
-    rows = multiply(to_grid.reshape(-1, 2 * size), kinds).view(-1, size, 2, 2)
-    by_x, plain = rows.unbind(2)
-    return torch.stack([by_x.sum(1), (pixel[:, None] * plain).sum(1), plain.sum(1)], -1)
+    steps = min(max(1, points // (len(images) * size**2)), maps.shape[1])
+    room = maps.new_empty(len(maps) * steps, 2, size, size)
+    for some, where in zip(images.split(steps, 1), maps.split(steps, 1), strict=True):
+        flat = where.flatten(0, 1)
+        yield some, sampling_grid(flat, size, room[: len(flat)])

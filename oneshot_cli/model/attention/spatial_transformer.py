@@ -10,11 +10,19 @@ A u + b for every patch pixel u; writing samples the patch at A^-1 (p - b) for e
 
 from __future__ import annotations
 
+from functools import cache
+from math import pi
+
 import torch
 from torch import Tensor
 
 from oneshot_cli.model.attention.base import Attention
-from oneshot_cli.model.attention.sampling import sum_of_transforms, transform
+from oneshot_cli.model.attention.sampling import (
+    gradient_of_maps,
+    slopes,
+    sum_of_transforms,
+    transform,
+)
 from oneshot_cli.model.linear import Linear
 
 WINDOW_PARAMETERS = 6
@@ -33,12 +41,36 @@ def windows(raw: Tensor, scale: float) -> Tensor:
     shear within 0.5. Bounded on a logarithmic scale, a window can shrink to a stroke and its
     inverse cannot blow up, which raw affine entries do.
     """
-    x, y, across, down, turn, lean = torch.tanh(raw.float()).unbind(-1)
-    sx, sy = (scale * torch.exp(LOG_SCALE_RANGE * extent) for extent in (across, down))
-    angle, shear = ANGLE_RANGE * turn, SHEAR_RANGE * lean
-    cos, sin = torch.cos(angle), torch.sin(angle)
-    entries = [cos * sx, (cos * shear - sin) * sy, x, sin * sx, (sin * shear + cos) * sy, y]
-    return torch.stack(entries, -1).unflatten(-1, (2, 3))
+    centre, extent, turn, lean = torch.tanh(raw.float()).split([2, 2, 1, 1], -1)
+    sx, sy = (scale * torch.exp(LOG_SCALE_RANGE * extent)).chunk(2, -1)
+    along, across = torch.cos(ANGLE_RANGE * turn + _quarters(raw.device)).chunk(2, -1)
+    across = torch.addcmul(across, along, lean, value=SHEAR_RANGE)
+    return torch.stack([along * sx, across * sy, centre], -1)
+
+
+def windows_backward(raw: Tensor, maps: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient for `raw` (..., 6), given that for `maps` (..., 2, 3) = windows(raw, scale).
+
+    With the columns a and b of A: a log-scale stretches its column, the angle turns both by a
+    right angle, and the shear moves b along a, sy / sx = (a x b) / (a . a) of it.
+    """
+    columns, given = maps[..., :2], gradient[..., :2]
+    products = (columns[..., :, None] * given[..., None, :]).sum(-3)  # of column i with column j
+    turned = (columns * given.flip(-2)).sum(-1)
+    area = columns[..., 0, 0] * columns[..., 1, 1] - columns[..., 0, 1] * columns[..., 1, 0]
+    result = products.new_empty(*products.shape[:-2], WINDOW_PARAMETERS)
+    result[..., :2] = gradient[..., 2]
+    torch.mul(products.diagonal(dim1=-2, dim2=-1), LOG_SCALE_RANGE, out=result[..., 2:4])
+    result[..., 4] = ANGLE_RANGE * (turned[..., 0] - turned[..., 1])
+    result[..., 5] = SHEAR_RANGE * products[..., 0, 1] * area / columns[..., 0].square().sum(-1)
+    return torch.ops.aten.tanh_backward(result, torch.tanh(raw))
+
+
+@cache
+@torch.inference_mode(mode=False)
+def _quarters(device: torch.device) -> Tensor:
+    """What makes of cos(angle + this) the columns of a rotation, (cos, sin, -sin, cos)."""
+    return torch.tensor([0.0, -pi / 2, pi / 2, 0.0], device=device)
 
 
 def inverse(window: Tensor) -> Tensor:
@@ -69,8 +101,26 @@ class SpatialTransformer(Attention):
     def window(self, numbers: Tensor) -> Tensor:
         return windows(WINDOW_GAIN * numbers.float(), self.scale)
 
+    def window_backward(self, numbers: Tensor, window: Tensor, gradient: Tensor) -> Tensor:
+        """The gradient for `numbers` (..., 6), given that for their `window` (..., 2, 3)."""
+        return WINDOW_GAIN * windows_backward(WINDOW_GAIN * numbers.float(), window, gradient)
+
+    def window_slopes(self, numbers: Tensor, window: Tensor) -> Tensor:
+        """(..., 6, 6): how each entry of a window changes with each of its numbers."""
+        entries = torch.eye(WINDOW_PARAMETERS, device=numbers.device).view(-1, 2, 3)
+        return self.window_backward(numbers[..., None, :], window[..., None, :, :], entries)
+
     def read(self, images: Tensor, window: Tensor) -> Tensor:
         return transform(images, window, self.side)
+
+    def slopes(self, images: Tensor, window: Tensor) -> Tensor:
+        """How what is read changes as its points move, for windows (B, T, 2, 3)."""
+        return slopes(images, window, self.side)
+
+    def read_backward(self, slopes: Tensor, gradient: Tensor) -> Tensor:
+        """The gradient for windows (B, 2, 3), given that for what is read, (B, C * N * N)."""
+        moved = gradient.view(slopes.shape[:-1])[..., None] * slopes
+        return gradient_of_maps(moved[:, 0] if moved.shape[1] == 1 else moved.sum(1))
 
     def write(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
         return transform(patches, inverse(window), size)
@@ -91,3 +141,6 @@ class FreeTransformer(SpatialTransformer):
     def window(self, numbers: Tensor) -> Tensor:
         start = self.scale * torch.eye(2, 3, device=numbers.device)
         return numbers.float().unflatten(-1, (2, 3)) + start
+
+    def window_backward(self, numbers: Tensor, window: Tensor, gradient: Tensor) -> Tensor:
+        return gradient.flatten(-2) + torch.zeros_like(numbers)

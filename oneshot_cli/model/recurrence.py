@@ -1,0 +1,360 @@
+"""The hidden states of a training step, with their gradient written out.
+
+Autograd keeps a node for every small operation of every step and visits them one by one; on a CPU
+that takes as long as the matrix products do. Here all T steps are one function of the graph. What
+goes into a layer at each step is kept as rows of one block, and what comes back for its output as
+rows of another: the gradient of a weight is one product over all steps, summed in float32.
+
+It is `SequentialGenerator.unroll` with a target, line by line, and tested to be: states, z and the
+gradients of all weights. The gradient cannot be differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from oneshot_cli.model.attention import Gaze, SpatialTransformer
+from oneshot_cli.model.context import ContextReader, EncodedContext, absent, attend, attend_backward
+from oneshot_cli.model.gaussian import mean_and_log_std, within_range
+from oneshot_cli.model.gradients import limited
+from oneshot_cli.model.linear import multiply
+from oneshot_cli.model.lstm import LSTM, KeptCell, cell_backward, cell_forward
+from oneshot_cli.model.posterior import EncodedTarget, Posterior
+
+
+class Setting(NamedTuple):
+    """What the steps work with and no gradient goes to.
+
+    `absent` (B, 1 + M) says who of the context's set is not there; None: the model takes no
+    context. States are kept every `every` steps, and what lies between is computed again. Gradients
+    of states are limited to `limit`, products are in `dtype`.
+    """
+
+    gaze: Gaze
+    absent: Tensor | None
+    every: int
+    limit: float | None
+    dtype: torch.dtype
+
+
+class Given(NamedTuple):
+    """What gradients go to, but for the noise (B, T, latent).
+
+    The first state and cell (B, hidden); of the target (B, units) what is added to the posterior's
+    step, and of the context (B * M, units) to each glimpse, with the null member (B, units); the
+    layers' weights and biases, where `heads` is the query and the windows' numbers in one.
+    """
+
+    noise: Tensor
+    h: Tensor
+    cell: Tensor
+    seen: Tensor
+    features: Tensor | None
+    null: Tensor | None
+    heads: Tensor
+    heads_bias: Tensor
+    step: Tensor
+    step_bias: Tensor
+    output: Tensor
+    output_bias: Tensor
+    transition: Tensor
+    transition_bias: Tensor
+    glimpse: Tensor | None
+    glimpse_bias: Tensor | None
+
+
+def recurrence(
+    noise: Tensor,
+    start: Tensor,
+    gaze: Gaze,
+    context: tuple[ContextReader, EncodedContext] | None,
+    target: tuple[Posterior, EncodedTarget],
+    transition: LSTM,
+    *,
+    every: int = 0,
+    limit: float | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The states (B, T, hidden), and z, mean and log_std of the posterior, each (B, T, latent).
+
+    For noise (B, T, latent), from the first state and cell, `start` (2, B, hidden). `gaze` views
+    the context, if there is one, and the target, through spatial transformers. `limit` is that of
+    `limit_gradient`; `every`, if not 0, how often states are kept for the way back.
+    """
+    posterior, seen = target
+    kind, autocast = noise.device.type, torch.is_autocast_enabled(noise.device.type)
+    reader, encoded = context or (None, None)
+    setting = Setting(
+        gaze=gaze,
+        absent=absent(encoded.mask) if encoded else None,
+        every=every or noise.shape[1],
+        limit=limit,
+        dtype=torch.get_autocast_dtype(kind) if autocast else noise.dtype,
+    )
+    heads = [cast(SpatialTransformer, each.aim).linear for each in gaze.readers]
+    heads = [reader.query, *heads] if reader else heads
+    given = Given(
+        noise=noise,
+        h=start[0],
+        cell=start[1],
+        seen=seen.features.float(),
+        features=encoded.features.flatten(0, 1).float() if encoded else None,
+        null=encoded.null if encoded else None,
+        heads=torch.cat([layer.weight for layer in heads]),
+        heads_bias=torch.cat([layer.bias for layer in heads]),
+        step=posterior.embed_step.weight,
+        step_bias=posterior.embed_step.bias,
+        output=posterior.output.weight,
+        output_bias=posterior.output.bias,
+        transition=transition.weight,
+        transition_bias=transition.bias,
+        glimpse=reader.embed_glimpse.weight if reader else None,
+        glimpse_bias=reader.embed_glimpse.bias if reader else None,
+    )
+    return cast(tuple[Tensor, Tensor, Tensor, Tensor], _Recurrence.apply(setting, *given))
+
+
+class _Recurrence(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, setting: Setting, *given: Tensor | None) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(*given)
+        ctx.steps = _Steps(setting, Given(*given))  # type: ignore[arg-type]
+        with torch.autocast(ctx.steps.noise[0].device.type, enabled=False):
+            return cast(tuple[Tensor, ...], ctx.steps.forward())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        _ = ctx.saved_tensors  # an error where a weight was changed meanwhile
+        return None, *ctx.steps.backward(*(each.unbind(1) for each in gradients))
+
+
+class _Layer:
+    """A layer of all steps: its inputs, and what comes back for its outputs, (T, rows, width)."""
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor, steps: int, rows: int, dtype: torch.dtype
+    ) -> None:
+        self.weight, self.bias = weight.to(dtype).contiguous(), bias.to(dtype)
+        self.came = weight.new_empty(steps, rows, weight.shape[1], dtype=dtype)
+
+    @cached_property
+    def back(self) -> Tensor:
+        return self.came.new_empty(*self.came.shape[:2], len(self.weight))
+
+    def forward(self, t: int) -> Tensor:
+        return multiply(self.came[t], self.weight, self.bias)
+
+    def backward(self, t: int) -> Tensor:
+        """The gradient for what came at step t, given that for what it gave."""
+        return multiply(self.back[t], self.weight.t()).float()
+
+    def gradients(self) -> tuple[Tensor, Tensor]:
+        """Those for weight and bias."""
+        came, back = self.came.flatten(0, 1), self.back.flatten(0, 1)
+        return multiply(back.t(), came.t()).float(), back.sum(0).float()
+
+
+class _Slopes(NamedTuple):
+    """What is linear on the way back, of a step: made for all steps in one call.
+
+    How what was read changes as its points move, how the windows change with their numbers, and
+    where the posterior's deviation is not at a limit.
+    """
+
+    glimpses: Tensor
+    windows: Tensor
+    unlimited: Tensor
+
+
+class _Kept(NamedTuple):
+    """What the way back needs of a step besides what its layers keep.
+
+    Numbers and maps of the windows (V, B, ...), and the maps once more for each image; what is read
+    of the context, before its nonlinearity, and how it was attended to; what is seen of the target,
+    likewise, the network's word on z, and the noise times its deviation; the cell.
+    """
+
+    numbers: Tensor
+    windows: Tensor
+    where: Tensor
+    read: Tensor | None
+    attended: tuple[Tensor, Tensor, Tensor] | None
+    seen: Tensor
+    output: Tensor
+    scaled: Tensor
+    cell: KeptCell
+
+
+class _Steps:
+    """All steps of a batch, there and back."""
+
+    def __init__(self, setting: Setting, given: Given) -> None:
+        self.setting, self.given, self.gaze = setting, given, setting.gaze
+        self.reader = cast(SpatialTransformer, self.gaze.readers[0].aim)
+        self.noise = given.noise.unbind(1)
+        self.count, self.batch, self.latent = len(self.noise), *self.noise[0].shape
+        self.units = 0 if given.null is None else given.null.shape[1]
+        self.heads = self._layer(given.heads, given.heads_bias)
+        self.step = self._layer(given.step, given.step_bias)
+        self.output = self._layer(given.output, given.output_bias)
+        self.transition = self._layer(given.transition, given.transition_bias)
+        self.glimpse: _Layer | None = None
+        if given.glimpse is not None and given.glimpse_bias is not None and self.members:
+            self.glimpse = self._layer(given.glimpse, given.glimpse_bias, self.members)
+        self.starts: list[tuple[Tensor, Tensor]] = []
+        self.kept: dict[int, _Kept] = {}
+
+    @property
+    def members(self) -> int:
+        """M, the images of a context."""
+        return 0 if self.setting.absent is None else self.setting.absent.shape[1] - 1
+
+    def _layer(self, weight: Tensor, bias: Tensor, members: int = 1) -> _Layer:
+        return _Layer(weight, bias, self.count, self.batch * members, self.setting.dtype)
+
+    def forward(self) -> tuple[Tensor, ...]:
+        """States, z, mean and log_std, each (B, T, ...)."""
+        h, cell = self.given.h, self.given.cell
+        results = []
+        for t in range(self.count):
+            if t % self.setting.every == 0:
+                self.starts.append((h, cell))
+            h, cell, z, mean, log_std = self._forward(t, h, cell)
+            results.append((h, z, mean, log_std))
+            if self.setting.every < self.count:
+                self.kept.clear()
+        return tuple(torch.stack(each, 1) for each in zip(*results, strict=True))
+
+    def _forward(
+        self, t: int, h: Tensor, cell: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """The next h and cell, z, and mean and log_std of its posterior."""
+        self.heads.came[t] = h
+        heads = self.heads.forward(t).float()
+        query, numbers = heads[:, : self.units], heads[:, self.units :]
+        numbers = numbers.unflatten(1, (len(self.gaze.readers), -1)).transpose(0, 1)
+        windows = self.reader.window(numbers)
+        where = self.gaze.of_images(windows.unbind())
+        glimpses = self.gaze.of_views(self.reader.read(self.gaze.images, where).flatten(1))
+        v, read, attended = self._attend(t, query, glimpses[0])
+        torch.cat([glimpses[-1], h, v], 1, out=self.step.came[t])
+        seen = self.step.forward(t) + self.given.seen
+        self.output.came[t] = F.silu(seen)
+        output = self.output.forward(t).float()
+        mean, log_std = mean_and_log_std(output)
+        scaled = log_std.exp() * self.noise[t]
+        z = mean + scaled
+        torch.cat([z, v, h], 1, out=self.transition.came[t])
+        h, cell, kept = cell_forward(self.transition.forward(t).float(), cell)
+        self.kept[t] = _Kept(numbers, windows, where, read, attended, seen, output, scaled, kept)
+        return h, cell, z, mean, log_std
+
+    def _attend(
+        self, t: int, query: Tensor, glimpses: Tensor
+    ) -> tuple[Tensor, Tensor | None, tuple[Tensor, Tensor, Tensor] | None]:
+        """v_t (B, units), and what `_Kept` has of it."""
+        absent, features, null = self.setting.absent, self.given.features, self.given.null
+        if absent is None or features is None or null is None:
+            return glimpses.new_empty(self.batch, 0), None, None
+        if self.glimpse is None:
+            return null, None, None
+        self.glimpse.came[t] = glimpses
+        read = self.glimpse.forward(t) + features
+        values = torch.cat([null[:, None], F.silu(read).unflatten(0, (self.batch, -1))], 1)
+        v, weights = attend(values, query, absent)
+        return v, read, (values, query, weights)
+
+    def backward(
+        self,
+        states: Sequence[Tensor],
+        z: Sequence[Tensor],
+        mean: Sequence[Tensor],
+        log_std: Sequence[Tensor],
+    ) -> tuple[Tensor | None, ...]:
+        """The gradients for all of `Given`, given those for all results, step by step."""
+        h, cell = torch.zeros_like(self.given.h), torch.zeros_like(self.given.cell)
+        null = None if self.given.null is None else torch.zeros_like(self.given.null)
+        for part, (before, memory) in reversed(list(enumerate(self.starts))):
+            first = part * self.setting.every
+            steps = range(first, min(first + self.setting.every, self.count))
+            if self.setting.every < self.count:
+                for t in steps:
+                    before, memory, *_ = self._forward(t, before, memory)
+            for t, slopes in reversed(list(zip(steps, self._slopes(steps), strict=True))):
+                h = h + states[t]
+                if self.setting.limit is not None:
+                    h = limited(h, self.setting.limit)
+                h, cell, to_null = self._backward(t, slopes, h, cell, z[t], mean[t], log_std[t])
+                if null is not None:
+                    null += to_null
+            if self.setting.every < self.count:
+                self.kept.clear()
+        layers = (self.heads, self.step, self.output, self.transition, self.glimpse)
+        weights = [layer.gradients() if layer else (None, None) for layer in layers]
+        seen = self.step.back.float().sum(0) if self.given.seen.shape[1] > 1 else None
+        features = self.glimpse.back.float().sum(0) if self.glimpse else None
+        return None, h, cell, seen, features, null, *(each for pair in weights for each in pair)
+
+    def _slopes(self, steps: range) -> Iterator[_Slopes]:
+        """Those of each of these steps."""
+        kept = [self.kept[t] for t in steps]
+        where = torch.stack([each.where for each in kept], 1)
+        glimpses = self.reader.slopes(self.gaze.images, where)
+        numbers = torch.stack([each.numbers for each in kept])
+        windows = torch.stack([each.windows for each in kept])
+        unlimited = within_range(torch.stack([each.output for each in kept]))
+        both = self.reader.window_slopes(numbers, windows), unlimited
+        return map(_Slopes, glimpses, *both)
+
+    def _backward(
+        self,
+        t: int,
+        slopes: _Slopes,
+        h: Tensor,
+        cell: Tensor,
+        z: Tensor,
+        mean: Tensor,
+        log_std: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The gradients for the h and cell before step t, and for the null member."""
+        kept, latent, units = self.kept[t], self.latent, self.units
+        gates = self._float(self.transition.back[t])
+        cell = cell_backward(kept.cell, h, cell, gates)
+        self.transition.back[t] = gates
+        to_z, v, h = self.transition.backward(t).split([latent, units, h.shape[1]], 1)
+        to_z = to_z + z
+        back = self.output.back[t]
+        back[:, :latent] = to_z + mean
+        back[:, latent:] = torch.addcmul(log_std, to_z, kept.scaled) * slopes.unlimited
+        silu = torch.ops.aten.silu_backward
+        self.step.back[t] = silu(self.output.backward(t), kept.seen)
+        glimpse, to_h, to_v = self.step.backward(t).split(
+            [self.reader.side**2 * self.gaze.images.shape[1], h.shape[1], units], 1
+        )
+        h, v = h + to_h, v + to_v
+        glimpses, back = [glimpse], self.heads.back[t]
+        if kept.attended is None:
+            back[:, :units] = 0
+        else:
+            values, query = attend_backward(*kept.attended, v)
+            v, back[:, :units] = values[:, 0], query
+            assert self.glimpse is not None
+            assert kept.read is not None
+            self.glimpse.back[t] = silu(values[:, 1:].flatten(0, 1), kept.read)
+            glimpses.insert(0, self.glimpse.backward(t))
+        rows = self.reader.read_backward(slopes.glimpses, torch.cat(glimpses))
+        windows = self.gaze.summed(rows).flatten(-2)
+        numbers = (slopes.windows * windows[..., None]).sum(-2)
+        back[:, units:] = numbers.transpose(0, 1).flatten(1)
+        return h + self.heads.backward(t), cell, v
+
+    def _float(self, block: Tensor) -> Tensor:
+        """Room for numbers that go to `block`: the block itself, if that is float32."""
+        return block if block.dtype == torch.float32 else torch.empty_like(block, dtype=torch.float)
