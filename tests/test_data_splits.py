@@ -9,12 +9,11 @@ from oneshot_cli.data.splits import (
     OMNIGLOT_EVALUATION,
     SPLITS,
     STRONG,
+    VALIDATION,
     Selection,
-    test_characters,
+    parts,
 )
 from oneshot_cli.errors import OneshotError
-
-test_characters.__test__ = False  # a function of the package, not a test
 
 OMNIGLOT = [
     f"{alphabet}/character{number:02d}"
@@ -64,6 +63,14 @@ def test_weak_holds_out_the_first_three_characters_of_every_alphabet() -> None:
     }
 
 
+def test_validation_holds_out_the_next_three_and_leaves_out_the_test() -> None:
+    seen, unseen = kept(VALIDATION, "train"), kept(VALIDATION, "test")
+    assert {name.split("/")[1] for name in unseen} == {"character04", "character05", "character06"}
+    assert len(unseen) == 150
+    assert set(seen) | set(unseen) == set(kept("weak", "train"))
+    assert not set(seen) & set(unseen)
+
+
 @pytest.mark.parametrize("split", STRONG)
 def test_strong_splits_share_no_alphabet(split: str) -> None:
     alphabets = [{name.split("/")[0] for name in kept(split, part)} for part in ("train", "test")]
@@ -78,19 +85,20 @@ def test_strong_splits_nest_and_the_smallest_is_the_published_one() -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_order_of_the_names_does_not_matter(split: str) -> None:
-    forward = dict(zip(OMNIGLOT, test_characters(split, OMNIGLOT), strict=True))
+    forward = dict(zip(OMNIGLOT, parts(split, OMNIGLOT), strict=True))
     backward = OMNIGLOT[::-1]
-    assert forward == dict(zip(backward, test_characters(split, backward), strict=True))
+    assert forward == dict(zip(backward, parts(split, backward), strict=True))
 
 
 def test_small_alphabets_keep_most_of_their_characters_for_training() -> None:
     names = [f"few/{letter}" for letter in "abcdefgh"] + ["tiny/a", "tiny/b"]
-    assert test_characters("weak", names) == [True, True] + [False] * 8
+    assert parts("weak", names) == ["test"] * 2 + ["train"] * 8
+    assert parts(VALIDATION, names) == [None] * 2 + ["test"] * 2 + ["train"] * 6
 
 
 def test_what_there_is_not_is_refused() -> None:
     with pytest.raises(OneshotError, match="strong-30-20"):
-        test_characters("strong", OMNIGLOT)
+        parts("strong", OMNIGLOT)
     with pytest.raises(OneshotError, match="train, test, all"):
         Selection("weak", "validation")
     with pytest.raises(OneshotError, match="without a split"):

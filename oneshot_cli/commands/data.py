@@ -119,9 +119,9 @@ def _fetch(dataset: DataSet, data_dir: Path | None, screen: Screen) -> None:
 
 def _sizes(split: str, characters: tuple[str, ...]) -> dict[str, int] | None:
     """How many characters each part has; None where the split is not by characters."""
-    from oneshot_cli.data.splits import OFFICIAL, test_characters
+    from oneshot_cli.data.splits import OFFICIAL, parts
 
     if split == OFFICIAL:
         return None
-    test = sum(test_characters(split, characters))
-    return {"train": len(characters) - test, "test": test}
+    each = parts(split, characters)
+    return {part: each.count(part) for part in ("train", "test")}

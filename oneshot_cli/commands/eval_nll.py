@@ -84,7 +84,7 @@ def eval_nll(
     data_split: Annotated[
         str | None,
         typer.Option(
-            help="weak, strong-30-20, strong-40-10, strong-45-5 or official.",
+            help="weak, strong-30-20, strong-40-10, strong-45-5, weak-validation or official.",
             show_default=False,
             rich_help_panel=DATA,
         ),

@@ -66,7 +66,10 @@ OMNIGLOT_EVALUATION: dict[str, int] = {
 """The 20 alphabets of the official evaluation set and how many characters each has (659)."""
 
 WEAK = "weak"
-"""Three characters of every alphabet are the test (Boutin et al. 2022); see `test_characters`."""
+"""Three characters of every alphabet are the test (Boutin et al. 2022); see `parts`."""
+
+VALIDATION = "weak-validation"
+"""The next three of every alphabet instead, without those of `weak`: to choose a recipe by."""
 
 STRONG: dict[str, frozenset[str]] = {
     "strong-30-20": frozenset(OMNIGLOT_EVALUATION),
@@ -84,25 +87,31 @@ Sylheti, Syriac (Serto), Tengwar, Tibetan, ULOG.
 OFFICIAL = "official"
 """The data set's own division into drawings to train and to test on."""
 
-SPLITS: tuple[str, ...] = (WEAK, *STRONG)
+SPLITS: tuple[str, ...] = (WEAK, *STRONG, VALIDATION)
 PARTS: tuple[str, ...] = ("train", "test", "all")
 
 
-def test_characters(split: str, characters: Sequence[str]) -> list[bool]:
-    """Which of `characters` ("Latin/character01") the split keeps for the test.
+def parts(split: str, characters: Sequence[str]) -> list[str | None]:
+    """The part of the split that each of `characters` ("Latin/character01") is in: train or test.
 
-    Weak: the first three of each alphabet by name, so character01 to character03 of Omniglot's;
-    of an alphabet with fewer than twelve, a quarter. Raises OneshotError for another split.
+    Weak: the first three of each alphabet by name are the test, so character01 to character03 of
+    Omniglot's; of an alphabet with fewer than twelve, a quarter. Weak-validation: as many that come
+    after them; weak's own test is in no part. Raises OneshotError for another split.
     """
     if split in STRONG:
-        return [_alphabet(character) in STRONG[split] for character in characters]
-    if split != WEAK:
+        return ["test" if _alphabet(name) in STRONG[split] else "train" for name in characters]
+    if split not in (WEAK, VALIDATION):
         raise OneshotError(f"there is no split {split!r}\nsplits: {', '.join(SPLITS)}")
     members: dict[str, list[str]] = {}
-    for character in sorted(characters):
-        members.setdefault(_alphabet(character), []).append(character)
-    test = {name for names in members.values() for name in names[: min(3, len(names) // 4)]}
-    return [character in test for character in characters]
+    for name in sorted(characters):
+        members.setdefault(_alphabet(name), []).append(name)
+    found: dict[str, str | None] = dict.fromkeys(characters, "train")
+    for names in members.values():
+        few = min(3, len(names) // 4)
+        found |= dict.fromkeys(names[:few], "test" if split == WEAK else None)
+        if split == VALIDATION:
+            found |= dict.fromkeys(names[few : 2 * few], "test")
+    return [found[name] for name in characters]
 
 
 def _alphabet(character: str) -> str:
@@ -131,7 +140,7 @@ class Selection:
         """For each of `characters`, whether it belongs to the part; OneshotError if none does."""
         if self.split is None or self.part == "all":
             return [True] * len(characters)
-        kept = [test == (self.part == "test") for test in test_characters(self.split, characters)]
+        kept = [part == self.part for part in parts(self.split, characters)]
         if not any(kept):
             raise OneshotError(
                 f"the {self.part} part of split {self.split} has none of the "
