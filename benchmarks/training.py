@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any, Literal, get_args
 
@@ -47,13 +47,18 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured: seconds of a step (medians), how many times faster, memory in MB."""
+    """What was measured: seconds of a step (medians), how many times faster, memory in MB.
+
+    `plain` is the reference in float32, as public repositories train, whatever the row's type.
+    """
 
     case: Case
     reference: float
     engine: float
     floor: float
+    plain: float
     times_faster: float
+    times_plain: float
     times_floor: float
     memory: dict[str, float] = field(default_factory=dict)
 
@@ -101,6 +106,7 @@ def training_step(
 def measure(case: Case, turns: int, device: torch.device) -> Row:
     """Reference, engine and floor in turns; the memory of each in a process of its own."""
     torch.manual_seed(0)
+    plain = replace(case, bf16=False)
     runs = {
         "reference": training_step(Reference(case.config), case, device),
         "engine": training_step(SequentialGenerator(case.config), case, device),
@@ -108,12 +114,16 @@ def measure(case: Case, turns: int, device: torch.device) -> Row:
             case.config, case.batch, torch.bfloat16 if case.bf16 else torch.float32, device
         ),
     }
+    if case.bf16:
+        runs["plain"] = training_step(Reference(plain.config), plain, device)
     seconds = alternate(runs, turns, device)
+    seconds.setdefault("plain", seconds["reference"])
     median = {name: statistics.median(taken) for name, taken in seconds.items()}
     return Row(
         case,
         **median,
         times_faster=ratio(seconds["reference"], seconds["engine"]),
+        times_plain=ratio(seconds["plain"], seconds["engine"]),
         times_floor=ratio(seconds["engine"], seconds["floor"]),
         memory={name: peak_memory(name, case, device) for name in ("reference", "engine")},
     )

@@ -136,29 +136,36 @@ class _Recurrence(torch.autograd.Function):
 
 
 class _Layer:
-    """A layer of all steps: its inputs, and what comes back for its outputs, (T, rows, width)."""
+    """A layer of all steps: its inputs, and what comes back for its outputs, T of (rows, width)."""
 
     def __init__(
         self, weight: Tensor, bias: Tensor, steps: int, rows: int, dtype: torch.dtype
     ) -> None:
         self.weight, self.bias = weight.to(dtype).contiguous(), bias.to(dtype)
-        self.came = weight.new_empty(steps, rows, weight.shape[1], dtype=dtype)
+        self.transposed = self.weight.t()
+        self.inputs = weight.new_empty(steps, rows, weight.shape[1], dtype=dtype)
+        self.came = self.inputs.unbind()
 
     @cached_property
-    def back(self) -> Tensor:
-        return self.came.new_empty(*self.came.shape[:2], len(self.weight))
+    def gradients(self) -> Tensor:
+        """For the outputs of all steps."""
+        return self.inputs.new_empty(*self.inputs.shape[:2], len(self.weight))
+
+    @cached_property
+    def back(self) -> tuple[Tensor, ...]:
+        return self.gradients.unbind()
 
     def forward(self, t: int) -> Tensor:
         return multiply(self.came[t], self.weight, self.bias)
 
     def backward(self, t: int) -> Tensor:
         """The gradient for what came at step t, given that for what it gave."""
-        return multiply(self.back[t], self.weight.t()).float()
+        return multiply(self.back[t], self.transposed).float()
 
-    def gradients(self) -> tuple[Tensor, Tensor]:
-        """Those for weight and bias."""
-        came, back = self.came.flatten(0, 1), self.back.flatten(0, 1)
-        return multiply(back.t(), came.t()).float(), back.sum(0).float()
+    def of_weights(self) -> tuple[Tensor, Tensor]:
+        """The gradients for weight and bias."""
+        inputs, gradients = self.inputs.flatten(0, 1), self.gradients.flatten(0, 1)
+        return multiply(gradients.t(), inputs.t()).float(), gradients.sum(0).float()
 
 
 class _Slopes(NamedTuple):
@@ -236,7 +243,7 @@ class _Steps:
         self, t: int, h: Tensor, cell: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """The next h and cell, z, and mean and log_std of its posterior."""
-        self.heads.came[t] = h
+        self.heads.came[t].copy_(h)
         heads = self.heads.forward(t).float()
         query, numbers = heads[:, : self.units], heads[:, self.units :]
         numbers = numbers.unflatten(1, (len(self.gaze.readers), -1)).transpose(0, 1)
@@ -246,7 +253,7 @@ class _Steps:
         v, read, attended = self._attend(t, query, glimpses[0])
         torch.cat([glimpses[-1], h, v], 1, out=self.step.came[t])
         seen = self.step.forward(t) + self.given.seen
-        self.output.came[t] = F.silu(seen)
+        self.output.came[t].copy_(F.silu(seen))
         output = self.output.forward(t).float()
         mean, log_std = mean_and_log_std(output)
         scaled = log_std.exp() * self.noise[t]
@@ -265,7 +272,7 @@ class _Steps:
             return glimpses.new_empty(self.batch, 0), None, None
         if self.glimpse is None:
             return null, None, None
-        self.glimpse.came[t] = glimpses
+        self.glimpse.came[t].copy_(glimpses)
         read = self.glimpse.forward(t) + features
         values = torch.cat([null[:, None], F.silu(read).unflatten(0, (self.batch, -1))], 1)
         v, weights = attend(values, query, absent)
@@ -297,9 +304,9 @@ class _Steps:
             if self.setting.every < self.count:
                 self.kept.clear()
         layers = (self.heads, self.step, self.output, self.transition, self.glimpse)
-        weights = [layer.gradients() if layer else (None, None) for layer in layers]
-        seen = self.step.back.float().sum(0) if self.given.seen.shape[1] > 1 else None
-        features = self.glimpse.back.float().sum(0) if self.glimpse else None
+        weights = [layer.of_weights() if layer else (None, None) for layer in layers]
+        seen = self.step.gradients.float().sum(0) if self.given.seen.shape[1] > 1 else None
+        features = self.glimpse.gradients.float().sum(0) if self.glimpse else None
         return None, h, cell, seen, features, null, *(each for pair in weights for each in pair)
 
     def _slopes(self, steps: range) -> Iterator[_Slopes]:
@@ -327,14 +334,15 @@ class _Steps:
         kept, latent, units = self.kept[t], self.latent, self.units
         gates = self._float(self.transition.back[t])
         cell = cell_backward(kept.cell, h, cell, gates)
-        self.transition.back[t] = gates
+        if gates is not self.transition.back[t]:
+            self.transition.back[t].copy_(gates)
         to_z, v, h = self.transition.backward(t).split([latent, units, h.shape[1]], 1)
         to_z = to_z + z
         back = self.output.back[t]
         back[:, :latent] = to_z + mean
         back[:, latent:] = torch.addcmul(log_std, to_z, kept.scaled) * slopes.unlimited
         silu = torch.ops.aten.silu_backward
-        self.step.back[t] = silu(self.output.backward(t), kept.seen)
+        self.step.back[t].copy_(silu(self.output.backward(t), kept.seen))
         glimpse, to_h, to_v = self.step.backward(t).split(
             [self.reader.side**2 * self.gaze.images.shape[1], h.shape[1], units], 1
         )
@@ -347,7 +355,7 @@ class _Steps:
             v, back[:, :units] = values[:, 0], query
             assert self.glimpse is not None
             assert kept.read is not None
-            self.glimpse.back[t] = silu(values[:, 1:].flatten(0, 1), kept.read)
+            self.glimpse.back[t].copy_(silu(values[:, 1:].flatten(0, 1), kept.read))
             glimpses.insert(0, self.glimpse.backward(t))
         rows = self.reader.read_backward(slopes.glimpses, torch.cat(glimpses))
         windows = self.gaze.summed(rows).flatten(-2)
