@@ -19,3 +19,9 @@ def flagship() -> Path:
         f"the flagship checkpoint, {FLAGSHIP}, is not in this installation\n"
         "name another with --checkpoint"
     )
+
+
+def shown(path: Path | None) -> str:
+    """A path as it is told to people and files: from the working folder, where it lies in that."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path and path.is_relative_to(here) else path)

@@ -20,6 +20,7 @@ from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import nll
 from oneshot_cli.evaluation.bounds import evaluate
 from oneshot_cli.model import VAEConfig, build
+from oneshot_cli.paths import shown
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -141,6 +142,15 @@ def test_json_says_what_was_measured_on_what(glyphs_checkpoint: Path) -> None:
             "measured_on": {"dataset": "glyphs", "split": "weak", "size": 28, "resample": "area"},
         }
     ]
+
+
+def test_a_checkpoint_in_the_working_folder_is_named_from_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """So that figures can be kept without saying where they were made."""
+    monkeypatch.chdir(tmp_path)
+    assert shown(tmp_path / "runs" / "last.safetensors") == str(Path("runs/last.safetensors"))
+    assert shown(tmp_path.parent / "last.safetensors") == str(tmp_path.parent / "last.safetensors")
 
 
 def test_checkpoints_of_one_name_are_told_apart() -> None:

@@ -24,6 +24,7 @@ from oneshot_cli.evaluation.nll import Nll, fitting, gaps, measure, published_be
 from oneshot_cli.evaluation.plots import likelihood_plot, png, require_matplotlib
 from oneshot_cli.evaluation.published import Table as PublishedTable
 from oneshot_cli.files import atomic_write_bytes
+from oneshot_cli.paths import shown
 
 TRAINING_IMAGES = 3_000
 """Training images are a sample of this size unless --limit says otherwise."""
@@ -176,7 +177,7 @@ def _measure(screen: Screen, model: Oneshot, source: Source, job: Job, world: Wo
                     measure(
                         model.model,
                         drawings,
-                        checkpoint=str(model.path),
+                        checkpoint=shown(model.path),
                         part=part,
                         context=context,
                         particles=job.particles,
@@ -194,7 +195,7 @@ def _about(model: Oneshot, source: Source) -> dict[str, Any]:
     """What was measured on which data, for JSON: as the checkpoint's header has it."""
     header = model.header
     return {
-        "checkpoint": str(model.path),
+        "checkpoint": shown(model.path),
         "model": {"kind": header.model, **header.config.to_dict()},
         "training": header.training,
         "trained_on": header.data,

@@ -38,6 +38,7 @@ from oneshot_cli.evaluation.plots import png, require_matplotlib, scatter
 from oneshot_cli.evaluation.report import nearest_sheet, page
 from oneshot_cli.files import atomic_write_bytes
 from oneshot_cli.imaging.rendering import save_picture
+from oneshot_cli.paths import shown
 
 AT_ONCE = 10
 """Characters whose variations are drawn in one batch; no figure depends on it."""
@@ -121,7 +122,7 @@ def score_checkpoint(
     runs = _classification(screen, model, critics, parts, data_dir) if parts.classify else None
     recall = _memorization(screen, critics, scores, drawings, parts, data_dir)
     content: dict[str, Any] = {
-        "checkpoint": str(model.path),
+        "checkpoint": shown(model.path),
         "dataset": "omniglot",
         "split": "weak",
         "trained_on": model.header.data,
@@ -138,7 +139,7 @@ def score_checkpoint(
     if files.nearest and recall:
         save_picture(nearest_sheet(scores.variations, *recall), files.nearest)
     if files.report:
-        html = page(str(model.path), content, scores, runs, recall)
+        html = page(shown(model.path), content, scores, runs, recall)
         atomic_write_bytes(files.report, html.encode())
     for path in files.all():
         if path.exists():
