@@ -64,7 +64,7 @@ def _training(
     options: argparse.Namespace, device: torch.device, console: Console
 ) -> list[dict[str, Any]]:
     rows = []
-    table = Table(title="A training step (model, canvas, pixels, T, batch): seconds, and MB")
+    table = Table(title="A training step (canvas, pixels, T, batch): seconds, and MB")
     table.add_column("case", no_wrap=True)
     for heading in ["ref.", "engine", "faster", "than fp32", "floor", "x floor", "ref. MB", "MB"]:
         table.add_column(heading, justify="right")
@@ -78,8 +78,9 @@ def _training(
             row = training.measure(case, options.turns, device)
             rows.append(row.to_dict())
             table.add_row(
-                f"{case.model} {case.canvas} {case.size} {case.steps} {case.batch} "
-                + ("bf16" if case.bf16 else "fp32"),
+                f"{case.canvas} {case.size} {case.steps} {case.batch} "
+                + ("bf16" if case.bf16 else "fp32")
+                + (", summaries" if case.summaries else ""),
                 f"{row.reference:.3f}",
                 f"{row.engine:.3f}",
                 f"{row.times_faster:.2f}",
@@ -127,7 +128,10 @@ def _options() -> argparse.Namespace:
     extent.add_argument("--full", action="store_true", help="every combination: hours on a CPU")
     parser.add_argument("--only", choices=("training", "sampling"), help="one of the two tables")
     parser.add_argument(
-        "--match", default="", metavar="TEXT", help="training cases with this in: size=52, paper"
+        "--match",
+        default="",
+        metavar="TEXT",
+        help="training cases with this in: size=52",
     )
     parser.add_argument("--turns", type=int, default=3, help="calls of each that are timed")
     parser.add_argument("--threads", type=int, help="threads of torch (default: its own choice)")

@@ -22,14 +22,15 @@ from oneshot_cli.model.objective import objective
 from oneshot_cli.presets import PRESETS
 
 INK = 0.09
+SUMMARY = 256
+"""Width of the summaries of the cases that have them."""
 
-Model = Literal["flagship", "paper"]
 Canvas = Literal["additive", "gated"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One row: what is trained. `model` is the preset of that name."""
+    """One row: the flagship with this canvas, at this size; with convolutional summaries or not."""
 
     canvas: Canvas = "additive"
     size: int = 52
@@ -37,11 +38,12 @@ class Case:
     batch: int = 64
     bf16: bool = False
     recompute: int = 0
-    model: Model = "flagship"
+    summaries: bool = False
 
     @property
     def config(self) -> ModelConfig:
-        fields = {**PRESETS[self.model].model, "canvas": self.canvas}
+        fields = {**PRESETS["flagship"].model, "canvas": self.canvas}
+        fields["summary_units"] = SUMMARY if self.summaries else 0
         return ModelConfig(**fields, size=self.size, steps=self.steps)
 
 
@@ -69,11 +71,11 @@ class Row:
 def cases(full: bool) -> Iterator[Case]:
     """Those of every run, or all of them."""
     sizes, steps, batches = ((28, 52), (20, 80), (64, 256)) if full else ((28, 52), (20,), (64,))
-    for model, size, t, batch, canvas, bf16 in product(
-        get_args(Model), sizes, steps, batches, get_args(Canvas), (False, True)
+    for summaries, size, t, batch, canvas, bf16 in product(
+        (False, True), sizes, steps, batches, get_args(Canvas), (False, True)
     ):
-        if full or size == 52 or (model, canvas) == ("flagship", "additive"):
-            yield Case(canvas, size, t, batch, bf16, model=model)
+        if full or size == 52 or (canvas == "additive" and not summaries):
+            yield Case(canvas, size, t, batch, bf16, summaries=summaries)
 
 
 def training_step(

@@ -24,7 +24,7 @@ class Preset:
     task: int | None = 1
 
 
-_PAPER = {"latent": 4, "summary_units": 0}
+_PAPER = {"latent": 4}
 _LOOSE = {"step_clip": 2000.0, "clip": 1000.0}
 _DENSE = {"weight_decay": 0.0, "clip": 1000.0}
 _VAE = {**_DENSE, "batch": 100, "iterations": 36_000, "decay": 0.6}

@@ -1,4 +1,4 @@
-"""What the benchmarks measure is what they say: both models, and the table whole."""
+"""What the benchmarks measure is what they say, and the table whole."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ CANVASES = ["additive", "gated"]
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("model", ["flagship", "paper"])
+@pytest.mark.parametrize("summaries", [False, True])
 @pytest.mark.parametrize("canvas", CANVASES)
-def test_the_floor_is_the_arithmetic_of_a_step(canvas: Any, model: Any) -> None:
+def test_the_floor_is_the_arithmetic_of_a_step(canvas: Any, summaries: bool) -> None:
     """It multiplies as much as a training step of the engine does, to within 2 %."""
-    case = Case(canvas, size=16, steps=4, batch=4, model=model)
+    case = Case(canvas, size=16, steps=4, batch=4, summaries=summaries)
     step = training_step(SequentialGenerator(case.config), case, CPU)
     counts, onednn = [], {}
     if hasattr(torch.ops.mkldnn, "_linear_pointwise"):  # which PyTorch does not count
@@ -44,10 +44,9 @@ def test_the_floor_is_the_arithmetic_of_a_step(canvas: Any, model: Any) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("canvas", CANVASES)
-def test_the_reference_is_the_paper_s_model_too(canvas: str) -> None:
-    """Without summaries it computes what the engine does; both draw the same."""
-    fields = {**PRESETS["paper"].model, "canvas": canvas}
-    engine = tiny_model(**fields)
+def test_the_reference_does_without_summaries_too(canvas: str) -> None:
+    """It computes what the engine does; both draw the same."""
+    engine = tiny_model(latent=4, summary_units=0, canvas=canvas)
     reference = Reference(engine.config, canvas_error=False)
     reference.adopt(engine)
     x, shown, draws = images(4), context(4, 2), noise(4, 1, 3, 4)
@@ -63,16 +62,17 @@ def test_the_reference_is_the_paper_s_model_too(canvas: str) -> None:
     assert not any("summary" in name for name, _ in reference.named_parameters())
 
 
-def test_cases_train_the_presets_that_they_name() -> None:
+def test_cases_train_the_flagship() -> None:
     every, usual = list(cases(full=True)), list(cases(full=False))
     assert len(set(every)) == len(every) == 2 * 2**5
     assert set(usual) < set(every)
-    paper = {(c.canvas, c.size, c.steps, c.batch, c.bf16) for c in usual if c.model == "paper"}
-    assert paper == {(canvas, 52, 20, 64, bf16) for canvas in CANVASES for bf16 in (False, True)}
+    summed = {(c.canvas, c.size, c.steps, c.batch, c.bf16) for c in usual if c.summaries}
+    assert summed == {(canvas, 52, 20, 64, bf16) for canvas in CANVASES for bf16 in (False, True)}
     for case in every:
         config = case.config.to_dict()
-        wanted = PRESETS[case.model].model
+        wanted = PRESETS["flagship"].model
         assert {name: config[name] for name in wanted} == wanted
+        assert bool(config["summary_units"]) is case.summaries
         assert (config["canvas"], config["size"], config["steps"]) == (
             case.canvas,
             case.size,
@@ -106,7 +106,8 @@ def test_the_table_is_whole_without_a_terminal(
     wanted = [case for case in cases(full=False) if pays or not case.bf16]
     for case in wanted:
         kind = "bf16" if case.bf16 else "fp32"
-        name = [case.model, case.canvas, case.size, case.steps, case.batch, kind]
+        kind += ", summaries" if case.summaries else ""
+        name = [case.canvas, case.size, case.steps, case.batch, kind]
         assert " ".join([*map(str, name), *figures]) in lines
     assert ("left out" in printed) is not pays
     rows = json.loads(output.read_text())["training"]

@@ -71,8 +71,8 @@ class Config(ABC):
 class ModelConfig(Config):
     """The sequential generator of Rezende et al. 2016, sections 3 and 4.
 
-    The defaults are the recipe of the flagship. The paper's own settings are 4 latents a step and
-    no summaries (`summary_units=0`), 400 units, 12 x 12 windows, 4 canvas channels, 20 to 80 steps.
+    The defaults are the recipe of the flagship. The paper's own settings are 4 latents a step, and
+    as here 400 units, 12 x 12 windows, 4 canvas channels, 20 to 80 steps.
     """
 
     kind: ClassVar[str] = "sequential"
@@ -101,8 +101,8 @@ class ModelConfig(Config):
     """Width of v_t, what is read of the context at a step."""
     posterior_units: int = 512
     """Hidden width of the posterior network."""
-    summary_units: int = 256
-    """Width of the convolutional summary of an image, computed once; 0 leaves it out."""
+    summary_units: int = 0
+    """Width of a convolutional summary of each image, seen at every step; 0 leaves it out."""
     summary_channels: int = 32
     """Channels of the summary's first convolution; the later ones have twice as many."""
     read_scale: float = 0.9
