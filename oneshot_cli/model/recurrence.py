@@ -267,15 +267,15 @@ class _Steps:
         self, t: int, query: Tensor, glimpses: Tensor
     ) -> tuple[Tensor, Tensor | None, tuple[Tensor, Tensor, Tensor] | None]:
         """v_t (B, units), and what `_Kept` has of it."""
-        absent, features, null = self.setting.absent, self.given.features, self.given.null
-        if absent is None or features is None or null is None:
+        missing, features, null = self.setting.absent, self.given.features, self.given.null
+        if missing is None or features is None or null is None:
             return glimpses.new_empty(self.batch, 0), None, None
         if self.glimpse is None:
             return null, None, None
         self.glimpse.came[t].copy_(glimpses)
         read = self.glimpse.forward(t) + features
         values = torch.cat([null[:, None], F.silu(read).unflatten(0, (self.batch, -1))], 1)
-        v, weights = attend(values, query, absent)
+        v, weights = attend(values, query, missing)
         return v, read, (values, query, weights)
 
     def backward(
