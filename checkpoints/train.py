@@ -54,7 +54,7 @@ RECIPES: dict[str, list[Phase]] = {
         Phase(
             "omniglot",
             f"{OMNIGLOT} {LOOSE} --split weak --size 28,52 --kl-warmup 0 --learning-rate 1.2e-3 "
-            "--set decay=0.8 --iterations 22000",
+            "--set decay=0.8 --iterations 26000",
         ),
     ],
     "mnist": [
