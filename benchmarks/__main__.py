@@ -66,7 +66,8 @@ def _training(
     rows = []
     table = Table(title="A training step (canvas, pixels, T, batch): seconds, and MB")
     table.add_column("case", no_wrap=True)
-    for heading in ["ref.", "engine", "faster", "than fp32", "floor", "x floor", "ref. MB", "MB"]:
+    speeds = ("ref.", "engine", "faster", "than fp32", "floor", "x floor", "x torch's")
+    for heading in (*speeds, "ref. MB", "MB"):
         table.add_column(heading, justify="right")
     todo = [case for case in training.cases(options.full) if options.match in str(case)]
     if any(case.bf16 for case in todo) and not bf16_pays(device):
@@ -87,6 +88,7 @@ def _training(
                 f"{row.times_plain:.2f}",
                 f"{row.floor:.3f}",
                 f"{row.times_floor:.2f}",
+                f"{row.times_torch_floor:.2f}",
                 f"{row.memory['reference']:,.0f}",
                 f"{row.memory['engine']:,.0f}",
             )

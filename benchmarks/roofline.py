@@ -51,11 +51,18 @@ def products(config: ModelConfig, batch: int, members: int = 1) -> list[Product]
     return found
 
 
+Multiply = Callable[[Tensor, Tensor], Tensor]
+
+
 def floor(
-    config: ModelConfig, batch: int, dtype: torch.dtype, device: torch.device
+    config: ModelConfig,
+    batch: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    by: Multiply = multiply,
 ) -> Callable[[], None]:
-    """A function that does all the products of one training step."""
-    dense = [_dense(product, dtype, device) for product in products(config, batch)]
+    """A function that does all the products of one training step, `by` what the engine uses."""
+    dense = [_dense(product, dtype, device, by) for product in products(config, batch)]
     summaries = 2 if config.summary_units else 0
     convolutions = [_summary(config, batch, dtype, device) for _ in range(summaries)]
     if config.canvas == "gated":
@@ -68,7 +75,9 @@ def floor(
     return run
 
 
-def _dense(product: Product, dtype: torch.dtype, device: torch.device) -> Callable[[], None]:
+def _dense(
+    product: Product, dtype: torch.dtype, device: torch.device, by: Multiply = multiply
+) -> Callable[[], None]:
     """y = x w, dx = dy w', and once for all steps dw = x' dy, each into memory that is there."""
     rows, steps = product.rows, product.times
     x = torch.randn(steps * rows, product.inputs, dtype=dtype, device=device)
@@ -78,9 +87,9 @@ def _dense(product: Product, dtype: torch.dtype, device: torch.device) -> Callab
 
     def run() -> None:
         for inputs, outputs in parts:
-            multiply(inputs, w)
-            multiply(outputs, w.t())
-        multiply(y.t(), x.t())
+            by(inputs, w)
+            by(outputs, w.t())
+        by(y.t(), x.t())
 
     return run
 

@@ -12,6 +12,7 @@ from itertools import product
 from typing import Any, Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.reference import Reference
@@ -51,7 +52,8 @@ class Case:
 class Row:
     """What was measured: seconds of a step (medians), how many times faster, memory in MB.
 
-    `plain` is the reference in float32, as public repositories train, whatever the row's type.
+    `plain` is the reference in float32, as public repositories train, whatever the row's type;
+    `torch_floor` the floor with PyTorch's own products, for comparison.
     """
 
     case: Case
@@ -62,6 +64,8 @@ class Row:
     times_faster: float
     times_plain: float
     times_floor: float
+    torch_floor: float
+    times_torch_floor: float
     memory: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,12 +113,12 @@ def measure(case: Case, turns: int, device: torch.device) -> Row:
     """Reference, engine and floor in turns; the memory of each in a process of its own."""
     torch.manual_seed(0)
     plain = replace(case, bf16=False)
+    dtype = torch.bfloat16 if case.bf16 else torch.float32
     runs = {
         "reference": training_step(Reference(case.config), case, device),
         "engine": training_step(SequentialGenerator(case.config), case, device),
-        "floor": floor(
-            case.config, case.batch, torch.bfloat16 if case.bf16 else torch.float32, device
-        ),
+        "floor": floor(case.config, case.batch, dtype, device),
+        "torch_floor": floor(case.config, case.batch, dtype, device, F.linear),
     }
     if case.bf16:
         runs["plain"] = training_step(Reference(plain.config), plain, device)
@@ -127,6 +131,7 @@ def measure(case: Case, turns: int, device: torch.device) -> Row:
         times_faster=ratio(seconds["reference"], seconds["engine"]),
         times_plain=ratio(seconds["plain"], seconds["engine"]),
         times_floor=ratio(seconds["engine"], seconds["floor"]),
+        times_torch_floor=ratio(seconds["engine"], seconds["torch_floor"]),
         memory={name: peak_memory(name, case, device) for name in ("reference", "engine")},
     )
 

@@ -92,7 +92,7 @@ def test_the_table_is_whole_without_a_terminal(
 
     def measured(case: Case, turns: int, device: torch.device) -> Row:
         memory = {"reference": 12_345.0, "engine": 23_456.0}
-        return Row(case, 1.125, 2.125, 3.125, 1.5, 4.25, 6.75, 5.25, memory)
+        return Row(case, 1.125, 2.125, 3.125, 1.5, 4.25, 6.75, 5.25, 2.5, 7.75, memory)
 
     monkeypatch.setattr(training, "measure", measured)
     monkeypatch.setattr(program, "bf16_pays", lambda device: pays)
@@ -101,7 +101,7 @@ def test_the_table_is_whole_without_a_terminal(
     monkeypatch.setattr(sys, "argv", ["benchmarks", *map(str, words)])
     program.main()
     printed = capsys.readouterr().out
-    figures = ["1.125", "2.125", "4.25", "6.75", "3.125", "5.25", "12,345", "23,456"]
+    figures = ["1.125", "2.125", "4.25", "6.75", "3.125", "5.25", "7.75", "12,345", "23,456"]
     lines = [" ".join(line.replace("│", " ").split()) for line in printed.splitlines()]
     wanted = [case for case in cases(full=False) if pays or not case.bf16]
     for case in wanted:
