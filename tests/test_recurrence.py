@@ -241,3 +241,14 @@ def test_what_was_first_drawn_with_can_be_trained_with() -> None:
     with torch.inference_mode():
         model.sample(context(2, 1), noise(2, 3, 2))
     objective(model.bound(images(2), context(2, 1), noise(2, 1, 3, 2))).backward()
+    for name, weight in model.named_parameters():
+        assert weight.grad is not None, name
+        assert weight.grad.isfinite().all(), name
+    assert not any(
+        constant.is_inference()
+        for constant in (
+            sampling._pixels(4, torch.float32, torch.device("cpu")),
+            sampling._basis(4, torch.float32, torch.device("cpu")),
+            spatial_transformer._quarters(torch.device("cpu")),
+        )
+    )
