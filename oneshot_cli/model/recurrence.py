@@ -141,7 +141,7 @@ class _Layer:
     def __init__(
         self, weight: Tensor, bias: Tensor, steps: int, rows: int, dtype: torch.dtype
     ) -> None:
-        self.weight, self.bias = weight.to(dtype).contiguous(), bias.to(dtype)
+        self.weight, self.bias = weight.to(dtype), bias.to(dtype)
         self.transposed = self.weight.t()
         self.inputs = weight.new_empty(steps, rows, weight.shape[1], dtype=dtype)
         self.came = self.inputs.unbind()

@@ -135,7 +135,7 @@ class SequentialGenerator(GenerativeModel):
             return self.unroll(noise, context, target, gradient_limit)
         encoded, seen, gaze = self._encode(len(noise), context, target)
         assert seen is not None
-        h, *latent = recurrence(
+        h, z, mean, log_std = recurrence(
             noise,
             self._start(len(noise)),
             gaze,
@@ -145,7 +145,7 @@ class SequentialGenerator(GenerativeModel):
             every=self.recomputed,
             limit=gradient_limit,
         )
-        return States(h, (latent[0], latent[1], latent[2]))
+        return States(h, (z, mean, log_std))
 
     def _start(self, batch: int) -> Tensor:
         """The first state and cell, (2, B, hidden)."""

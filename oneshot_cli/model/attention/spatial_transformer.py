@@ -120,7 +120,7 @@ class SpatialTransformer(Attention):
     def read_backward(self, slopes: Tensor, gradient: Tensor) -> Tensor:
         """The gradient for windows (B, 2, 3), given that for what is read, (B, C * N * N)."""
         moved = gradient.view(slopes.shape[:-1])[..., None] * slopes
-        return gradient_of_maps(moved[:, 0] if moved.shape[1] == 1 else moved.sum(1))
+        return gradient_of_maps(moved.sum(1))
 
     def write(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
         return transform(patches, inverse(window), size)
