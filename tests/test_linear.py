@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from tiny import noise
 
 from oneshot_cli.model import linear as module
-from oneshot_cli.model.linear import Gathering, Linear, linear, multiply
+from oneshot_cli.model.linear import Gathering, Linear, linear, multiplier, multiply
 
 ONEDNN = torch.backends.mkldnn.is_available() and (
     torch.backends.cpu.get_cpu_capability() == "AVX512"
@@ -57,6 +57,25 @@ def test_only_large_products_in_float32_go_to_onednn(monkeypatch: pytest.MonkeyP
     with torch.autocast("cpu", torch.bfloat16):
         linear(large, weight)
     assert len(calls) == 5
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("packed", [0, 10**9])
+@pytest.mark.parametrize("biased", [False, True])
+def test_many_products_by_the_same_weights(
+    dtype: torch.dtype, packed: int, biased: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights arranged once or never, whole ones and some of the rows of others."""
+    monkeypatch.setattr(module, "PACKED", packed)
+    weight = noise(24, 40).to(dtype)[4:]
+    bias = noise(20, seed=1).to(dtype) if biased else None
+    product = multiplier(weight, bias, 16)
+    for seed in range(2):
+        x = noise(16, 40, seed=seed).to(dtype)
+        exact = F.linear(x.double(), weight.double(), bias if bias is None else bias.double())
+        rounding = 2.0**-7 if dtype == torch.bfloat16 else 1e-5
+        assert product(x).dtype == dtype
+        torch.testing.assert_close(product(x).double(), exact, atol=rounding, rtol=rounding)
 
 
 def test_gradients_that_nobody_needs_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

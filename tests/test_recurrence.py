@@ -20,8 +20,8 @@ from oneshot_cli.model.attention import (
     windows,
 )
 from oneshot_cli.model.attention.sampling import slopes, transform
-from oneshot_cli.model.attention.spatial_transformer import windows_backward
-from oneshot_cli.model.context import absent, attend, attend_backward
+from oneshot_cli.model.attention.spatial_transformer import windows_slopes
+from oneshot_cli.model.context import attend, attend_backward, penalty
 from oneshot_cli.model.lstm import LSTM, cell_backward, cell_forward
 from oneshot_cli.model.objective import objective
 from oneshot_cli.model.sequential import States
@@ -148,7 +148,8 @@ def test_the_gradient_of_a_cell() -> None:
     x, h, cell = (torch.randn(5, n, requires_grad=True) for n in (3, 7, 7))
     after = lstm.step(h, cell, x)
     map_ = lstm(torch.cat([x, h], 1)).detach()
-    *mine, kept = cell_forward(map_.clone(), cell.detach())
+    room = torch.full((5, 28), torch.nan)
+    *mine, kept = cell_forward(map_.clone(), cell.detach(), room)
     for one, other in zip(mine, after, strict=True):
         torch.testing.assert_close(one, other)
     to_h, to_cell = torch.randn(5, 7), torch.randn(5, 7)
@@ -158,17 +159,18 @@ def test_the_gradient_of_a_cell() -> None:
     plain_h = torch.sigmoid(exit_) * torch.tanh(plain_cell)
     wanted = torch.autograd.grad((plain_h, plain_cell), (cell, plain_map), (to_h, to_cell))
     gates = torch.full((5, 28), torch.nan)
-    torch.testing.assert_close(cell_backward(kept, to_h, to_cell, gates), wanted[0])
-    torch.testing.assert_close(gates, wanted[1])
+    for place in (gates, room):  # elsewhere, and in place of what was kept
+        torch.testing.assert_close(cell_backward(kept, to_h, to_cell, place), wanted[0])
+        torch.testing.assert_close(place, wanted[1])
 
 
 def test_the_gradient_of_attention_over_a_set() -> None:
     values, query = noise(4, 3, 6).requires_grad_(), noise(4, 6, seed=1).requires_grad_()
-    missing = absent(torch.tensor([[True, True], [True, False], [False, True], [False, False]]))
+    missing = penalty(torch.tensor([[True, True], [True, False], [False, True], [False, False]]))
     assert missing.shape == (4, 3)
     assert not missing[:, 0].any()
     total, weights = attend(values, query, missing)
-    assert weights[missing].eq(0).all()
+    assert weights[missing.isinf()].eq(0).all()
     torch.testing.assert_close(weights.sum(1), torch.ones(4))
     gradient = noise(4, 6, seed=2)
     wanted = torch.autograd.grad(total, (values, query), gradient)
@@ -182,7 +184,8 @@ def test_the_gradient_of_windows() -> None:
     maps = windows(raw, 0.7)
     gradient = noise(3, 50, 2, 3, seed=1)
     wanted = torch.autograd.grad(maps, raw, gradient)[0]
-    found = windows_backward(raw.detach(), maps.detach(), gradient)
+    slopes = windows_slopes(raw.detach(), maps.detach())
+    found = (slopes * gradient[..., None, :, :]).sum((-2, -1))
     torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-4)
 
 
@@ -205,7 +208,7 @@ def test_slopes_make_the_gradients_of_what_is_read(kind: str, channels: int) -> 
         )
         mine = aim.read_backward(found[t], gradient)
         torch.testing.assert_close(mine, of_window[t], atol=1e-4, rtol=1e-4)
-        turned = (jacobian[t] * mine.flatten(-2)[..., None]).sum(-2)
+        turned = (jacobian[t] * mine[:, None]).sum((-2, -1))
         torch.testing.assert_close(turned, of_numbers[t], atol=1e-4, rtol=1e-4)
 
 

@@ -126,22 +126,27 @@ class ContextReader(nn.Module):
             return encoded.null
         read = F.silu(self.embed_glimpse(glimpses).unflatten(0, (-1, members)) + encoded.features)
         values = torch.cat([encoded.null[:, None], read], 1)
-        return attend(values, self.query(h), absent(encoded.mask))[0]
+        return attend(values, self.query(h), penalty(encoded.mask))[0]
 
 
-def absent(mask: Tensor) -> Tensor:
-    """Who of a context's set is not there (B, 1 + M): the null member always is, others by mask."""
-    return F.pad(~mask, (1, 0), value=False)
+def penalty(mask: Tensor) -> Tensor:
+    """What keeps out of a context's set (B, 1 + M) who is not there, by mask: minus infinity.
+
+    And 0 for those who are, the null member among them always.
+    """
+    there = F.pad(mask, (1, 0), value=True)
+    return torch.zeros(there.shape, device=mask.device).masked_fill(~there, -torch.inf)
 
 
-def attend(values: Tensor, query: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
+def attend(values: Tensor, query: Tensor, penalty: Tensor) -> tuple[Tensor, Tensor]:
     """Attention over a set: sum_m a_m values_m (B, D) and a (B, 1 + M) = softmax(values . query).
 
-    For values (B, 1 + M, D), a query (B, D), and who is not there.
+    For values (B, 1 + M, D), a query (B, D), and what is added for who is not there.
     """
     # Sums of products, not batched matrix products: the sets are small, and those are slow.
-    scores = (values * query[:, None]).sum(-1) * values.shape[-1] ** -0.5
-    weights = scores.float().masked_fill(absent, -torch.inf).softmax(-1).to(values.dtype)
+    products = (values * query[:, None]).sum(-1)
+    scores = torch.add(penalty, products, alpha=values.shape[-1] ** -0.5)
+    weights = scores.softmax(-1).to(values.dtype)
     return (weights[..., None] * values).sum(1), weights
 
 

@@ -9,6 +9,8 @@ Layers that are called at every step can share the work that is the same at ever
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -19,6 +21,8 @@ from torch.autograd.function import once_differentiable
 WORTHWHILE = 2**20
 """Multiplications from which oneDNN is the faster of the two, given FEWEST rows or more."""
 FEWEST = 4
+PACKED = 2**16
+"""Weights from which it pays to arrange them once for many products."""
 
 
 class Linear(nn.Linear):
@@ -69,6 +73,27 @@ def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return F.linear(x, weight, bias)
 
 
+def multiplier(weight: Tensor, bias: Tensor | None, rows: int) -> Callable[[Tensor], Tensor]:
+    """`multiply` by the same weights many times, for inputs of so many rows.
+
+    oneDNN arranges weights to its liking at every product; here that is done once, which pays from
+    four products on.
+    """
+    packs = (
+        _has_onednn()
+        and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+        and weight.device.type == "cpu"
+        and weight.dtype in (torch.float32, torch.bfloat16)
+        and weight.numel() >= PACKED
+        and rows >= FEWEST
+    )
+    if not packs:
+        return lambda x: multiply(x, weight, bias)
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+    product = torch.ops.mkldnn._linear_pointwise.default
+    return lambda x: cast(Tensor, product(x, packed, bias, "none", [], ""))
+
+
 def _onednn_is_faster(x: Tensor, weight: Tensor) -> bool:
     return (
         x.dim() == 2
@@ -78,7 +103,14 @@ def _onednn_is_faster(x: Tensor, weight: Tensor) -> bool:
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
-        and torch.backends.mkldnn.is_available()
+        and _has_onednn()
+    )
+
+
+@cache
+def _has_onednn() -> bool:
+    return (
+        torch.backends.mkldnn.is_available()
         and torch.backends.cpu.get_cpu_capability() == "AVX512"
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )

@@ -30,35 +30,47 @@ class LSTM(Linear):
 
 
 class KeptCell(NamedTuple):
-    """What the way back needs: sigmoids (B, 4 * hidden), the candidate, c_{t-1} and tanh(c_t)."""
+    """What the way back needs: sigmoids (B, 4 * hidden), c_{t-1} and c_t."""
 
     gates: Tensor
-    candidate: Tensor
     before: Tensor
-    exposed: Tensor
+    after: Tensor
 
 
-def cell_forward(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, KeptCell]:
-    """h_t and c_t of `LSTM.step`, given its linear map (B, 4 * hidden), which is overwritten."""
+def cell_forward(gates: Tensor, cell: Tensor, room: Tensor) -> tuple[Tensor, Tensor, KeptCell]:
+    """h_t and c_t of `LSTM.step`, given its linear map (B, 4 * hidden), which is overwritten.
+
+    What is kept of it is put in `room`, as large.
+    """
     hidden = cell.shape[1]
     # 2 sigmoid(2 a) - 1 is tanh(a), which takes the CPU four times as long.
     gates[:, 2 * hidden : 3 * hidden].mul_(2)
-    entry, keep, half, exit_ = gates.sigmoid_().chunk(4, 1)
+    entry, keep, half, exit_ = torch.sigmoid(gates, out=room).chunk(4, 1)
     candidate = (2 * half).sub_(1)
     after = torch.addcmul(keep * cell, entry, candidate)
-    exposed = torch.sigmoid(2 * after).mul_(2).sub_(1)
-    return exit_ * exposed, after, KeptCell(gates, candidate, cell, exposed)
+    return exit_ * _tanh(after), after, KeptCell(room, cell, after)
 
 
-def cell_backward(kept: KeptCell, h: Tensor, cell: Tensor, gates: Tensor) -> Tensor:
-    """The gradient for c_{t-1}, given those for h_t and c_t; that for the map goes to `gates`."""
+def _tanh(cell: Tensor) -> Tensor:
+    """By the sigmoid, which takes the CPU a quarter of the time."""
+    return torch.sigmoid(2 * cell).mul_(2).sub_(1)
+
+
+def cell_backward(kept: KeptCell, h: Tensor, cell: Tensor, room: Tensor) -> Tensor:
+    """The gradient for c_{t-1}, given those for h_t and c_t.
+
+    That for the map goes to `room`, which may be where the kept gates are.
+    """
     aten = torch.ops.aten
-    entry, keep, _, exit_ = kept.gates.chunk(4, 1)
-    cell = cell + aten.tanh_backward(h * exit_, kept.exposed)
+    entry, keep, half, exit_ = kept.gates.chunk(4, 1)
+    exposed = _tanh(kept.after)
+    cell = cell + aten.tanh_backward(h * exit_, exposed)
+    gates = torch.empty_like(kept.gates)
     to_entry, to_keep, to_candidate, to_exit = gates.chunk(4, 1)
-    torch.mul(cell, kept.candidate, out=to_entry)
+    torch.mul(cell, (2 * half).sub_(1), out=to_entry)
     torch.mul(cell, kept.before, out=to_keep)
     torch.mul(cell, entry, out=to_candidate).mul_(4)  # twice 2, of 2 sigmoid(2 a) - 1
-    torch.mul(h, kept.exposed, out=to_exit)
-    aten.sigmoid_backward(gates, kept.gates, grad_input=gates)
-    return cell * keep
+    torch.mul(h, exposed, out=to_exit)
+    cell = cell * keep
+    aten.sigmoid_backward.grad_input(gates, kept.gates, grad_input=room)
+    return cell

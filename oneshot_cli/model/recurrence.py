@@ -11,7 +11,7 @@ gradients of all weights. The gradient cannot be differentiated again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple, cast
 
@@ -21,10 +21,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from oneshot_cli.model.attention import Gaze, SpatialTransformer
-from oneshot_cli.model.context import ContextReader, EncodedContext, absent, attend, attend_backward
+from oneshot_cli.model.context import (
+    ContextReader,
+    EncodedContext,
+    attend,
+    attend_backward,
+    penalty,
+)
 from oneshot_cli.model.gaussian import mean_and_log_std, within_range
 from oneshot_cli.model.gradients import limited
-from oneshot_cli.model.linear import multiply
+from oneshot_cli.model.linear import multiplier, multiply
 from oneshot_cli.model.lstm import LSTM, KeptCell, cell_backward, cell_forward
 from oneshot_cli.model.posterior import EncodedTarget, Posterior
 
@@ -32,13 +38,13 @@ from oneshot_cli.model.posterior import EncodedTarget, Posterior
 class Setting(NamedTuple):
     """What the steps work with and no gradient goes to.
 
-    `absent` (B, 1 + M) says who of the context's set is not there; None: the model takes no
-    context. States are kept every `every` steps, and what lies between is computed again. Gradients
-    of states are limited to `limit`, products are in `dtype`.
+    `penalty` (B, 1 + M) is that of the context's set; None: the model takes no context. States are
+    kept every `every` steps, and what lies between is computed again. Gradients of states are
+    limited to `limit`, products are in `dtype`.
     """
 
     gaze: Gaze
-    absent: Tensor | None
+    penalty: Tensor | None
     every: int
     limit: float | None
     dtype: torch.dtype
@@ -92,7 +98,7 @@ def recurrence(
     reader, encoded = context or (None, None)
     setting = Setting(
         gaze=gaze,
-        absent=absent(encoded.mask) if encoded else None,
+        penalty=penalty(encoded.mask) if encoded else None,
         every=every or noise.shape[1],
         limit=limit,
         dtype=torch.get_autocast_dtype(kind) if autocast else noise.dtype,
@@ -132,31 +138,45 @@ class _Recurrence(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         _ = ctx.saved_tensors  # an error where a weight was changed meanwhile
-        return None, *ctx.steps.backward(*(each.unbind(1) for each in gradients))
+        return None, *ctx.steps.backward(*(each.transpose(0, 1) for each in gradients))
 
 
 class _Layer:
-    """A layer of all steps: its inputs, and what comes back for its outputs, T of (rows, width)."""
+    """A layer of all steps: its inputs, and what comes back for its outputs, T of (rows, width).
+
+    `gave` is room for what is made of the outputs and needed on the way back. Where products are in
+    float32, as all that is kept, what comes back takes its place: most of a step's small operations
+    wait for memory, and so there is less of it.
+    """
 
     def __init__(
         self, weight: Tensor, bias: Tensor, steps: int, rows: int, dtype: torch.dtype
     ) -> None:
         self.weight, self.bias = weight.to(dtype), bias.to(dtype)
-        self.transposed = self.weight.t()
         self.inputs = weight.new_empty(steps, rows, weight.shape[1], dtype=dtype)
         self.came = self.inputs.unbind()
+        self.transposed = self.weight.t()
+        self._ahead = multiplier(self.weight, self.bias, rows)
+
+    @cached_property
+    def gave(self) -> tuple[Tensor, ...]:
+        same = self.inputs.dtype == torch.float32
+        return self.back if same else self._outputs(torch.float32).unbind()
 
     @cached_property
     def gradients(self) -> Tensor:
         """For the outputs of all steps."""
-        return self.inputs.new_empty(*self.inputs.shape[:2], len(self.weight))
+        return self._outputs(self.inputs.dtype)
 
     @cached_property
     def back(self) -> tuple[Tensor, ...]:
         return self.gradients.unbind()
 
+    def _outputs(self, dtype: torch.dtype) -> Tensor:
+        return self.inputs.new_empty(*self.inputs.shape[:2], len(self.weight), dtype=dtype)
+
     def forward(self, t: int) -> Tensor:
-        return multiply(self.came[t], self.weight, self.bias)
+        return self._ahead(self.came[t])
 
     def backward(self, t: int) -> Tensor:
         """The gradient for what came at step t, given that for what it gave."""
@@ -171,29 +191,29 @@ class _Layer:
 class _Slopes(NamedTuple):
     """What is linear on the way back, of a step: made for all steps in one call.
 
-    How what was read changes as its points move, how the windows change with their numbers, and
-    where the posterior's deviation is not at a limit.
+    How what was read changes as its points move, how the windows change with their numbers; how
+    log_std's network changes what it says through z, where it is not at a limit; and the gradients
+    for the posterior's mean and for log_std that do not come through the states.
     """
 
     glimpses: Tensor
     windows: Tensor
-    unlimited: Tensor
+    log_std: Tensor
+    to_mean: Tensor
+    to_log_std: Tensor
 
 
 class _Kept(NamedTuple):
     """What the way back needs of a step besides what its layers keep.
 
-    Numbers and maps of the windows (V, B, ...), and the maps once more for each image; what is read
-    of the context, before its nonlinearity, and how it was attended to; what is seen of the target,
-    likewise, the network's word on z, and the noise times its deviation; the cell.
+    Numbers and maps of the windows (V, B, ...), and the maps once more for each image; how the
+    context was attended to; the network's word on z, and the noise times its deviation; the cell.
     """
 
     numbers: Tensor
     windows: Tensor
     where: Tensor
-    read: Tensor | None
     attended: tuple[Tensor, Tensor, Tensor] | None
-    seen: Tensor
     output: Tensor
     scaled: Tensor
     cell: KeptCell
@@ -221,7 +241,7 @@ class _Steps:
     @property
     def members(self) -> int:
         """M, the images of a context."""
-        return 0 if self.setting.absent is None else self.setting.absent.shape[1] - 1
+        return 0 if self.setting.penalty is None else self.setting.penalty.shape[1] - 1
 
     def _layer(self, weight: Tensor, bias: Tensor, members: int = 1) -> _Layer:
         return _Layer(weight, bias, self.count, self.batch * members, self.setting.dtype)
@@ -248,101 +268,91 @@ class _Steps:
         query, numbers = heads[:, : self.units], heads[:, self.units :]
         numbers = numbers.unflatten(1, (len(self.gaze.readers), -1)).transpose(0, 1)
         windows = self.reader.window(numbers)
-        where = self.gaze.of_images(windows.unbind())
+        where = self.gaze.of_images(windows)
         glimpses = self.gaze.of_views(self.reader.read(self.gaze.images, where).flatten(1))
-        v, read, attended = self._attend(t, query, glimpses[0])
+        v, attended = self._attend(t, query, glimpses[0])
         torch.cat([glimpses[-1], h, v], 1, out=self.step.came[t])
-        seen = self.step.forward(t) + self.given.seen
+        seen = torch.add(self.step.forward(t), self.given.seen, out=self.step.gave[t])
         self.output.came[t].copy_(F.silu(seen))
         output = self.output.forward(t).float()
         mean, log_std = mean_and_log_std(output)
         scaled = log_std.exp() * self.noise[t]
         z = mean + scaled
         torch.cat([z, v, h], 1, out=self.transition.came[t])
-        h, cell, kept = cell_forward(self.transition.forward(t).float(), cell)
-        self.kept[t] = _Kept(numbers, windows, where, read, attended, seen, output, scaled, kept)
+        gates = self.transition.forward(t).float()
+        h, cell, kept = cell_forward(gates, cell, self.transition.gave[t])
+        self.kept[t] = _Kept(numbers, windows, where, attended, output, scaled, kept)
         return h, cell, z, mean, log_std
 
     def _attend(
         self, t: int, query: Tensor, glimpses: Tensor
-    ) -> tuple[Tensor, Tensor | None, tuple[Tensor, Tensor, Tensor] | None]:
+    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor] | None]:
         """v_t (B, units), and what `_Kept` has of it."""
-        missing, features, null = self.setting.absent, self.given.features, self.given.null
+        missing, features, null = self.setting.penalty, self.given.features, self.given.null
         if missing is None or features is None or null is None:
-            return glimpses.new_empty(self.batch, 0), None, None
+            return glimpses.new_empty(self.batch, 0), None
         if self.glimpse is None:
-            return null, None, None
+            return null, None
         self.glimpse.came[t].copy_(glimpses)
-        read = self.glimpse.forward(t) + features
+        read = torch.add(self.glimpse.forward(t), features, out=self.glimpse.gave[t])
         values = torch.cat([null[:, None], F.silu(read).unflatten(0, (self.batch, -1))], 1)
         v, weights = attend(values, query, missing)
-        return v, read, (values, query, weights)
+        return v, (values, query, weights)
 
     def backward(
-        self,
-        states: Sequence[Tensor],
-        z: Sequence[Tensor],
-        mean: Sequence[Tensor],
-        log_std: Sequence[Tensor],
+        self, states: Tensor, z: Tensor, mean: Tensor, log_std: Tensor
     ) -> tuple[Tensor | None, ...]:
-        """The gradients for all of `Given`, given those for all results, step by step."""
+        """The gradients for all of `Given`, given those for all results, (T, B, ...)."""
         h, cell = torch.zeros_like(self.given.h), torch.zeros_like(self.given.cell)
         null = None if self.given.null is None else torch.zeros_like(self.given.null)
-        for part, (before, memory) in reversed(list(enumerate(self.starts))):
-            first = part * self.setting.every
+        for number, (before, memory) in reversed(list(enumerate(self.starts))):
+            first = number * self.setting.every
             steps = range(first, min(first + self.setting.every, self.count))
-            if self.setting.every < self.count:
+            if first not in self.kept:
                 for t in steps:
                     before, memory, *_ = self._forward(t, before, memory)
-            for t, slopes in reversed(list(zip(steps, self._slopes(steps), strict=True))):
+            part = slice(steps.start, steps.stop)
+            slopes = self._slopes(steps, z[part], mean[part], log_std[part])
+            for t, each in reversed(list(zip(steps, slopes, strict=True))):
                 h = h + states[t]
                 if self.setting.limit is not None:
                     h = limited(h, self.setting.limit)
-                h, cell, to_null = self._backward(t, slopes, h, cell, z[t], mean[t], log_std[t])
+                h, cell, to_null = self._backward(t, each, h, cell)
                 if null is not None:
                     null += to_null
-            if self.setting.every < self.count:
-                self.kept.clear()
+            self.kept.clear()
         layers = (self.heads, self.step, self.output, self.transition, self.glimpse)
         weights = [layer.of_weights() if layer else (None, None) for layer in layers]
         seen = self.step.gradients.float().sum(0) if self.given.seen.shape[1] > 1 else None
         features = self.glimpse.gradients.float().sum(0) if self.glimpse else None
         return None, h, cell, seen, features, null, *(each for pair in weights for each in pair)
 
-    def _slopes(self, steps: range) -> Iterator[_Slopes]:
-        """Those of each of these steps."""
+    def _slopes(self, steps: range, z: Tensor, mean: Tensor, log_std: Tensor) -> Iterator[_Slopes]:
+        """Those of each of these steps, given the gradients for its results."""
         kept = [self.kept[t] for t in steps]
         where = torch.stack([each.where for each in kept], 1)
         glimpses = self.reader.slopes(self.gaze.images, where)
         numbers = torch.stack([each.numbers for each in kept])
         windows = torch.stack([each.windows for each in kept])
+        windows = self.reader.window_slopes(numbers, windows)
         unlimited = within_range(torch.stack([each.output for each in kept]))
-        both = self.reader.window_slopes(numbers, windows), unlimited
-        return map(_Slopes, glimpses, *both)
+        scaled = torch.stack([each.scaled for each in kept])
+        of_log_std = scaled * unlimited
+        to_log_std = torch.addcmul(log_std * unlimited, z, of_log_std)
+        return map(_Slopes, glimpses, windows, of_log_std, z + mean, to_log_std)
 
     def _backward(
-        self,
-        t: int,
-        slopes: _Slopes,
-        h: Tensor,
-        cell: Tensor,
-        z: Tensor,
-        mean: Tensor,
-        log_std: Tensor,
+        self, t: int, slopes: _Slopes, h: Tensor, cell: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The gradients for the h and cell before step t, and for the null member."""
         kept, latent, units = self.kept[t], self.latent, self.units
-        gates = self._float(self.transition.back[t])
-        cell = cell_backward(kept.cell, h, cell, gates)
-        if gates is not self.transition.back[t]:
-            self.transition.back[t].copy_(gates)
+        cell = cell_backward(kept.cell, h, cell, self.transition.back[t])
         to_z, v, h = self.transition.backward(t).split([latent, units, h.shape[1]], 1)
-        to_z = to_z + z
         back = self.output.back[t]
-        back[:, :latent] = to_z + mean
-        back[:, latent:] = torch.addcmul(log_std, to_z, kept.scaled) * slopes.unlimited
-        silu = torch.ops.aten.silu_backward
-        self.step.back[t].copy_(silu(self.output.backward(t), kept.seen))
+        torch.add(to_z, slopes.to_mean, out=back[:, :latent])
+        torch.addcmul(slopes.to_log_std, to_z, slopes.log_std, out=back[:, latent:])
+        silu = torch.ops.aten.silu_backward.grad_input
+        silu(self.output.backward(t), self.step.gave[t], grad_input=self.step.back[t])
         glimpse, to_h, to_v = self.step.backward(t).split(
             [self.reader.side**2 * self.gaze.images.shape[1], h.shape[1], units], 1
         )
@@ -354,15 +364,11 @@ class _Steps:
             values, query = attend_backward(*kept.attended, v)
             v, back[:, :units] = values[:, 0], query
             assert self.glimpse is not None
-            assert kept.read is not None
-            self.glimpse.back[t].copy_(silu(values[:, 1:].flatten(0, 1), kept.read))
+            read, to_read = self.glimpse.gave[t], self.glimpse.back[t]
+            silu(values[:, 1:].flatten(0, 1), read, grad_input=to_read)
             glimpses.insert(0, self.glimpse.backward(t))
         rows = self.reader.read_backward(slopes.glimpses, torch.cat(glimpses))
-        windows = self.gaze.summed(rows).flatten(-2)
-        numbers = (slopes.windows * windows[..., None]).sum(-2)
+        windows = self.gaze.summed(rows)[:, :, None]
+        numbers = (slopes.windows * windows).sum((-2, -1))
         back[:, units:] = numbers.transpose(0, 1).flatten(1)
         return h + self.heads.backward(t), cell, v
-
-    def _float(self, block: Tensor) -> Tensor:
-        """Room for numbers that go to `block`: the block itself, if that is float32."""
-        return block if block.dtype == torch.float32 else torch.empty_like(block, dtype=torch.float)

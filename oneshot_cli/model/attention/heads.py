@@ -61,18 +61,16 @@ class Gaze:
             return [], []
         first = self.readers[0]
         numbers = torch.stack([reader.aim.numbers(h) for reader in self.readers])
-        windows = first.aim.window(numbers).unbind()
+        windows = first.aim.window(numbers)
         glimpses = first(self.images, self.of_images(windows))
-        return self.of_views(glimpses), list(windows)
+        return self.of_views(glimpses), list(windows.unbind())
 
-    def of_images(self, each: Sequence[Tensor]) -> Tensor:
-        """What is (B, ...) for each view, repeated for each of its images, all in one."""
-        return torch.cat(
-            [
-                view if times == 1 else view.repeat_interleave(times, 0)
-                for view, times in zip(each, self.members, strict=True)
-            ]
-        )
+    def of_images(self, views: Tensor) -> Tensor:
+        """What there is for each view (V, B, ...), repeated for each of its images, all in one."""
+        if set(self.members) == {1}:
+            return views.flatten(0, 1)
+        each = zip(views, self.members, strict=True)
+        return torch.cat([view.repeat_interleave(times, 0) for view, times in each])
 
     def of_views(self, rows: Tensor) -> list[Tensor]:
         """What there is for all images, apart for each view: (B * M, ...)."""

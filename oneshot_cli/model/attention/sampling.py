@@ -30,12 +30,11 @@ def slopes(images: Tensor, maps: Tensor, size: int) -> Tensor:
     (T, B, C, size, size, 2): along x and y, of `transform(images, maps[:, t], size)`.
     """
     batch, channels = images.shape[:2]
-    grid = sampling_grid(maps.flatten(0, 1), size).reshape(batch, -1, size, 2)
+    grid = _coordinates(maps.transpose(1, 2), size).flatten(2, 3).permute(0, 2, 3, 1)
     each = grid[:, None].expand(-1, channels, -1, -1, -1).flatten(0, 1)
     ones = images.new_ones(len(each), 1, *grid.shape[1:3])
     found = _sample_backward(images.flatten(0, 1)[:, None], each, ones, of_images=False)[1]
-    steps = found.view(batch, channels, -1, size, size, 2).permute(2, 0, 1, 3, 4, 5)
-    return steps.contiguous()
+    return found.view(batch, channels, -1, size, size, 2).permute(2, 0, 1, 3, 4, 5)
 
 
 def gradient_of_maps(to_grid: Tensor) -> Tensor:
@@ -62,10 +61,15 @@ def sampling_grid(maps: Tensor, size: int, room: Tensor | None = None) -> Tensor
     As `torch.nn.functional.affine_grid`, whose matrix product autocast would run in bfloat16, off
     by a fraction of a pixel; sums of outer products are exact and several times faster on the CPU.
     """
+    return _coordinates(maps, size, room).permute(0, 2, 3, 1)
+
+
+def _coordinates(maps: Tensor, size: int, room: Tensor | None = None) -> Tensor:
+    """(..., size, size), of pixels in a patch, for the rows (..., 3) of maps."""
     pixel = _pixels(size, maps.dtype, maps.device)
-    x, y, shift = maps[..., None].unbind(2)
-    across, down = x * pixel, y * pixel + shift
-    return torch.add(down[:, :, :, None], across[:, :, None, :], out=room).permute(0, 2, 3, 1)
+    x, y, shift = maps[..., None].unbind(-2)
+    across, down = x * pixel, torch.addcmul(shift, y, pixel)
+    return torch.add(down[..., :, None], across[..., None, :], out=room)
 
 
 def _sample(images: Tensor, grid: Tensor) -> Tensor:

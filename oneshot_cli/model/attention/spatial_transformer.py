@@ -43,27 +43,29 @@ def windows(raw: Tensor, scale: float) -> Tensor:
     """
     centre, extent, turn, lean = torch.tanh(raw.float()).split([2, 2, 1, 1], -1)
     sx, sy = (scale * torch.exp(LOG_SCALE_RANGE * extent)).chunk(2, -1)
-    along, across = torch.cos(ANGLE_RANGE * turn + _quarters(raw.device)).chunk(2, -1)
+    angles = torch.add(_quarters(raw.device), turn, alpha=ANGLE_RANGE)
+    along, across = torch.cos(angles).chunk(2, -1)
     across = torch.addcmul(across, along, lean, value=SHEAR_RANGE)
     return torch.stack([along * sx, across * sy, centre], -1)
 
 
-def windows_backward(raw: Tensor, maps: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient for `raw` (..., 6), given that for `maps` (..., 2, 3) = windows(raw, scale).
+def windows_slopes(raw: Tensor, maps: Tensor) -> Tensor:
+    """How `maps` (..., 2, 3) = windows(raw, scale) change with each of `raw`, (..., 6, 2, 3).
 
     With the columns a and b of A: a log-scale stretches its column, the angle turns both by a
     right angle, and the shear moves b along a, sy / sx = (a x b) / (a . a) of it.
     """
-    columns, given = maps[..., :2], gradient[..., :2]
-    products = (columns[..., :, None] * given[..., None, :]).sum(-3)  # of column i with column j
-    turned = (columns * given.flip(-2)).sum(-1)
-    area = columns[..., 0, 0] * columns[..., 1, 1] - columns[..., 0, 1] * columns[..., 1, 0]
-    result = products.new_empty(*products.shape[:-2], WINDOW_PARAMETERS)
-    result[..., :2] = gradient[..., 2]
-    torch.mul(products.diagonal(dim1=-2, dim2=-1), LOG_SCALE_RANGE, out=result[..., 2:4])
-    result[..., 4] = ANGLE_RANGE * (turned[..., 0] - turned[..., 1])
-    result[..., 5] = SHEAR_RANGE * products[..., 0, 1] * area / columns[..., 0].square().sum(-1)
-    return torch.ops.aten.tanh_backward(result, torch.tanh(raw))
+    columns, a, b = maps[..., :2], maps[..., 0], maps[..., 1]
+    area = a[..., 0] * b[..., 1] - b[..., 0] * a[..., 1]
+    slopes = maps.new_zeros(*raw.shape, 2, 3)
+    slopes[..., (0, 1), (0, 1), 2] = 1.0
+    torch.mul(a, LOG_SCALE_RANGE, out=slopes[..., 2, :, 0])
+    torch.mul(b, LOG_SCALE_RANGE, out=slopes[..., 3, :, 1])
+    torch.mul(columns[..., 1, :], -ANGLE_RANGE, out=slopes[..., 4, 0, :2])
+    torch.mul(columns[..., 0, :], ANGLE_RANGE, out=slopes[..., 4, 1, :2])
+    along = SHEAR_RANGE * area / a.square().sum(-1)
+    torch.mul(a, along[..., None], out=slopes[..., 5, :, 1])
+    return slopes * (1 - torch.tanh(raw).square())[..., None, None]
 
 
 @cache
@@ -101,14 +103,9 @@ class SpatialTransformer(Attention):
     def window(self, numbers: Tensor) -> Tensor:
         return windows(WINDOW_GAIN * numbers.float(), self.scale)
 
-    def window_backward(self, numbers: Tensor, window: Tensor, gradient: Tensor) -> Tensor:
-        """The gradient for `numbers` (..., 6), given that for their `window` (..., 2, 3)."""
-        return WINDOW_GAIN * windows_backward(WINDOW_GAIN * numbers.float(), window, gradient)
-
     def window_slopes(self, numbers: Tensor, window: Tensor) -> Tensor:
-        """(..., 6, 6): how each entry of a window changes with each of its numbers."""
-        entries = torch.eye(WINDOW_PARAMETERS, device=numbers.device).view(-1, 2, 3)
-        return self.window_backward(numbers[..., None, :], window[..., None, :, :], entries)
+        """How a window (..., 2, 3) changes with each of its numbers (..., 6): (..., 6, 2, 3)."""
+        return WINDOW_GAIN * windows_slopes(WINDOW_GAIN * numbers, window)
 
     def read(self, images: Tensor, window: Tensor) -> Tensor:
         return transform(images, window, self.side)
@@ -142,5 +139,6 @@ class FreeTransformer(SpatialTransformer):
         start = self.scale * torch.eye(2, 3, device=numbers.device)
         return numbers.float().unflatten(-1, (2, 3)) + start
 
-    def window_backward(self, numbers: Tensor, window: Tensor, gradient: Tensor) -> Tensor:
-        return gradient.flatten(-2) + torch.zeros_like(numbers)
+    def window_slopes(self, numbers: Tensor, window: Tensor) -> Tensor:
+        entries = torch.eye(WINDOW_PARAMETERS, device=numbers.device).view(-1, 2, 3)
+        return entries.expand(*numbers.shape, 2, 3)
