@@ -2,31 +2,36 @@
 
 Each variant is trained on `weak-validation`, 28 x 28, so that no choice is made by the drawings
 that figures are of. It has the whole schedule, for as many iterations as the baseline makes in so
-many minutes of processor time, or fewer by as much as its iterations cost more; then the table of
-docs/recipe.md is printed. What has been trained is not trained again. Costs are processor time of
-one thread, in turns with the baseline, so that other work beside the runs does no harm.
+many minutes on so many threads, or fewer by as much as its iterations cost more; then the table of
+docs/recipe.md is printed. The runs themselves are on one thread each, `--jobs` at a time. What has
+been trained is not trained again. Costs are processor time of one thread, in turns with the
+baseline, so that other work beside the runs does no harm.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shlex
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from oneshot_cli.training.folder import RunFolder
 
 BASE = (
-    "--dataset omniglot --split weak-validation --augment 1 --latent 16 --summary 0 "
-    "--learning-rate 3e-3 --clip 1000 --set step_clip=2000 --threads 1 --quiet"
+    "--dataset omniglot --split weak-validation --augment 1 --learning-rate 3e-3 --clip 1000 "
+    "--set step_clip=2000 --threads 1 --quiet"
 )
-KL_WARMUP = 0.25
-"""Share of a run; of the flagship's, which is long, it is a tenth."""
+MODEL = "--latent 16 --summary 0"
+KL_WARMUP, DECAY = 0.25, 0.4
+"""Shares of a run. Of the flagship's, which is long, the KL's warm-up is a tenth."""
 
 ALIKE = {
     "baseline": "",
@@ -51,6 +56,11 @@ ALIKE = {
 }
 """What costs the same for each iteration."""
 
+GROWING = "20 x 20 pixels for the first third"
+SMALL = "--size 20"
+FIRST = 1 / 3
+"""Share of a run's time at the smaller size; the second run begins with its weights."""
+
 OTHERS = {
     "summaries": "--summary 256",
     "12 steps": "--steps 12",
@@ -61,35 +71,71 @@ OTHERS = {
     "batch 128": "--batch 128",
     "glimpses and patches of 8 x 8": "--glimpse 8 --patch 8",
     "paper: 4 latents, free windows": "--latent 4 --attention free-transformer",
+    GROWING: SMALL,
 }
 TRIALS = 3
 """How often an iteration's cost is measured, beside the baseline's."""
 
 
-def train(folder: Path, options: list[str]) -> float:
-    """Make a run; the processor seconds that it took."""
-    command = [sys.executable, "-m", "oneshot_cli", "train", "--output", str(folder), *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+@dataclass(frozen=True)
+class Taken:
+    """What a run took: seconds by the clock, and of processor time."""
+
+    clock: float
+    processor: float
 
 
-def cost(options: list[str]) -> float:
-    """Processor seconds of an iteration: those that a longer run takes more than a shorter."""
+def train(folder: Path, options: str) -> Taken:
+    """Make a run, or go on with it."""
+    words = [sys.executable, "-m", "oneshot_cli", "train", "--output", str(folder)]
+    words += ["--resume"] if RunFolder(folder).state.exists() else shlex.split(options)
+    started = time.perf_counter()
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, words)
+    return Taken(time.perf_counter() - started, usage.ru_utime)
+
+
+def cost(options: str) -> Taken:
+    """That of an iteration: what a longer run takes more than a shorter."""
     with tempfile.TemporaryDirectory() as folder:
         few, more = (
-            train(Path(folder) / str(n), [*options, *f"--iterations {n} --eval-drawings 1".split()])
+            train(Path(folder) / str(n), f"{options} --iterations {n} --eval-drawings 1")
             for n in (10, 50)
         )
-    return (more - few) / 40
+    return Taken((more.clock - few.clock) / 40, (more.processor - few.processor) / 40)
 
 
-def relative_cost(options: list[str], base: list[str]) -> float:
+def relative_cost(options: str, base: str) -> float:
     """The cost of an iteration, of one of the baseline's: medians of some trials in turns."""
-    costs = [(cost(options), cost(base)) for _ in range(TRIALS)]
+    costs = [(cost(options).processor, cost(base).processor) for _ in range(TRIALS)]
     mine, theirs = (statistics.median(each) for each in zip(*costs, strict=True))
     return mine / theirs
+
+
+def schedule(iterations: int) -> str:
+    """Of a run that is evaluated once, at its end."""
+    every = f"--eval-every {iterations} --sample-every {iterations}"
+    return f"--iterations {iterations} {every}"
+
+
+def make(name: str, folder: RunFolder, length: int, base: str) -> None:
+    """Train a variant for as long as `length` iterations of the baseline take."""
+    whole, changes = f"{base} {MODEL}", (ALIKE | OTHERS)[name]
+    count = length if name in ALIKE else length / relative_cost(f"{whole} {changes}", whole)
+    warmup = f"--kl-warmup {round(KL_WARMUP * length)}"
+    if name != GROWING:
+        words = f"{whole} {schedule(round(count))} --kl-warmup {round(KL_WARMUP * count)} {changes}"
+        train(folder.path, words)
+        return
+    first = RunFolder(folder.path.with_name(f"{folder.path.name}-first"))
+    small = f"{whole} {schedule(round(FIRST * count))} {warmup} {changes} --set decay=0"
+    if iterations(first) is None:
+        train(first.path, small)
+    rest = f"{schedule(round((1 - FIRST) * length))} --set decay={DECAY / (1 - FIRST)}"
+    train(folder.path, f"{base} --from {first.last} --size 28 --kl-warmup 0 {rest}")
 
 
 def iterations(folder: RunFolder) -> int | None:
@@ -103,10 +149,32 @@ def iterations(folder: RunFolder) -> int | None:
 def row(name: str, folder: RunFolder, base: float | None) -> tuple[str, float]:
     """A line of the table, and the bound in it."""
     found = [row for row in folder.rows() if "held_out_bound" in row][-1]
+    steps = found["step"] + folder.read_config()["training"]["steps_before"]
     nats = -found["held_out_bound"]
     change = "" if base is None else f"{nats - base:+.1f}"
-    cells = name, f"{found['step']:,}", f"{nats:.1f}", f"{found['held_out_kl']:.1f}", change
+    cells = name, f"{steps:,}", f"{nats:.1f}", f"{found['held_out_kl']:.1f}", change
     return f"| {' | '.join(cells)} |", nats
+
+
+def made(names: list[str], options: argparse.Namespace, base: str) -> Iterator[RunFolder]:
+    """The runs of some variants, in order, the first of which is the baseline."""
+    folders = [
+        RunFolder(options.output / "".join(c if c.isalnum() else "-" for c in name))
+        for name in names
+    ]
+    length = iterations(folders[0])
+    if length is None:
+        both = f"{base} {MODEL} --threads {options.threads}"
+        length = round(60 * options.minutes / cost(both).clock)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        runs = [
+            pool.submit(make, name, folder, length, base) if iterations(folder) is None else None
+            for name, folder in zip(names, folders, strict=True)
+        ]
+        for run, folder in zip(runs, folders, strict=True):
+            if run is not None:
+                run.result()
+            yield folder
 
 
 def main() -> None:
@@ -114,25 +182,16 @@ def main() -> None:
     variants = ALIKE | OTHERS
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(variants)}; without any, all")
-    parser.add_argument("--minutes", type=float, default=15, help="of processor time, each")
+    parser.add_argument("--minutes", type=float, default=15, help="of the baseline")
+    parser.add_argument("--threads", type=int, default=2, help="on which they are counted")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each on one thread")
     parser.add_argument("--output", type=Path, default=Path("runs/compare"))
     options, further = parser.parse_known_args()
-    base = shlex.split(BASE) + further
-    length: int | None = None
+    base = shlex.join([*shlex.split(BASE), *further])
+    names = ["baseline", *(n for n in options.names or variants if n != "baseline")]
     reference: float | None = None
     print("| what | iterations | nats | KL | against the baseline |\n|---|---|---|---|---|")
-    for name in ["baseline", *(n for n in options.names or variants if n != "baseline")]:
-        folder = RunFolder(options.output / "".join(c if c.isalnum() else "-" for c in name))
-        if iterations(folder) is None:
-            words = [*base, *shlex.split(variants[name])]
-            if length is None:
-                count = round(60 * options.minutes / cost(base))
-            else:
-                count = round(length / (1 if name in ALIKE else relative_cost(words, base)))
-            schedule = f"--iterations {count} --eval-every {count} --sample-every {count}"
-            warmup = f"--kl-warmup {round(KL_WARMUP * count)}"
-            train(folder.path, [*schedule.split(), *warmup.split(), *words])
-        length = length or iterations(folder)
+    for name, folder in zip(names, made(names, options, base), strict=True):
         line, nats = row(name, folder, reference)
         reference = nats if reference is None else reference
         print(line, flush=True)

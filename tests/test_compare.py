@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -26,9 +27,10 @@ def test_every_variant_is_something_that_train_takes(script: dict[str, Any]) -> 
     train = command.commands["train"]  # type: ignore[attr-defined]
     variants = script["ALIKE"] | script["OTHERS"]
     assert variants.pop("baseline") == ""
-    plain = train.make_context("train", script["BASE"].split()).params
+    base = f"{script['BASE']} {script['MODEL']}"
+    plain = train.make_context("train", base.split()).params
     for name, options in variants.items():
-        changed = train.make_context("train", f"{script['BASE']} {options}".split()).params
+        changed = train.make_context("train", f"{base} {options}".split()).params
         assert changed != plain, name
 
 
@@ -43,20 +45,26 @@ def test_variants_are_compared_at_equal_cost_and_made_once(
     monkeypatch.setenv("ONESHOT_DATA", str(tmp_path / "data"))
     main = script["main"]
     shape = "--size 14 --steps 1 --hidden 4 --latent 2 --glimpse 4 --patch 4 --summary 0"
-    rest = "--dataset folder --batch 2 --eval-drawings 2 --threads 1 --quiet"
     main.__globals__.update(
-        BASE=f"{rest} {shape}", cost=lambda options: 1.0, relative_cost=lambda options, base: 2.0
+        BASE="--dataset folder --batch 2 --eval-drawings 2 --threads 1 --quiet",
+        MODEL=shape,
+        cost=lambda options: script["Taken"](1.0 if "--threads 2" in options else 9.0, 9.0),
+        relative_cost=lambda options, base: 2.0 if "--steps 12" in options else 0.5,
     )
-    names = ["free bits, 0.5 nats a step, no KL warm-up", "12 steps"]
+    growing = script["GROWING"]
+    names = ["free bits, 0.5 nats a step, no KL warm-up", "12 steps", growing]
     words = ["compare.py", *names, "--minutes", "0.1", "--output", str(tmp_path / "runs")]
     monkeypatch.setattr(sys, "argv", words)
     main()
     table = capsys.readouterr().out
     rows = [line.split("|") for line in table.splitlines()[2:]]
     assert [row[1].strip() for row in rows] == ["baseline", *names]
-    assert [int(row[2]) for row in rows] == [6, 6, 3]
+    assert [int(row[2]) for row in rows] == [6, 6, 3, 4 + 4]
     for row in rows[1:]:
         assert float(row[5]) == pytest.approx(float(row[3]) - float(rows[0][3]), abs=0.11)
+    grown = json.loads(next((tmp_path / "runs").glob("20-x-20*third/config.json")).read_text())
+    assert grown["model"]["size"] == 28
+    assert grown["model"]["hidden"] == 4
     main.__globals__["train"] = None
     main()
     assert capsys.readouterr().out == table
