@@ -94,6 +94,8 @@ def test_measures_everything_and_repeats_to_the_byte(
     assert 0 < found["classification"]["error"]["value"] <= 1
     assert found["classification"]["published"]["people"] == 0.045
     assert found["memorization"]["samples_pixel_median"] > 0.3
+    assert 1 <= found["penmanship"]["people"]["parts"]["value"] < 1.6
+    assert found["penmanship"]["size"] == 52
     assert len(found["per_character"]) == 22
     written = sorted(path.name for path in folder.iterdir())
     assert written == ["nearest.png", "report.html", "scatter.png", "score.json"]
@@ -114,7 +116,7 @@ def test_prints_the_three_reference_points_and_the_headline(tiny_checkpoint: Pat
     quick = [*QUICK, "--no-classify", "--no-memorization"]
     code, stdout, stderr = run(tiny_checkpoint, *quick)
     assert code == 0, stderr
-    for words in ("people", "copies", "other characters", "spread 0.4", "people's"):
+    for words in ("people", "copies", "other characters", "spread 0.4", "people's", "thickest"):
         assert words in stdout
     assert "prototypical network" not in stdout
     assert run(tiny_checkpoint, *quick, "--seed", 1)[1] != stdout

@@ -8,8 +8,17 @@ from oneshot_cli.commands.common import Screen
 from oneshot_cli.evaluation.generalization import Generalization, RunsResult
 from oneshot_cli.evaluation.memorization import Memorization
 from oneshot_cli.evaluation.oneshot_scores import Scores
+from oneshot_cli.evaluation.penmanship import MEASURES, Penmanship
 from oneshot_cli.evaluation.published import tables
-from oneshot_cli.evaluation.report import headline, interval, recall_note, score_rows, seen_note
+from oneshot_cli.evaluation.report import (
+    blobs_note,
+    headline,
+    interval,
+    recall_note,
+    score_rows,
+    seen_note,
+    stroke_rows,
+)
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -31,11 +40,20 @@ def generalization(
         table.add_row(name, interval(found.recognizability), interval(found.diversity))
     screen.console.print(table)
     screen.console.print(headline(scores), style="bold")
+    screen.console.print(_penmanship(scores.penmanship))
+    screen.console.print(blobs_note(scores.penmanship))
     if runs is not None:
         screen.console.print(_classification(runs))
         screen.console.print(seen_note(runs), style="dim")
     if recall is not None:
         screen.console.print(recall_note(recall))
+
+
+def _penmanship(found: Penmanship) -> Table:
+    table = _table(f"\nStrokes, at {found.size} x {found.size}", "", *MEASURES)
+    for name, strokes in stroke_rows(found):
+        table.add_row(name, *strokes)
+    return table
 
 
 def _classification(runs: RunsResult) -> Table:

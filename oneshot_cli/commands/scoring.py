@@ -175,7 +175,7 @@ def _generalization(
                 advance(len(rows) * parts.n)
             return torch.cat(drawn)
 
-        return measure(drawings, draw, model.spread, critics, seed=parts.seed)
+        return measure(drawings, draw, model.spread, critics, own=own, seed=parts.seed)
 
 
 def _classification(

@@ -14,6 +14,7 @@ from oneshot_cli.evaluation.classification import Classification
 from oneshot_cli.evaluation.curve import SPREADS, Curve, score_curve
 from oneshot_cli.evaluation.memorization import Memorization
 from oneshot_cli.evaluation.oneshot_scores import Critics, Scores, people, references, score
+from oneshot_cli.evaluation.penmanship import Penmanship, penmanship
 from oneshot_cli.evaluation.published import tables
 
 Draw = Callable[[float], Tensor]
@@ -25,7 +26,7 @@ class Generalization:
     """One-shot generalization to C held-out characters, n variations each.
 
     `default` are the scores at `spread`, the checkpoint's own temperature, and `variations`
-    (C, n, 1, H, W) the pictures that they are of.
+    (C, n, 1, H, W) the pictures that they are of; `penmanship` is of those, too.
     """
 
     characters: tuple[str, ...]
@@ -35,6 +36,7 @@ class Generalization:
     curve: Curve
     spread: float
     default: Scores
+    penmanship: Penmanship
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: every figure with its interval, and every character's."""
@@ -48,6 +50,7 @@ class Generalization:
                 "spread": round(curve.spread, 3) if curve.reached else None,
             },
             "default": {"spread": self.spread, **scores_dict(self.default)},
+            "penmanship": self.penmanship.as_dict(),
             "curve": [
                 {"spread": spread, **scores_dict(scores)}
                 for spread, scores in zip(curve.spreads, curve.scores, strict=True)
@@ -83,10 +86,14 @@ def measure(
     spread: float,
     critics: Critics,
     *,
+    own: Drawings,
     spreads: tuple[float, ...] = SPREADS,
     seed: int = 0,
 ) -> Generalization:
-    """Score what `draw` makes of the exemplars that `people(drawings, seed)` gives, 28 x 28."""
+    """Score what `draw` makes of the exemplars that `people(drawings, seed)` gives, 28 x 28.
+
+    `own` are the same drawings at the model's own size, where strokes are measured.
+    """
     exemplars, _ = people(drawings, seed)
     known = references(drawings, critics, seed=seed)
     curve = score_curve(draw, exemplars, known["people"], critics, spreads=spreads, seed=seed)
@@ -99,6 +106,7 @@ def measure(
         curve=curve,
         spread=spread,
         default=score(exemplars, variations, critics, seed=seed),
+        penmanship=penmanship(variations, people(own, seed)[1], seed),
     )
 
 

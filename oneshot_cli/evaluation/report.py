@@ -17,6 +17,7 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.evaluation.generalization import Generalization, RunsResult, extremes
 from oneshot_cli.evaluation.memorization import Memorization
 from oneshot_cli.evaluation.oneshot_scores import Estimate, Scores
+from oneshot_cli.evaluation.penmanship import MEASURES, Penmanship
 from oneshot_cli.evaluation.plots import nearest_distances, png, scatter
 from oneshot_cli.evaluation.published import tables
 from oneshot_cli.imaging.grid import Group, sheet
@@ -50,6 +51,7 @@ def page(
         _score_table(scores),
         _image(png(scatter(scores.references, scores.curve)), "recognizability and diversity"),
         *_grids(scores),
+        *_penmanship(scores.penmanship),
         *(_classification(runs) if runs else ()),
         *(_memorization(scores, *recall) if recall else ()),
         _characters(content["per_character"]),
@@ -198,6 +200,33 @@ def seen_note(runs: RunsResult) -> str:
     return (
         f"Trained on characters of these runs, which the published systems were not: {runs.seen}."
     )
+
+
+def stroke_rows(found: Penmanship) -> list[tuple[str, tuple[str, ...]]]:
+    """The model's strokes and people's, a cell for each measure."""
+    rows = (("drawings", found.drawings), ("people", found.people))
+    return [
+        (name, tuple(interval(getattr(strokes, measure), 2) for measure in MEASURES))
+        for name, strokes in rows
+    ]
+
+
+def blobs_note(found: Penmanship) -> str:
+    """How many drawings are blots, and how much of them is fog."""
+    return (
+        f"{found.blobs:.1%} of the drawings are somewhere thicker than 99 % of people's; "
+        f"{found.fog:.2f} pixels are unsure for each that is inked."
+    )
+
+
+def _penmanship(found: Penmanship) -> list[str]:
+    rows = [(name, *cells) for name, cells in stroke_rows(found)]
+    return [
+        "<h2>Strokes</h2>",
+        _table((f"{found.size} x {found.size} pixels", *MEASURES), rows),
+        f"<p>{escape(blobs_note(found))} Parts hang together; ends are those of centre lines; "
+        "width is ink by length of the centre lines, thickest the widest place, in pixels.</p>",
+    ]
 
 
 def _memorization(scores: Generalization, recall: Memorization, training: Drawings) -> list[str]:
