@@ -173,6 +173,29 @@ def test_bfloat16_autocast_leaves_the_grid_alone() -> None:
     torch.testing.assert_close(under, plain)
 
 
+@pytest.mark.parametrize("steps", [1, 3])
+def test_only_rows_that_a_map_reaches_are_sampled(steps: int) -> None:
+    """Which are all that have a sample that is not 0, wherever windows are and however narrow."""
+    torch.manual_seed(0)
+    narrow = windows(torch.randn(4, 200, 6), 0.2)
+    beyond = narrow + torch.tensor([0.0, 0.0, 2.0])
+    edge = torch.tensor([[0.1, 0.0, 0.0], [0.0, 0.1, 0.97]]).expand(4, 1, 2, 3)
+    maps = inverse(torch.cat([narrow, beyond, edge], 1))
+    flat = torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]).expand(4, 1, 2, 3)
+    maps = torch.cat([maps, flat], 1)
+    images = torch.ones(4, maps.shape[1], 1, 4, 4)
+    bands = sampling._bands(images, maps, 16, steps)
+    assert len(bands) == -(-maps.shape[1] // steps)
+    kept = 0
+    for part, where, rows in zip(images.split(steps, 1), maps.split(steps, 1), bands, strict=True):
+        samples = transform(part.flatten(0, 1), where.flatten(0, 1), 16)
+        samples[:, :, rows] = 0
+        assert samples.abs().max() < 1e-5
+        kept += len(range(16)[rows])
+    assert kept / len(bands) < 10 + steps
+    assert bands[-1] == slice(0, 16)  # a line may be anywhere
+
+
 @pytest.mark.parametrize("points", [1, 2 * 2 * 49, 2**20])
 def test_a_sum_of_transforms_is_that_and_so_are_its_gradients(
     points: int, monkeypatch: pytest.MonkeyPatch

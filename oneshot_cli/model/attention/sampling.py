@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, cast
@@ -17,6 +18,7 @@ AT_ONCE = 2**18
 """Points that a sum samples in one call on the CPU: their coordinates stay in its cache."""
 AT_ONCE_ELSEWHERE = 2**24
 """On accelerators, which want large calls: coordinates of 128 MB."""
+ALL = slice(None)
 
 
 def transform(images: Tensor, maps: Tensor, size: int) -> Tensor:
@@ -37,10 +39,10 @@ def slopes(images: Tensor, maps: Tensor, size: int) -> Tensor:
     return found.view(batch, channels, -1, size, size, 2).permute(2, 0, 1, 3, 4, 5)
 
 
-def gradient_of_maps(to_grid: Tensor) -> Tensor:
-    """The gradient for maps (B, 2, 3), given that for their `sampling_grid` (B, S, S, 2)."""
-    basis = _basis(to_grid.shape[1], to_grid.dtype, to_grid.device)
-    return multiply(to_grid.flatten(1), basis).view(-1, 2, 3)
+def gradient_of_maps(to_grid: Tensor, rows: slice = ALL) -> Tensor:
+    """The gradient for maps (B, 2, 3), given that for `rows` of their grid (B, rows, S, 2)."""
+    basis = _basis(to_grid.shape[2], to_grid.dtype, to_grid.device)[rows].flatten(0, 2)
+    return multiply(to_grid.flatten(1), basis.t()).view(-1, 2, 3)
 
 
 def sum_of_transforms(images: Tensor, maps: Tensor, size: int) -> Tensor:
@@ -48,27 +50,28 @@ def sum_of_transforms(images: Tensor, maps: Tensor, size: int) -> Tensor:
 
     For images (B, T, C, H, W) and maps (B, T, 2, 3). What is held at a time does not grow with T:
     coordinates and samples, which at 52 x 52 take up sixty times what they are made from, are made
-    a few steps at a time, and the coordinates once more on the way back.
+    a few steps at a time, and the coordinates once more on the way back. On the CPU only for the
+    rows that some map reaches: a model that has learned to draw does so row by row.
     """
     return cast(Tensor, _SumOfTransforms.apply(images.float(), maps.float(), size))
 
 
-def sampling_grid(maps: Tensor, size: int, room: Tensor | None = None) -> Tensor:
+def sampling_grid(maps: Tensor, size: int, rows: slice = ALL, room: Tensor | None = None) -> Tensor:
     """Where `maps` (B, 2, 3) take the pixels of a size x size patch: (B, size, size, 2).
 
-    In `room` (B, 2, size, size), if there is any.
+    Or those of some `rows`; in `room` (B, 2, rows, size), if there is any.
 
     As `torch.nn.functional.affine_grid`, whose matrix product autocast would run in bfloat16, off
     by a fraction of a pixel; sums of outer products are exact and several times faster on the CPU.
     """
-    return _coordinates(maps, size, room).permute(0, 2, 3, 1)
+    return _coordinates(maps, size, rows, room).permute(0, 2, 3, 1)
 
 
-def _coordinates(maps: Tensor, size: int, room: Tensor | None = None) -> Tensor:
-    """(..., size, size), of pixels in a patch, for the rows (..., 3) of maps."""
+def _coordinates(maps: Tensor, size: int, rows: slice = ALL, room: Tensor | None = None) -> Tensor:
+    """(..., rows, size), of pixels in a patch, for the rows (..., 3) of maps."""
     pixel = _pixels(size, maps.dtype, maps.device)
     x, y, shift = maps[..., None].unbind(-2)
-    across, down = x * pixel, torch.addcmul(shift, y, pixel)
+    across, down = x * pixel, torch.addcmul(shift, y, pixel[rows])
     return torch.add(down[..., :, None], across[..., None, :], out=room)
 
 
@@ -102,9 +105,9 @@ def _pixels(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 @cache
 @torch.inference_mode(mode=False)
 def _basis(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(6, S * S * 2): the sampling grid of each map that has one entry of 1, and else of 0."""
+    """(S, S, 2, 6): the sampling grid of each map that has one entry of 1, and else of 0."""
     maps = torch.eye(6, dtype=dtype, device=device).view(6, 2, 3)
-    return sampling_grid(maps, size).flatten(1)
+    return sampling_grid(maps, size).permute(1, 2, 3, 0).contiguous()
 
 
 class _SumOfTransforms(torch.autograd.Function):
@@ -113,10 +116,11 @@ class _SumOfTransforms(torch.autograd.Function):
         ctx.save_for_backward(images, maps)
         ctx.size = size
         total = images.new_zeros(len(images), images.shape[2], size, size)
-        for some, grid in _parts(images, maps, size):
+        for some, grid, rows in _parts(images, maps, size):
             steps = some.shape[1]
             samples = _sample(some.flatten(0, 1), grid)
-            total += samples if steps == 1 else samples.unflatten(0, (-1, steps)).sum(1)
+            reached = total[:, :, rows]
+            reached += samples if steps == 1 else samples.unflatten(0, (-1, steps)).sum(1)
         return total
 
     @staticmethod
@@ -125,20 +129,45 @@ class _SumOfTransforms(torch.autograd.Function):
         images, maps = ctx.saved_tensors
         to_images: list[Tensor] = []
         to_maps: list[Tensor] = []
-        for some, grid in _parts(images, maps, ctx.size):
+        for some, grid, rows in _parts(images, maps, ctx.size):
             steps = some.shape[1]
-            to_each = gradient[:, None].expand(-1, steps, -1, -1, -1).flatten(0, 1)
+            to_each = gradient[:, None, :, rows].expand(-1, steps, -1, -1, -1).flatten(0, 1)
             to_some, to_grid = _sample_backward(some.flatten(0, 1), grid, to_each)
             to_images.append(to_some.unflatten(0, (-1, steps)))
-            to_maps.append(gradient_of_maps(to_grid).unflatten(0, (-1, steps)))
+            to_maps.append(gradient_of_maps(to_grid, rows).unflatten(0, (-1, steps)))
         return torch.cat(to_images, 1), torch.cat(to_maps, 1), None
 
 
-def _parts(images: Tensor, maps: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images of some steps at a time, and their sampling grids, all in the same room."""
-    points = AT_ONCE if images.device.type == "cpu" else AT_ONCE_ELSEWHERE
+def _parts(images: Tensor, maps: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor, slice]]:
+    """Images of some steps at a time, their sampling grids, all in the same room, and rows."""
+    on_cpu = images.device.type == "cpu"
+    points = AT_ONCE if on_cpu else AT_ONCE_ELSEWHERE
     steps = min(max(1, points // (len(images) * size**2)), maps.shape[1])
-    room = maps.new_empty(len(maps) * steps, 2, size, size)
-    for some, where in zip(images.split(steps, 1), maps.split(steps, 1), strict=True):
+    parts = list(zip(images.split(steps, 1), maps.split(steps, 1), strict=True))
+    bands = _bands(images, maps, size, steps) if on_cpu else [slice(0, size)] * len(parts)
+    room = maps.new_empty(len(maps) * steps * 2 * size**2)
+    for (some, where), rows in zip(parts, bands, strict=True):
         flat = where.flatten(0, 1)
-        yield some, sampling_grid(flat, size, room[: len(flat)])
+        shape = len(flat), 2, rows.stop - rows.start, size
+        yield some, sampling_grid(flat, size, rows, room[: math.prod(shape)].view(shape)), rows
+
+
+def _bands(images: Tensor, maps: Tensor, size: int, steps: int) -> list[slice]:
+    """The rows that maps (B, T, 2, 3) take into images (B, T, C, H, W), for each `steps` steps.
+
+    An image reaches one pixel beyond its own, where samples fade to 0. What of the plane is mapped
+    there is a parallelogram, and its rows are between those of two corners.
+    """
+    height, width = images.shape[-2:]
+    a, b, e, c, d, f = maps.flatten(-2).unbind(-1)
+    area = a * d - b * c
+    middle = (c * e - a * f) / area
+    half = (((1 + 1 / height) * a).abs() + ((1 + 1 / width) * c).abs()) / area.abs()
+    top = (middle - half).nan_to_num(nan=-1.0).amin(0)  # a map to a line has no area
+    bottom = (middle + half).nan_to_num(nan=1.0).amax(0)
+    first = ((size * (1 + top) - 1) / 2).floor().clamp(0, size - 1).int().tolist()
+    last = ((size * (1 + bottom) - 1) / 2).ceil().clamp(0, size - 1).int().tolist()
+    return [
+        slice(min(first[t : t + steps]), max(last[t : t + steps]) + 1)
+        for t in range(0, len(first), steps)
+    ]
