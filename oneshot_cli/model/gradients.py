@@ -1,7 +1,8 @@
-"""Gradients that stay within bounds."""
+"""Gradients: within bounds, and written out by hand."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -23,6 +24,16 @@ def limited(gradient: Tensor, limit: float) -> Tensor:
     """Rows (B, hidden), each scaled to norm `limit` or less."""
     norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
     return gradient * (limit / norm.clamp(min=limit))
+
+
+def unrecorded() -> AbstractContextManager[object]:
+    """Around the work of functions that have their gradient written out.
+
+    Nothing is recorded there anyhow; so operations are spared the way through autograd, which is a
+    good part of what a small one costs. Without PyTorch's guard for that they take it.
+    """
+    guard = getattr(torch._C, "_AutoDispatchBelowAutograd", nullcontext)
+    return nullcontext() if torch.compiler.is_compiling() else guard()
 
 
 class _Limit(torch.autograd.Function):

@@ -29,7 +29,7 @@ from oneshot_cli.model.context import (
     penalty,
 )
 from oneshot_cli.model.gaussian import mean_and_log_std, within_range
-from oneshot_cli.model.gradients import limited
+from oneshot_cli.model.gradients import limited, unrecorded
 from oneshot_cli.model.linear import multiplier, multiply
 from oneshot_cli.model.lstm import LSTM, KeptCell, cell_backward, cell_forward
 from oneshot_cli.model.posterior import EncodedTarget, Posterior
@@ -131,14 +131,15 @@ class _Recurrence(torch.autograd.Function):
     def forward(ctx: Any, setting: Setting, *given: Tensor | None) -> tuple[Tensor, ...]:
         ctx.save_for_backward(*given)
         ctx.steps = _Steps(setting, Given(*given))  # type: ignore[arg-type]
-        with torch.autocast(ctx.steps.noise[0].device.type, enabled=False):
+        with torch.autocast(ctx.steps.noise[0].device.type, enabled=False), unrecorded():
             return cast(tuple[Tensor, ...], ctx.steps.forward())
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         _ = ctx.saved_tensors  # an error where a weight was changed meanwhile
-        return None, *ctx.steps.backward(*(each.transpose(0, 1) for each in gradients))
+        with unrecorded():
+            return None, *ctx.steps.backward(*(each.transpose(0, 1) for each in gradients))
 
 
 class _Layer:

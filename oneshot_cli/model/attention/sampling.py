@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from oneshot_cli.model.gradients import unrecorded
 from oneshot_cli.model.linear import multiply
 
 AT_ONCE = 2**18
@@ -114,28 +115,39 @@ class _SumOfTransforms(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor, maps: Tensor, size: int) -> Tensor:
         ctx.save_for_backward(images, maps)
-        ctx.size = size
-        total = images.new_zeros(len(images), images.shape[2], size, size)
-        for some, grid, rows in _parts(images, maps, size):
-            steps = some.shape[1]
-            samples = _sample(some.flatten(0, 1), grid)
-            reached = total[:, :, rows]
-            reached += samples if steps == 1 else samples.unflatten(0, (-1, steps)).sum(1)
-        return total
+        with unrecorded():
+            return _sum(images, maps, size)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         images, maps = ctx.saved_tensors
-        to_images: list[Tensor] = []
-        to_maps: list[Tensor] = []
-        for some, grid, rows in _parts(images, maps, ctx.size):
-            steps = some.shape[1]
-            to_each = gradient[:, None, :, rows].expand(-1, steps, -1, -1, -1).flatten(0, 1)
-            to_some, to_grid = _sample_backward(some.flatten(0, 1), grid, to_each)
-            to_images.append(to_some.unflatten(0, (-1, steps)))
-            to_maps.append(gradient_of_maps(to_grid, rows).unflatten(0, (-1, steps)))
-        return torch.cat(to_images, 1), torch.cat(to_maps, 1), None
+        with unrecorded():
+            return *_sum_backward(images, maps, gradient), None
+
+
+def _sum(images: Tensor, maps: Tensor, size: int) -> Tensor:
+    """`sum_of_transforms` itself."""
+    total = images.new_zeros(len(images), images.shape[2], size, size)
+    for some, grid, rows in _parts(images, maps, size):
+        steps = some.shape[1]
+        samples = _sample(some.flatten(0, 1), grid)
+        reached = total[:, :, rows]
+        reached += samples if steps == 1 else samples.unflatten(0, (-1, steps)).sum(1)
+    return total
+
+
+def _sum_backward(images: Tensor, maps: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients for images and maps, given that for their sum."""
+    to_images: list[Tensor] = []
+    to_maps: list[Tensor] = []
+    for some, grid, rows in _parts(images, maps, gradient.shape[-1]):
+        steps = some.shape[1]
+        to_each = gradient[:, None, :, rows].expand(-1, steps, -1, -1, -1).flatten(0, 1)
+        to_some, to_grid = _sample_backward(some.flatten(0, 1), grid, to_each)
+        to_images.append(to_some.unflatten(0, (-1, steps)))
+        to_maps.append(gradient_of_maps(to_grid, rows).unflatten(0, (-1, steps)))
+    return torch.cat(to_images, 1), torch.cat(to_maps, 1)
 
 
 def _parts(images: Tensor, maps: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor, slice]]:
