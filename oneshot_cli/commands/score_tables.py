@@ -8,7 +8,7 @@ from oneshot_cli.commands.common import Screen
 from oneshot_cli.evaluation.generalization import Generalization, RunsResult
 from oneshot_cli.evaluation.memorization import Memorization
 from oneshot_cli.evaluation.oneshot_scores import Scores
-from oneshot_cli.evaluation.penmanship import MEASURES, Penmanship
+from oneshot_cli.evaluation.penmanship import Penmanship
 from oneshot_cli.evaluation.published import tables
 from oneshot_cli.evaluation.report import (
     blobs_note,
@@ -50,9 +50,9 @@ def generalization(
 
 
 def _penmanship(found: Penmanship) -> Table:
-    table = _table(f"\nStrokes, at {found.size} x {found.size}", "", *MEASURES)
-    for name, strokes in stroke_rows(found):
-        table.add_row(name, *strokes)
+    table = _table(f"\nStrokes, at {found.size} x {found.size}", "", "drawings", "people")
+    for row in stroke_rows(found):
+        table.add_row(*row)
     return table
 
 

@@ -202,13 +202,10 @@ def seen_note(runs: RunsResult) -> str:
     )
 
 
-def stroke_rows(found: Penmanship) -> list[tuple[str, tuple[str, ...]]]:
-    """The model's strokes and people's, a cell for each measure."""
-    rows = (("drawings", found.drawings), ("people", found.people))
-    return [
-        (name, tuple(interval(getattr(strokes, measure), 2) for measure in MEASURES))
-        for name, strokes in rows
-    ]
+def stroke_rows(found: Penmanship) -> list[tuple[str, ...]]:
+    """Each measure, of the model's strokes and of people's."""
+    both = (found.drawings, found.people)
+    return [(name, *(interval(getattr(each, name), 2) for each in both)) for name in MEASURES]
 
 
 def blobs_note(found: Penmanship) -> str:
@@ -220,10 +217,10 @@ def blobs_note(found: Penmanship) -> str:
 
 
 def _penmanship(found: Penmanship) -> list[str]:
-    rows = [(name, *cells) for name, cells in stroke_rows(found)]
+    title = f"{found.size} x {found.size} pixels"
     return [
         "<h2>Strokes</h2>",
-        _table((f"{found.size} x {found.size} pixels", *MEASURES), rows),
+        _table((title, "drawings", "people"), stroke_rows(found)),
         f"<p>{escape(blobs_note(found))} Parts hang together; ends are those of centre lines; "
         "width is ink by length of the centre lines, thickest the widest place, in pixels.</p>",
     ]
