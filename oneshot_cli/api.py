@@ -30,8 +30,8 @@ Pictures: TypeAlias = "Picture | list[Picture] | tuple[Picture, ...]"
 SPREAD = 0.5
 """The temperature of the latents for a checkpoint whose header names none."""
 
-ALPHABET_SPREAD = 0.85
-"""The same for new characters: below, they grow alike; at 1 some fall apart."""
+ALPHABET_SPREAD = 0.8
+"""The same for new characters: below, they grow alike; above, strokes break, see checkpoints/."""
 
 PIXELS_AT_ONCE = 2**24
 """Drawings are made in batches of at most this many written pixels: bounded memory at any size."""

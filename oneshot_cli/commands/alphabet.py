@@ -53,7 +53,7 @@ def alphabet(
     Characters that come too near to one that was given, or to one drawn before, are drawn again.
     How near each came is told: the mean distance from the ink of one to the ink of the other, in
     pixels of the model's picture. Two people's drawings of one character are usually 0.8 apart,
-    different characters 1.5. The usual --spread is 0.85.
+    different characters 1.5. The usual --spread is 0.8.
     """
     from oneshot_cli.commands.pictures import Target, pictures_in
 
