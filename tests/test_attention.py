@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny import images, noise
 
+from oneshot_cli.affine import transform
 from oneshot_cli.model.attention import (
     ATTENTIONS,
     Gaze,
@@ -14,7 +15,6 @@ from oneshot_cli.model.attention import (
     inverse,
     sampling,
     sum_of_transforms,
-    transform,
     windows,
 )
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny import tiny_drawings
 
+from oneshot_cli.data import augmentation
 from oneshot_cli.data.augmentation import Augmentation, quarter_turns, random_affine, warped
 from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.data.resampling import resampled
@@ -167,3 +168,18 @@ def test_a_map_that_moves_nothing_resamples_as_the_data_set_is(resample: str, si
     official = resampled(images.to(torch.uint8), size, resample).float()
     assert (ours != official).float().mean() <= (0.0 if resample == "max" else 0.01)
     assert official.sum() > 20
+
+
+@pytest.mark.parametrize("resample", ["area", "max"])
+def test_drawings_are_seen_through_maps_alike_in_parts(
+    resample: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of whatever number, the last of them smaller."""
+    generator = torch.Generator().manual_seed(0)
+    images = (torch.rand(7, 15, 15, generator=generator) > 0.5).float()
+    images = images.repeat_interleave(7, 1).repeat_interleave(7, 2)
+    maps = random_affine(7, 0.2, generator)[:, :2]
+    whole = warped(images, maps, 26, resample)
+    monkeypatch.setattr(augmentation, "AT_ONCE", 3)
+    assert torch.equal(warped(images, maps, 26, resample), whole)
+    assert 0.2 < whole.mean() < 0.8

@@ -9,6 +9,8 @@ import torch
 from tiny import context, images, noise, tiny_model
 from torch import Tensor
 
+from oneshot_cli import affine
+from oneshot_cli.affine import transform
 from oneshot_cli.model import Context, SequentialGenerator
 from oneshot_cli.model.attention import (
     ATTENTIONS,
@@ -19,7 +21,7 @@ from oneshot_cli.model.attention import (
     spatial_transformer,
     windows,
 )
-from oneshot_cli.model.attention.sampling import slopes, transform
+from oneshot_cli.model.attention.sampling import slopes
 from oneshot_cli.model.attention.spatial_transformer import windows_slopes
 from oneshot_cli.model.context import attend, attend_backward, penalty
 from oneshot_cli.model.lstm import LSTM, cell_backward, cell_forward
@@ -238,7 +240,7 @@ def test_what_comes_back_for_images_is_summed_over_those_of_a_state() -> None:
 
 def test_what_was_first_drawn_with_can_be_trained_with() -> None:
     """Constants that are kept from call to call are no inference tensors."""
-    for kept in (sampling._pixels, sampling._basis, spatial_transformer._quarters):
+    for kept in (affine.pixels, sampling._basis, spatial_transformer._quarters):
         kept.cache_clear()
     model = tiny_model()
     with torch.inference_mode():
@@ -250,7 +252,7 @@ def test_what_was_first_drawn_with_can_be_trained_with() -> None:
     assert not any(
         constant.is_inference()
         for constant in (
-            sampling._pixels(4, torch.float32, torch.device("cpu")),
+            affine.pixels(4, torch.float32, torch.device("cpu")),
             sampling._basis(4, torch.float32, torch.device("cpu")),
             spatial_transformer._quarters(torch.device("cpu")),
         )

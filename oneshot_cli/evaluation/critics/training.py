@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from oneshot_cli.affine import transform
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.devices import bf16_pays
 from oneshot_cli.evaluation.critics import SIZE, WIDTHS, Critic, channels_last, features
@@ -80,10 +81,7 @@ def warped(
     cos, sin = angle.cos(), angle.sin()
     top = torch.stack((cos * scales[0], (shear * cos - sin) * scales[1], shift[:, 0]), 1)
     low = torch.stack((sin * scales[0], (shear * sin + cos) * scales[1], shift[:, 1]), 1)
-    grid = F.affine_grid(
-        torch.stack((top, low), 1), [count, 1, 2 * SIZE, 2 * SIZE], align_corners=False
-    )
-    grey = F.avg_pool2d(F.grid_sample(images[:, None].float(), grid, align_corners=False), 2)
+    grey = F.avg_pool2d(transform(images[:, None], torch.stack((top, low), 1), 2 * SIZE), 2)
     low_ink, high_ink = warp.ink
     level = low_ink + (high_ink - low_ink) * torch.rand((count, 1, 1, 1), generator=generator)
     ink = (grey > level).float()

@@ -3,7 +3,7 @@
 from oneshot_cli.model.attention.base import Attention
 from oneshot_cli.model.attention.filterbank import GaussianFilters, filters
 from oneshot_cli.model.attention.heads import ATTENTIONS, Gaze, Reader, Writer
-from oneshot_cli.model.attention.sampling import sampling_grid, sum_of_transforms, transform
+from oneshot_cli.model.attention.sampling import sum_of_transforms
 from oneshot_cli.model.attention.spatial_transformer import SpatialTransformer, inverse, windows
 from oneshot_cli.model.attention.whole import FullyConnected, at_size, whole_image
 
@@ -19,9 +19,7 @@ __all__ = [
     "at_size",
     "filters",
     "inverse",
-    "sampling_grid",
     "sum_of_transforms",
-    "transform",
     "whole_image",
     "windows",
 ]

@@ -1,4 +1,4 @@
-"""Bilinear sampling at affine maps: one image each, or many added up."""
+"""Images sampled at affine maps and added up, and how samples change with where they are taken."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from functools import cache
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from oneshot_cli.affine import ALL, coordinates, sample, sampling_grid
 from oneshot_cli.model.gradients import unrecorded
 from oneshot_cli.model.linear import multiply
 
@@ -19,12 +19,6 @@ AT_ONCE = 2**18
 """Points that a sum samples in one call on the CPU: their coordinates stay in its cache."""
 AT_ONCE_ELSEWHERE = 2**24
 """On accelerators, which want large calls: coordinates of 128 MB."""
-ALL = slice(None)
-
-
-def transform(images: Tensor, maps: Tensor, size: int) -> Tensor:
-    """Sample (B, C, H, W) bilinearly at `maps` (B, 2, 3) of a size x size grid; 0 outside."""
-    return _sample(images.float(), sampling_grid(maps.float(), size))
 
 
 def slopes(images: Tensor, maps: Tensor, size: int) -> Tensor:
@@ -33,7 +27,7 @@ def slopes(images: Tensor, maps: Tensor, size: int) -> Tensor:
     (T, B, C, size, size, 2): along x and y, of `transform(images, maps[:, t], size)`.
     """
     batch, channels = images.shape[:2]
-    grid = _coordinates(maps.transpose(1, 2), size).flatten(2, 3).permute(0, 2, 3, 1)
+    grid = coordinates(maps.transpose(1, 2), size).flatten(2, 3).permute(0, 2, 3, 1)
     each = grid[:, None].expand(-1, channels, -1, -1, -1).flatten(0, 1)
     ones = images.new_ones(len(each), 1, *grid.shape[1:3])
     found = _sample_backward(images.flatten(0, 1)[:, None], each, ones, of_images=False)[1]
@@ -57,29 +51,6 @@ def sum_of_transforms(images: Tensor, maps: Tensor, size: int) -> Tensor:
     return cast(Tensor, _SumOfTransforms.apply(images.float(), maps.float(), size))
 
 
-def sampling_grid(maps: Tensor, size: int, rows: slice = ALL, room: Tensor | None = None) -> Tensor:
-    """Where `maps` (B, 2, 3) take the pixels of a size x size patch: (B, size, size, 2).
-
-    Or those of some `rows`; in `room` (B, 2, rows, size), if there is any.
-
-    As `torch.nn.functional.affine_grid`, whose matrix product autocast would run in bfloat16, off
-    by a fraction of a pixel; sums of outer products are exact and several times faster on the CPU.
-    """
-    return _coordinates(maps, size, rows, room).permute(0, 2, 3, 1)
-
-
-def _coordinates(maps: Tensor, size: int, rows: slice = ALL, room: Tensor | None = None) -> Tensor:
-    """(..., rows, size), of pixels in a patch, for the rows (..., 3) of maps."""
-    pixel = _pixels(size, maps.dtype, maps.device)
-    x, y, shift = maps[..., None].unbind(-2)
-    across, down = x * pixel, torch.addcmul(shift, y, pixel[rows])
-    return torch.add(down[..., :, None], across[..., None, :], out=room)
-
-
-def _sample(images: Tensor, grid: Tensor) -> Tensor:
-    return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
-
-
 def _sample_backward(
     images: Tensor, grid: Tensor, gradient: Tensor, of_images: bool = True
 ) -> tuple[Tensor, Tensor]:
@@ -94,13 +65,6 @@ def _sample_backward(
         output_mask=[of_images, True],
     )
     return cast(tuple[Tensor, Tensor], found)
-
-
-@cache
-@torch.inference_mode(mode=False)
-def _pixels(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The coordinates of pixels in a row, in [-1, 1]."""
-    return (2 * torch.arange(size, device=device, dtype=dtype) + 1) / size - 1
 
 
 @cache
@@ -131,7 +95,7 @@ def _sum(images: Tensor, maps: Tensor, size: int) -> Tensor:
     total = images.new_zeros(len(images), images.shape[2], size, size)
     for some, grid, rows in _parts(images, maps, size):
         steps = some.shape[1]
-        samples = _sample(some.flatten(0, 1), grid)
+        samples = sample(some.flatten(0, 1), grid)
         reached = total[:, :, rows]
         reached += samples if steps == 1 else samples.unflatten(0, (-1, steps)).sum(1)
     return total

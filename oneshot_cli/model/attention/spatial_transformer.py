@@ -16,13 +16,9 @@ from math import pi
 import torch
 from torch import Tensor
 
+from oneshot_cli.affine import transform
 from oneshot_cli.model.attention.base import Attention
-from oneshot_cli.model.attention.sampling import (
-    gradient_of_maps,
-    slopes,
-    sum_of_transforms,
-    transform,
-)
+from oneshot_cli.model.attention.sampling import gradient_of_maps, slopes, sum_of_transforms
 from oneshot_cli.model.linear import Linear
 
 WINDOW_PARAMETERS = 6
