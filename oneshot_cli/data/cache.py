@@ -29,7 +29,8 @@ from oneshot_cli.data.splits import Selection
 from oneshot_cli.files import atomic_write
 
 FORMAT = 1
-CHUNK = 2048
+CHUNK = 128
+"""Drawings that are resampled in one go: what is computed on the way stays in the cache of a CPU."""
 
 
 @dataclass(frozen=True)
