@@ -30,7 +30,7 @@ from oneshot_cli.files import atomic_write
 
 FORMAT = 1
 CHUNK = 128
-"""Drawings that are resampled in one go: what is computed on the way stays in the cache of a CPU."""
+"""Drawings that are resampled in one go: what is computed on the way stays in the cache."""
 
 
 @dataclass(frozen=True)
