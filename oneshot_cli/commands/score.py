@@ -147,6 +147,8 @@ def score(
     people's diversity, read off the curve over temperatures; people, copies and other characters
     are scored beside it. Intervals are 95 %, over characters.
 
+    Strokes are measured beside people's: parts, loose ends, widths, blobs and fog.
+
     Then the model classifies: which of 20 training images explains a test image best? And its
     drawings are held against all training drawings: does it draw, or recall?
     """
