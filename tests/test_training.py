@@ -22,6 +22,7 @@ from oneshot_cli import checkpoint
 from oneshot_cli.data.augmentation import Augmentation
 from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.model.attention import sampling
 from oneshot_cli.training.averaging import WeightAverage
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
@@ -314,14 +315,20 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+def everywhere(images: torch.Tensor, maps: torch.Tensor, size: int, steps: int) -> list[slice]:
+    """The rows that are sampled on a GPU: all."""
+    return [slice(0, size) for _ in maps.split(steps, 1)]
+
+
 def test_an_iteration_waits_for_no_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The episode apart, which is drawn on the CPU."""
+    """The episode apart, which is drawn on the CPU, and which rows to sample, read there alone."""
     run = trainer(tmp_path)
     episode = run.episodes.batch(0, CONFIG.batch)
     run.episodes.batch = lambda *_: episode  # type: ignore[method-assign, assignment]
     window = Window()
     with Waits() as waits, monkeypatch.context() as patch:
         patch.setattr(torch.Tensor, "tolist", waits.seen.append)  # not an operation
+        patch.setattr(sampling, "_bands", everywhere)
         window.add(run._iterate())
         window.add(run._iterate())
     assert waits.seen == []
