@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
 
 BASE = (
@@ -30,8 +31,8 @@ BASE = (
     "--set step_clip=2000 --threads 1 --quiet"
 )
 MODEL = "--latent 16 --summary 0"
-KL_WARMUP, DECAY = 0.25, 0.4
-"""Shares of a run. Of the flagship's, which is long, the KL's warm-up is a tenth."""
+KL_WARMUP = 0.25
+"""Share of a run; of the flagship's, which is long, it is a tenth."""
 
 ALIKE = {
     "baseline": "",
@@ -134,7 +135,7 @@ def make(name: str, folder: RunFolder, length: int, base: str) -> None:
     small = f"{whole} {schedule(round(FIRST * count))} {warmup} {changes} --set decay=0"
     if iterations(first) is None:
         train(first.path, small)
-    rest = f"{schedule(round((1 - FIRST) * length))} --set decay={DECAY / (1 - FIRST)}"
+    rest = f"{schedule(round((1 - FIRST) * length))} --set decay={TrainConfig.decay / (1 - FIRST)}"
     train(folder.path, f"{base} --from {first.last} --size 28 --kl-warmup 0 {rest}")
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from oneshot_cli.evaluation.oneshot_scores import Estimate, bootstrap
 from oneshot_cli.imaging.ink import Mask, components
-from oneshot_cli.imaging.strokes import distance_to_paper, thin
+from oneshot_cli.imaging.strokes import distance_to_paper, ends, thin
 
 EACH = 5
 """Drawings of each character that are measured: a hundredth of a second each, at 52 x 52."""
@@ -104,17 +103,7 @@ def _measured(mask: Mask) -> tuple[float, ...]:
     thickest = 2 * float(distance_to_paper(mask).max()) - 1
     return (
         float(components(mask).max()),
-        float(_ends(centre)),
+        float(ends(centre)),
         float(mask.sum()) / length,
         max(0.0, thickest),
     )
-
-
-def _ends(centre: Mask) -> int:
-    """How many pixels of centre lines (H, W) have one neighbour."""
-    padded = np.pad(centre, 1).astype(np.int8)
-    around = [
-        (down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)
-    ]
-    neighbours = np.sum([np.roll(padded, shift, (0, 1)) for shift in around], axis=0)
-    return int(((neighbours == 1) & (padded == 1)).sum())

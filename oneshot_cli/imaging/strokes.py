@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +46,13 @@ def thin(mask: Mask) -> Mask:
             image = image & ~((branches == 1) & (neighbours >= 2) & (neighbours <= 3) & ~kept)
         if image.sum() == before:
             return image[1:-1, 1:-1]
+
+
+def ends(line: Mask) -> int:
+    """How many pixels of a line one pixel wide (H, W) have a single neighbour."""
+    image = np.pad(line, 1)
+    around = [_shift(image, *d) for d in product((-1, 0, 1), repeat=2) if any(d)]
+    return int((image & (_count(*around) == 1)).sum())
 
 
 def _count(*conditions: Mask) -> NDArray[np.int8]:
