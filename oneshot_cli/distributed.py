@@ -6,6 +6,9 @@ a `World` asks how many there are.
 
 from __future__ import annotations
 
+import atexit
+import gc
+import importlib
 import os
 import signal
 import warnings
@@ -157,8 +160,11 @@ def joined(device: str = "auto", patience: timedelta = PATIENCE) -> Iterator[Wor
     if not dist.is_available():
         raise OneshotError("this build of torch cannot work with several processes")
     place = _place(device, local_rank)
+    # Its functions keep the group that they meet as they are made: there must be none yet.
+    importlib.import_module("torch.distributed.nn.functional")
     with _ended_by_sigterm():
         try:
+            atexit.register(_end_threads)
             dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=patience)
             control = dist.new_group(backend="gloo", timeout=patience)
             yield World(rank, size, local_rank, place, control)
@@ -197,6 +203,17 @@ def _is_lost(error: RuntimeError) -> bool:
     Gloo's errors are plain RuntimeErrors that name its source files.
     """
     return isinstance(error, dist.DistError) or "gloo" in str(error)
+
+
+def _end_threads() -> None:
+    """End gloo's threads while the interpreter is whole.
+
+    They live for as long as anything holds their group, destroyed or not; one that lets go of a
+    tensor after the interpreter aborts the process.
+    """
+    if dist.is_initialized() and dist.get_backend() == "gloo":
+        dist.destroy_process_group()
+    gc.collect()
 
 
 @contextmanager

@@ -376,13 +376,27 @@ ARGUMENTS = (
 )
 
 
+AS_ONESHOT = """
+import atexit, pathlib, sys
+@atexit.register  # so early that it is called last
+def say_which_threads_are_left():
+    for name in pathlib.Path("/proc/self/task").glob("*/comm"):
+        print("left:", name.read_text().strip(), file=sys.stderr)
+from oneshot_cli.app import main
+main()
+"""
+
+
 def launched(*arguments: str) -> list[subprocess.Popen[str]]:
-    """Two processes of `oneshot`, in the environment that torchrun or srun gives them."""
+    """Two processes of `oneshot`, in the environment that torchrun or srun gives them.
+
+    At their end they say which threads there are, where the system tells.
+    """
     port = str(free_ports(1)[0])
     together = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port}
     return [
         subprocess.Popen(
-            [sys.executable, "-m", "oneshot_cli", *arguments],
+            [sys.executable, "-c", AS_ONESHOT, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -408,8 +422,9 @@ def test_a_signal_to_one_stops_all_and_the_death_of_one_ends_all(tmp_path: Path)
     processes = launched(*ARGUMENTS.split(), *endless)
     wait_for_step(run, 1, processes)
     processes[1].send_signal(signal.SIGTERM)
-    (out, err), (silence, _) = (process.communicate(timeout=120) for process in processes)
-    assert [process.returncode for process in processes] == [0, 0], err
+    (out, err), (silence, murmur) = (process.communicate(timeout=120) for process in processes)
+    assert [process.returncode for process in processes] == [0, 0], err + murmur
+    assert "left: gloo" not in err + murmur
     assert "stopped after" in out
     assert silence == ""
     step = checkpoint.read_header(run.last).training["step"]
@@ -422,6 +437,7 @@ def test_a_signal_to_one_stops_all_and_the_death_of_one_ends_all(tmp_path: Path)
     assert processes[0].returncode == 1
     assert "another one ended early" in err
     assert "Traceback" not in err
+    assert "left: gloo" not in err
     assert out == ""
     assert not list(run.path.rglob(".partial-*"))
     assert checkpoint.read_header(run.last).training["step"] >= step
