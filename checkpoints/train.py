@@ -44,6 +44,15 @@ def split(name: str, iterations: int) -> Phase:
     return Phase(f"omniglot-{name.removeprefix('strong-')}", options)
 
 
+def both_sizes(folder: str, iterations: int) -> Phase:
+    """The flagship goes on, with batches of 28 x 28 and of 52 x 52 in turn."""
+    return Phase(
+        folder,
+        f"{OMNIGLOT} {LOOSE} --split weak --size 28,52 --kl-warmup 0 --learning-rate 1.2e-3 "
+        f"--set decay=0.8 --iterations {iterations}",
+    )
+
+
 RECIPES: dict[str, list[Phase]] = {
     "omniglot": [
         Phase(
@@ -51,11 +60,8 @@ RECIPES: dict[str, list[Phase]] = {
             f"{OMNIGLOT} {LOOSE} --split weak --latent 16 --summary 0 --learning-rate 1.5e-3 "
             "--set decay=0 --iterations 26000",
         ),
-        Phase(
-            "omniglot",
-            f"{OMNIGLOT} {LOOSE} --split weak --size 28,52 --kl-warmup 0 --learning-rate 1.2e-3 "
-            "--set decay=0.8 --iterations 26000",
-        ),
+        both_sizes("omniglot-52", 26_000),
+        both_sizes("omniglot", 55_000),
     ],
     "mnist": [
         Phase(
