@@ -32,6 +32,16 @@ def test_ink_is_black_and_the_outline_stays_when_drawn_larger() -> None:
     assert levels[3] < 55
 
 
+def test_drawn_larger_strokes_keep_their_width_and_lose_what_is_less_than_a_pixel() -> None:
+    logits = torch.full((1, 112, 112), -9.0)
+    logits[:, 20:90, 40:46] = 5.0  # a pixel and a half of the model's
+    logits[:, 50, 80] = 0.5
+    ink = 255 - inked(logits.sigmoid(), 28).astype(float)
+    assert ink.shape == (112, 112)
+    assert ink[30:80, :60].sum(1) / 255 == pytest.approx(np.full(50, 6), abs=0.7)
+    assert ink[40:60, 70:90].max() < 2
+
+
 def test_small_pictures_are_enlarged_by_whole_pixels() -> None:
     checks = (np.indices((28, 28)).sum(0) % 2 * 255).astype(np.uint8)
     large = np.asarray(enlarged(checks, cell_side(28)))

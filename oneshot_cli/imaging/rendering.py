@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageFont
 from torch import Tensor
@@ -18,21 +19,42 @@ from oneshot_cli.files import atomic_write_bytes
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 Bytes = NDArray[np.uint8]
 
+CERTAIN = 3.0
+"""Logits beyond which a pixel counts as certain when pictures are enlarged."""
+SMOOTHED = 0.25
+"""Standard deviation of the smoothing of enlarged pictures, in pixels of the model."""
+STEEP = 2.5
+"""What logits of enlarged pictures are multiplied by, times the enlargement."""
+
 
 def inked(probability: Tensor, model_size: int) -> Bytes:
     """Probabilities of ink (..., 1, H, W) as grey levels (..., H, W), ink black.
 
     Pictures in colour (..., 3, H, W) come as they are, (..., H, W, 3).
-    A model that draws larger than it learned has edges as wide as its own pixels. Its logits are
-    multiplied by the enlargement, which leaves the outline (logit 0) where it is and makes the
-    edge as wide as a pixel of the picture.
+    A model that draws larger than it reads has edges as wide as its own pixels, and says nothing of
+    what is smaller. Its logits, limited so that what is certain does not drown what is not, are
+    smoothed over a quarter of such a pixel and then made steep: the outline is where they change
+    sign, and its edge about as wide as a pixel of the picture.
     """
     if probability.shape[-3] > 1:
         return (255 * probability.float()).round().to(torch.uint8).movedim(-3, -1).numpy()
-    enlargement = max(1.0, probability.shape[-1] / model_size)
+    enlargement = probability.shape[-1] / model_size
     logits = torch.logit(probability.float(), eps=1e-6)
-    grey = 255 * torch.sigmoid(-enlargement * logits)
+    if enlargement > 1:
+        smooth = _blurred(logits.clamp(-CERTAIN, CERTAIN), SMOOTHED * enlargement)
+        logits = STEEP * enlargement * smooth
+    grey = 255 * torch.sigmoid(-logits)
     return grey.round().to(torch.uint8).squeeze(-3).numpy()
+
+
+def _blurred(images: Tensor, deviation: float) -> Tensor:
+    """Images (..., 1, H, W) under a Gaussian whose standard deviation is in pixels."""
+    reach = math.ceil(3 * deviation)
+    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / deviation) ** 2)
+    weights = (weights / weights.sum()).to(images.device)
+    padded = F.pad(images.reshape(-1, 1, *images.shape[-2:]), (reach,) * 4, mode="replicate")
+    rows = F.conv2d(padded, weights[None, None, None])
+    return F.conv2d(rows, weights[None, None, :, None]).view_as(images)
 
 
 def of_mask(mask: NDArray[np.bool_], side: int) -> Bytes:
