@@ -28,14 +28,27 @@ def test_ink_is_black_and_the_outline_stays_when_drawn_larger() -> None:
     assert own[:, 0, 0].tolist() == [255, 153, 128, 102, 0]
     levels = larger[:, 0, 0]
     assert levels[2] == 128, "an even chance stays an even grey"
-    assert levels[1] > 200, "four times as large, edges are four times as steep"
-    assert levels[3] < 55
+    assert levels[1] == 255
+    assert levels[3] == 0
+
+
+@pytest.mark.parametrize("size", [52, 112, 208])
+def test_outlines_drawn_larger_are_smooth(size: int) -> None:
+    """Of a disc whose edge is the model's pixels wide, pixels are as dark as it covers them."""
+    line = (torch.arange(size) + 0.5) * 28 / size - 14
+    radius = torch.hypot(line[:, None], line[None])
+    shown = 1 - inked((9 - radius).mul(4).sigmoid()[None], 28) / 255.0
+    finer = (torch.arange(8 * size) + 0.5) * 3.5 / size - 14
+    inside = (torch.hypot(finer[:, None], finer[None]) < 9).float()
+    covered = inside.unflatten(0, (size, 8)).unflatten(2, (size, 8)).mean((1, 3))
+    assert shown == pytest.approx(covered.numpy(), abs=0.2)
+    assert np.abs(shown - covered.numpy()).mean() < 0.004
 
 
 def test_drawn_larger_strokes_keep_their_width_and_lose_what_is_less_than_a_pixel() -> None:
     logits = torch.full((1, 112, 112), -9.0)
     logits[:, 20:90, 40:46] = 5.0  # a pixel and a half of the model's
-    logits[:, 50, 80] = 0.5
+    logits[:, 50, 80] = 5.0
     ink = 255 - inked(logits.sigmoid(), 28).astype(float)
     assert ink.shape == (112, 112)
     assert ink[30:80, :60].sum(1) / 255 == pytest.approx(np.full(50, 6), abs=0.7)

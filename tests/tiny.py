@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from oneshot_cli.data.drawings import Drawings
-from oneshot_cli.model import Context, ModelConfig, SequentialGenerator
+from oneshot_cli.model import Context, GenerativeModel, ModelConfig, SequentialGenerator, Trace
 from oneshot_cli.presets import PRESETS
 
 TINY = ModelConfig(
@@ -104,3 +104,13 @@ def write_crosses(folder: Path) -> None:
             path = folder / f"crosses/{character}/{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(ink).save(path)
+
+
+class OnlyBound(GenerativeModel):
+    """A model whose bound is known in advance, and that draws nothing."""
+
+    def sample(self, *_: object, **options: object) -> torch.Tensor:
+        raise AssertionError("asked for pictures, where the bound alone is measured")
+
+    def trace(self, *_: object, **options: object) -> Trace:
+        raise AssertionError("asked for pictures, where the bound alone is measured")

@@ -23,8 +23,8 @@ CERTAIN = 3.0
 """Logits beyond which a pixel counts as certain when pictures are enlarged."""
 SMOOTHED = 0.25
 """Standard deviation of the smoothing of enlarged pictures, in pixels of the model."""
-STEEP = 2.5
-"""What logits of enlarged pictures are multiplied by, times the enlargement."""
+FLAT = 0.1
+"""Change of logits from pixel to pixel below which enlarged pictures have no outline."""
 
 
 def inked(probability: Tensor, model_size: int) -> Bytes:
@@ -33,25 +33,25 @@ def inked(probability: Tensor, model_size: int) -> Bytes:
     Pictures in colour (..., 3, H, W) come as they are, (..., H, W, 3).
     A model that draws larger than it reads has edges as wide as its own pixels, and says nothing of
     what is smaller. Its logits, limited so that what is certain does not drown what is not, are
-    smoothed over a quarter of such a pixel and then made steep: the outline is where they change
-    sign, and its edge about as wide as a pixel of the picture.
+    smoothed over a quarter of such a pixel. The outline is where they change sign, and a logit over
+    its slope is the distance from it: a pixel is as dark as that leaves of it inside.
     """
     if probability.shape[-3] > 1:
         return (255 * probability.float()).round().to(torch.uint8).movedim(-3, -1).numpy()
-    enlargement = probability.shape[-1] / model_size
-    logits = torch.logit(probability.float(), eps=1e-6)
+    ink, enlargement = probability.float(), probability.shape[-1] / model_size
     if enlargement > 1:
-        smooth = _blurred(logits.clamp(-CERTAIN, CERTAIN), SMOOTHED * enlargement)
-        logits = STEEP * enlargement * smooth
-    grey = 255 * torch.sigmoid(-logits)
-    return grey.round().to(torch.uint8).squeeze(-3).numpy()
+        logits = torch.logit(ink, eps=1e-6).clamp(-CERTAIN, CERTAIN)
+        logits = _blurred(logits, SMOOTHED * enlargement)
+        slope = torch.hypot(*torch.gradient(logits, dim=(-2, -1)))
+        ink = (0.5 + logits / (slope + FLAT)).clamp(0, 1)
+    return (255 * (1 - ink)).round().to(torch.uint8).squeeze(-3).numpy()
 
 
 def _blurred(images: Tensor, deviation: float) -> Tensor:
     """Images (..., 1, H, W) under a Gaussian whose standard deviation is in pixels."""
     reach = math.ceil(3 * deviation)
     weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / deviation) ** 2)
-    weights = (weights / weights.sum()).to(images.device)
+    weights /= weights.sum()
     padded = F.pad(images.reshape(-1, 1, *images.shape[-2:]), (reach,) * 4, mode="replicate")
     rows = F.conv2d(padded, weights[None, None, None])
     return F.conv2d(rows, weights[None, None, :, None]).view_as(images)
