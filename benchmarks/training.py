@@ -20,7 +20,6 @@ from benchmarks.roofline import floor
 from benchmarks.timing import alternate, ratio
 from oneshot_cli.model import Context, ModelConfig, SequentialGenerator
 from oneshot_cli.model.objective import objective
-from oneshot_cli.presets import PRESETS
 
 INK = 0.09
 SUMMARY = 256
@@ -31,7 +30,7 @@ Canvas = Literal["additive", "gated"]
 
 @dataclass(frozen=True)
 class Case:
-    """One row: the flagship with this canvas, at this size; with convolutional summaries or not."""
+    """One row: a model of the paper with this canvas, at this size; with summaries or not."""
 
     canvas: Canvas = "additive"
     size: int = 52
@@ -43,9 +42,10 @@ class Case:
 
     @property
     def config(self) -> ModelConfig:
-        fields = {**PRESETS["flagship"].model, "canvas": self.canvas}
-        fields["summary_units"] = SUMMARY if self.summaries else 0
-        return ModelConfig(**fields, size=self.size, steps=self.steps)
+        summary = SUMMARY if self.summaries else 0
+        return ModelConfig(
+            canvas=self.canvas, summary_units=summary, size=self.size, steps=self.steps
+        )
 
 
 @dataclass(frozen=True)

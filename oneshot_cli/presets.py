@@ -38,7 +38,11 @@ def _sequential(steps: int, canvas: str, attention: str = "spatial-transformer")
 
 PRESETS: dict[str, Preset] = {
     "flagship": Preset(
-        "sequential", "the sequential generator as it ships", training=_LOOSE, task=None
+        "sequential",
+        "the sequential generator as it ships",
+        {"prior": "learned", "output": "residual"},
+        _LOOSE,
+        task=None,
     ),
     "paper": Preset("sequential", "the settings of Rezende et al. 2016", _PAPER, task=None),
     "st-cgru-80": _sequential(80, "gated"),

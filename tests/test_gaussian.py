@@ -7,6 +7,7 @@ from oneshot_cli.model.gaussian import (
     gaussian_analytical_kl,
     gaussian_log_density,
     standard_normal_log_density,
+    standardized,
 )
 from oneshot_cli.model.likelihood import bernoulli_log_likelihood
 
@@ -30,6 +31,22 @@ def test_kl_is_that_of_two_normals() -> None:
     standard = Independent(Normal(torch.zeros_like(mean), torch.ones_like(mean)), 1)
     expected = kl_divergence(Independent(Normal(mean, log_std.exp()), 1), standard)
     torch.testing.assert_close(gaussian_analytical_kl(mean, log_std), expected)
+
+
+def test_in_units_of_the_prior_nothing_changes() -> None:
+    """KL and ratio of densities of two Gaussians are those after the map to N(0, I)."""
+    z, mean, log_std, centre, log_scale = (numbers(3, 5, 7, seed=i) for i in range(5))
+    q, p = Normal(mean, log_std.exp()), Normal(centre, log_scale.exp())
+    z_, mean_, log_std_ = standardized(z, mean, log_std, (centre, log_scale))
+    expected = kl_divergence(Independent(q, 1), Independent(p, 1))
+    torch.testing.assert_close(gaussian_analytical_kl(mean_, log_std_), expected)
+    ratio = gaussian_log_density(z_, mean_, log_std_) - standard_normal_log_density(z_)
+    torch.testing.assert_close(ratio, (q.log_prob(z) - p.log_prob(z)).sum(-1))
+    zero = torch.zeros_like(z)
+    for same, number in zip(
+        standardized(z, mean, log_std, (zero, zero)), (z, mean, log_std), strict=True
+    ):
+        assert torch.equal(same, number)
 
 
 def test_bernoulli_is_that_of_torch_and_safe_at_any_logit() -> None:

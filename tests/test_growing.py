@@ -73,7 +73,8 @@ def test_it_begins_with_the_weights_and_reads_at_the_smaller_size(
     assert header.data["sizes"] == [14, 26]
     assert (header.training["steps_before"], header.training["step"]) == (2, 1)
     for name, weights in before.state_dict().items():
-        torch.testing.assert_close(after.state_dict()[name], weights)
+        own = after.state_dict()[name]
+        torch.testing.assert_close(own, weights.expand_as(own))  # one network for each size
 
 
 def test_both_sizes_have_a_bound_and_larger_pictures_cost_more(grown: Path) -> None:
@@ -92,6 +93,23 @@ def test_it_draws_at_the_larger_size(grown: Path) -> None:
     assert model.sample(2).shape == (2, 1, 26, 26)
     assert json.loads((grown / "config.json").read_text())["data"]["sizes"] == [14, 26]
     assert checkpoint.read_header(grown / "last.safetensors").figures["size"] == 14
+
+
+def test_a_prior_and_an_output_network_can_be_added(small: Path, tmp_path: Path) -> None:
+    """They change nothing at first; what the checkpoint has stays as it is."""
+    run("train", *BRIEF, *SMALL, "--size", 14, "--iterations", 2, "--prior", "standard",
+                "--output-network", "linear", "--output", tmp_path / "plain")  # fmt: skip
+    start = ["--from", tmp_path / "plain" / "last.safetensors", "--output", tmp_path / "more"]
+    run("train", *BRIEF, *start, "--size", "14,26", "--prior", "learned",
+        "--output-network", "residual", "--iterations", 1)  # fmt: skip
+    before = load(tmp_path / "plain" / "last.safetensors").model
+    after = load(tmp_path / "more" / "last.safetensors").model
+    assert after.config.prior == "learned"
+    assert after.config.output == "residual"
+    added = after.state_dict().keys() - before.state_dict().keys()
+    assert {name.split(".")[0] for name in added} == {"prior", "output"}
+    wrong = ["--from", small, "--size", 14, "--iterations", 1, "--output", tmp_path / "wrong"]
+    assert "prior" in run("train", *BRIEF, *wrong, "--prior", "none", code=2)
 
 
 def test_what_cannot_grow_is_refused(small: Path, tmp_path: Path) -> None:

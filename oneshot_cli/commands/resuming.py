@@ -15,6 +15,8 @@ SETTLED = {
     **{name: f"--{name}" for name in ("particles", "augment", "turn", "clip", "bf16", "seed")},
     "learning_rate": "--learning-rate",
     "kl_warmup": "--kl-warmup",
+    "prior": "--prior",
+    "output_network": "--output-network",
     "fields": "--set",
     "start": "--from",
 }

@@ -18,6 +18,7 @@ from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.model import Config, GenerativeModel, config_from
 from oneshot_cli.model.registry import config_type
+from oneshot_cli.model.warm_start import ADDED_FIELDS, warm_start
 from oneshot_cli.presets import PRESETS, Preset
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
@@ -184,23 +185,33 @@ def augmentation(strength: float, turned: float) -> Augmentation:
     return Augmentation(shared=0.1 * strength, own=0.03 * strength, turned=turned)
 
 
-def as_it_is(config: Config, overrides: Container[str]) -> Config:
-    """The model of `--from`. Raises BadParameter for options that would change it."""
-    for name in _settable(type(config)):
-        if name in overrides:
+def as_it_is(config: Config, overrides: Mapping[str, str]) -> Config:
+    """The model of `--from`, with what is added to it (see `model.warm_start`).
+
+    Raises BadParameter for options that would change what it has.
+    """
+    known = _settable(type(config))
+    added = {}
+    for name, text in overrides.items():
+        if name in known and name not in ADDED_FIELDS:
             raise typer.BadParameter(f"--from keeps the checkpoint's model: no {name} beside it")
-    return config
+        if name in known:
+            added[name] = _parsed(name, text, known[name])
+    try:
+        return replace(config, **added)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def begin_from(run: Trainer, weights: GenerativeModel) -> None:
     """Set the weights of a run that has not begun. Raises OneshotError where they do not fit."""
     try:
-        run.model.load_state_dict(weights.state_dict())
+        warm_start(run.model, weights.state_dict())
     except RuntimeError as error:
         raise OneshotError(
             f"--from: its weights do not fit this model\n{str(error).splitlines()[-1].strip()}"
         ) from error
-    run.average.model.load_state_dict(weights.state_dict())
+    run.average.model.load_state_dict(run.model.state_dict())
 
 
 def fit(run: Trainer, limit: float | None, screen: Screen, tensorboard: bool) -> None:

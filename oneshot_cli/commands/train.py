@@ -142,6 +142,12 @@ def train(
         _field("KIND", "spatial-transformer, free-transformer, gaussian or fully-connected."),
     ] = None,
     canvas: Annotated[str | None, _field("KIND", "How writes add up: additive or gated.")] = None,
+    prior: Annotated[
+        str | None, _field("KIND", "Of a step's latents: standard, N(0, I), or learned.")
+    ] = None,
+    output_network: Annotated[
+        str | None, _field("KIND", "From canvas to pixels: linear, or residual convolutions.")
+    ] = None,
     glimpse: Annotated[str | None, _field("N", "Side of the reading window.")] = None,
     patch: Annotated[str | None, _field("N", "Side of the written patch.")] = None,
     summary: Annotated[
@@ -288,6 +294,8 @@ def train(
         "hidden": hidden,
         "attention": attention,
         "canvas": canvas,
+        "prior": prior,
+        "output": output_network,
         "glimpse": glimpse,
         "patch": patch,
         "summary_units": summary,

@@ -71,8 +71,9 @@ class Config(ABC):
 class ModelConfig(Config):
     """The sequential generator of Rezende et al. 2016, sections 3 and 4.
 
-    The defaults are the recipe of the flagship. The paper's own settings are 4 latents a step, and
-    as here 400 units, 12 x 12 windows, 4 canvas channels, 20 to 80 steps.
+    The flagship has, beside the defaults, a learned prior and the residual output network. The
+    paper's own settings are 4 latents a step, and as here 400 units, 12 x 12 windows, 4 canvas
+    channels, 20 to 80 steps.
     """
 
     kind: ClassVar[str] = "sequential"
@@ -97,6 +98,12 @@ class ModelConfig(Config):
     """f_c: a sum of writes, or a convolutional gated recurrent unit over them."""
     canvas_channels: int = 4
     """Channels of the hidden canvas."""
+    output: Literal["linear", "residual"] = "linear"
+    """f_o: a 1 x 1 convolution of the canvas, or a small residual network after it."""
+    output_channels: int = 32
+    """Hidden channels of the residual network."""
+    prior: Literal["standard", "learned"] = "standard"
+    """p(z_t | h_{t-1}): N(0, I), or a Gaussian that is a linear function of the state."""
     context_units: int = 256
     """Width of v_t, what is read of the context at a step."""
     posterior_units: int = 512
@@ -114,6 +121,8 @@ class ModelConfig(Config):
         super().__post_init__()
         self._one_of("attention", *get_args(Attention))
         self._one_of("canvas", "additive", "gated")
+        self._one_of("output", "linear", "residual")
+        self._one_of("prior", "standard", "learned")
         if self.read_size > self.size:
             raise ValueError(f"read_size is {self.read_size}, above the size, {self.size}")
         if self.read_size and self.attention == "fully-connected":

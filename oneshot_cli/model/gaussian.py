@@ -1,4 +1,8 @@
-"""Diagonal Gaussians against the standard normal prior, in nats."""
+"""Diagonal Gaussians: densities and divergences, in nats.
+
+All divergences are from the standard normal. Between two Gaussians they are the same after the map
+that takes the second to N(0, I), see `standardized`.
+"""
 
 from __future__ import annotations
 
@@ -38,3 +42,17 @@ def standard_normal_log_density(z: Tensor) -> Tensor:
 def gaussian_analytical_kl(mean: Tensor, log_std: Tensor) -> Tensor:
     """KL(N(mean, exp(log_std)^2) || N(0, I)), summed over the last dimension (Kingma & Welling)."""
     return (0.5 * (mean.square() + (2 * log_std).exp() - 1) - log_std).sum(-1)
+
+
+def standardized(
+    z: Tensor, mean: Tensor, log_std: Tensor, prior: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """z and its posterior's mean and log standard deviation, in units of the prior.
+
+    `prior` is the mean and log standard deviation of N(mu, sigma^2); all are (..., D). The map
+    (. - mu) / sigma makes the prior N(0, I). It changes neither the KL of the two Gaussians nor
+    the ratio of their densities at z.
+    """
+    centre, log_scale = prior
+    shrink = (-log_scale).exp()
+    return (z - centre) * shrink, (mean - centre) * shrink, log_std - log_scale

@@ -23,8 +23,9 @@ class Bound:
 
     `log_likelihood` (B, K) is log p(x | z); `kl` (B, K, T) the KL of each step in closed form;
     `log_ratio` (B, K, T) is log q(z_t | ...) - log p(z_t) at the sample, whose mean is the KL.
-    `posterior_mean` (B, K, L) are the means of all latents given those before them, step after step
-    (of a posterior whose mean is unknown the sample itself, which has the same mean).
+    `posterior_mean` (B, K, L) are the means of all latents given those before them, step after
+    step, in units of a learned prior: (mean - its mean) / its standard deviation. (Of a posterior
+    whose mean is unknown it is the sample itself, which has the same mean.)
     """
 
     log_likelihood: Tensor
@@ -112,7 +113,8 @@ class GenerativeModel(nn.Module, ABC):
     ) -> Tensor:
         """Drawings from noise (B, ...): the mean of x, (B, C, size, size) in [0, 1].
 
-        `temperature` scales z: 1 samples the model, less stays closer to what it finds typical.
+        `temperature` scales the noise around the prior's mean: 1 samples the model, less stays
+        closer to what it finds typical.
         """
 
     @abstractmethod

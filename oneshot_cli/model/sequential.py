@@ -1,10 +1,10 @@
 """The sequential generative model of Rezende et al. 2016, section 3.
 
-    z_t ~ N(0, I), t = 1..T          latents
+    z_t ~ p(z_t | h_{t-1}), t = 1..T latents: N(0, I) as in the paper, or a learned Gaussian
     v_t = f_v(h_{t-1}, x')           what is read of the context
     h_t = f_h(h_{t-1}, z_t, v_t)     hidden state, an LSTM
     c_t = f_c(c_{t-1}, f_w(h_t))     hidden canvas, written through a window
-    x   ~ p(x | f_o(c_T))            observation
+    x   ~ p(x | f_o(c_T))            observation; f_o is linear, or a residual network after that
 
 Nothing leads from the canvas back to h. So the states of all steps come first, then all patches and
 windows at once, and the writes of an additive canvas are one sum (`canvases` keeps the step-by-step
@@ -29,12 +29,15 @@ from oneshot_cli.model.gaussian import (
     gaussian_analytical_kl,
     gaussian_log_density,
     standard_normal_log_density,
+    standardized,
 )
 from oneshot_cli.model.gradients import limit_gradient
 from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
 from oneshot_cli.model.lstm import LSTM
 from oneshot_cli.model.observation import observation
+from oneshot_cli.model.output import OUTPUTS
 from oneshot_cli.model.posterior import EncodedTarget, Posterior
+from oneshot_cli.model.prior import PRIORS
 from oneshot_cli.model.recurrence import recurrence
 
 T = TypeVar("T")
@@ -66,6 +69,7 @@ class SequentialGenerator(GenerativeModel):
         hidden, channels = config.hidden, config.canvas_channels
         self.context = ContextReader(config) if config.conditional else None
         self.posterior = Posterior(config)
+        self.prior = PRIORS[config.prior](config)
         self.transition = LSTM(config.latent + config.context_width, hidden)
         self.start = nn.Parameter(torch.zeros(2, hidden))
         self.writer = Writer(
@@ -77,6 +81,7 @@ class SequentialGenerator(GenerativeModel):
             attention=config.attention,
         )
         self.canvas = CANVASES[config.canvas](channels, self.observation.start(config.ink))
+        self.output = OUTPUTS[config.output](config, self.observation.parameters)
         self.recomputed = 0
 
     def recompute(self, steps: int) -> None:
@@ -96,9 +101,9 @@ class SequentialGenerator(GenerativeModel):
     ) -> States:
         """The hidden states for noise (B * K, T, latent), K particles for each of B examples.
 
-        Without a target z_t is the noise itself, a draw from the prior; with targets (B, C, S, S)
-        it is the posterior's mean + std * noise. `gradient_limit` bounds the gradient that flows
-        back through each state, see `limit_gradient`.
+        z_t is mean + std * noise of the prior, or with targets (B, C, S, S) of the posterior.
+        `gradient_limit` bounds the gradient that flows back through each state, see
+        `limit_gradient`.
         """
         encoded, seen, gaze = self._encode(len(noise), context, target)
         h, cell = self._start(len(noise))
@@ -171,6 +176,9 @@ class SequentialGenerator(GenerativeModel):
             mean, log_std = self.posterior(h, v, glimpses[-1], seen)
             z = mean + log_std.exp() * z
             latent = (z, mean, log_std, self.posterior.reader.aim.frame(windows[-1]))
+        else:
+            mean, log_std = self.prior(h)
+            z = mean + log_std.exp() * z
         return *self.transition.step(h, cell, z, v), look, latent
 
     def _call(self, function: Callable[..., T], *arguments: object) -> T:
@@ -197,8 +205,14 @@ class SequentialGenerator(GenerativeModel):
     def decode(self, h: Tensor, size: int) -> Tensor:
         """The observation's parameters (B, P, size, size) for all states (B, T, hidden).
 
-        Equal to the last of `canvases`: all patches in one call, and with an additive canvas the
-        output convolution folded into them, so that only P channels are written and summed.
+        Equal to the last of `canvases`, but all patches are made in one call.
+        """
+        return self.output(self._last_canvas(h, self.output.drawn_at(size)), size)
+
+    def _last_canvas(self, h: Tensor, size: int) -> Tensor:
+        """The linear read-out of c_T, (B, P, size, size).
+
+        With an additive canvas it is folded into the patches: only P channels are written.
         """
         window, flat = self.writer.aim(h), h.flatten(0, 1)
         if isinstance(self.canvas, AdditiveCanvas):
@@ -224,12 +238,13 @@ class SequentialGenerator(GenerativeModel):
 
     def canvases(self, h: Tensor, size: int) -> Tensor:
         """The parameters (B, T, P, size, size) after every step: the plain form, write by write."""
-        canvas = h.new_zeros(len(h), self.canvas.channels, size, size)
+        side = self.output.drawn_at(size)
+        canvas = h.new_zeros(len(h), self.canvas.channels, side, side)
         outputs = []
         for state in h.unbind(1):
-            write = self.writer(self.writer.patches(state), self.writer.aim(state), size)
+            write = self.writer(self.writer.patches(state), self.writer.aim(state), side)
             canvas = self.canvas(canvas, write)
-            outputs.append(self.canvas.read_out(canvas))
+            outputs.append(self.output(self.canvas.read_out(canvas), size))
         return torch.stack(outputs, 1)
 
     def bound(
@@ -238,7 +253,8 @@ class SequentialGenerator(GenerativeModel):
         batch, particles = noise.shape[:2]
         states = self.explain(noise.flatten(0, 1), context, x, gradient_limit)
         assert states.latent is not None
-        z, mean, log_std = states.latent
+        before = torch.cat([self._start(len(states.h))[0][:, None], states.h[:, :-1]], 1)
+        z, mean, log_std = standardized(*states.latent, self.prior(before))
         kl = gaussian_analytical_kl(mean, log_std)
         log_ratio = gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z)
         parameters = self.decode(states.h, x.shape[-1]).float().unflatten(0, (batch, particles))
