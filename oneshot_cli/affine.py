@@ -11,9 +11,12 @@ from torch import Tensor
 ALL = slice(None)
 
 
-def transform(images: Tensor, maps: Tensor, size: int) -> Tensor:
-    """Sample (B, C, H, W) bilinearly at `maps` (B, 2, 3) of a size x size grid; 0 outside."""
-    return sample(images.float(), sampling_grid(maps.float(), size))
+def transform(images: Tensor, maps: Tensor, size: int, mode: str = "bilinear") -> Tensor:
+    """Sample (B, C, H, W) at `maps` (B, 2, 3) of a size x size grid; 0 outside.
+
+    Bilinearly, or of the nearest pixel: `mode` is that of `torch.nn.functional.grid_sample`.
+    """
+    return sample(images.float(), sampling_grid(maps.float(), size), mode)
 
 
 def sampling_grid(maps: Tensor, size: int, rows: slice = ALL, room: Tensor | None = None) -> Tensor:
@@ -35,9 +38,9 @@ def coordinates(maps: Tensor, size: int, rows: slice = ALL, room: Tensor | None 
     return torch.add(down[..., :, None], across[..., None, :], out=room)
 
 
-def sample(images: Tensor, grid: Tensor) -> Tensor:
+def sample(images: Tensor, grid: Tensor, mode: str = "bilinear") -> Tensor:
     """(B, C, H, W) at the points (B, h, w, 2) of a grid, x and y in [-1, 1]; 0 outside."""
-    return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+    return F.grid_sample(images, grid, mode, padding_mode="zeros", align_corners=False)
 
 
 @cache

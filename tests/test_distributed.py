@@ -213,8 +213,13 @@ GREY = replace(DRAWINGS, images=100 * DRAWINGS.images + 50, levels=256, dynamic=
 
 @pytest.mark.parametrize(
     ("drawings", "augmentation"),
-    [(DRAWINGS, PLAIN), (GREY, PLAIN), (DRAWINGS, CONFIG.augmentation)],
-    ids=["binary", "dynamic", "augmented"],
+    [
+        (DRAWINGS, PLAIN),
+        (GREY, PLAIN),
+        (DRAWINGS, CONFIG.augmentation),
+        (DRAWINGS, replace(CONFIG.augmentation, plain=0.5)),
+    ],
+    ids=["binary", "dynamic", "augmented", "plain"],
 )
 def test_the_part_of_an_episode_is_the_part_of_the_whole(
     drawings: Drawings, augmentation: Augmentation
@@ -228,7 +233,9 @@ def test_the_part_of_an_episode_is_the_part_of_the_whole(
                 assert torch.equal(getattr(mine, name), tensor[part]), name
 
 
-@pytest.mark.parametrize("augmentation", [PLAIN, CONFIG.augmentation])
+@pytest.mark.parametrize(
+    "augmentation", [PLAIN, CONFIG.augmentation, replace(CONFIG.augmentation, plain=0.5)]
+)
 def test_an_episode_is_made_where_it_is_needed(augmentation: Augmentation) -> None:
     """On the device, by numbers drawn on the CPU, and without reading anything back."""
     there = Episodes(DRAWINGS, CONFIG.tasks, seed=3, device="meta").batch(0, 4, augmentation)

@@ -1,16 +1,29 @@
 """Episodes: what may be in a context, how often, and that a seed and a step decide it."""
 
+from pathlib import Path
+
 import pytest
 import torch
+import torch.nn.functional as F
 from tiny import tiny_drawings
 
-from oneshot_cli.data import augmentation
-from oneshot_cli.data.augmentation import Augmentation, quarter_turns, random_affine, warped
+from oneshot_cli.affine import transform
+from oneshot_cli.data import augmentation, load
+from oneshot_cli.data.augmentation import (
+    PLAIN,
+    Augmentation,
+    quarter_turns,
+    random_affine,
+    warped,
+)
+from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.data.resampling import resampled
 
 DRAWINGS = tiny_drawings(characters=10, each=5)
 ALPHABET = DRAWINGS.alphabet[DRAWINGS.character]
+PROTOCOLS = [("area", 28), ("area", 35), ("area", 52), ("max", 26), ("max", 52)]
+"""Ways and sizes of resampling."""
 
 
 def located(images: torch.Tensor) -> torch.Tensor:
@@ -157,17 +170,83 @@ def test_steps_take_the_sizes_in_turn_and_draw_the_same_characters() -> None:
     assert episodes.batch(1, 6, Augmentation(shared=0.1)).target.shape[-1] == 24
 
 
-@pytest.mark.parametrize(("resample", "size"), [("area", 35), ("max", 26)])
-def test_a_map_that_moves_nothing_resamples_as_the_data_set_is(resample: str, size: int) -> None:
-    """Max pooling to the pixel; areas up to rounding where a half of a pixel is ink."""
-    images = torch.zeros(1, 105, 105)
-    images[0, 20:80, 50:53] = 1
-    images[0, 40:44, 30:90] = 1
-    still = torch.eye(3)[None, :2]
-    ours = warped(images, still, size, resample)
-    official = resampled(images.to(torch.uint8), size, resample).float()
-    assert (ours != official).float().mean() <= (0.0 if resample == "max" else 0.01)
-    assert official.sum() > 20
+@pytest.fixture(scope="module")
+def glyphs() -> Drawings:
+    """Drawings of made-up characters, 105 x 105."""
+    return load("glyphs", alphabets=2, characters=12, drawings=5, size=105)
+
+
+@pytest.mark.parametrize(("resample", "size"), PROTOCOLS)
+def test_a_map_that_moves_nothing_gives_the_data_sets_drawings(
+    glyphs: Drawings, resample: str, size: int
+) -> None:
+    still = torch.eye(3)[:2].expand(len(glyphs), 2, 3)
+    expected = resampled(glyphs.images, size, resample)
+    assert torch.equal(warped(glyphs.images, still, size, resample), expected.float())
+    assert 0.05 < expected.float().mean() < 0.25
+
+
+@pytest.mark.parametrize("size", [28, 52])
+def test_omniglot_is_itself_under_a_map_that_moves_nothing(real_data: Path, size: int) -> None:
+    originals, drawings = (
+        load("omniglot", data_dir=real_data, split="strong-45-5", part="test", size=each)
+        for each in (105, size)
+    )
+    still = torch.eye(3)[:2].expand(len(originals), 2, 3)
+    ours = warped(originals.images, still, size, "area")
+    assert torch.equal(ours, drawings.images.float())
+
+
+@pytest.mark.parametrize("size", [28, 52])
+def test_a_quarter_turn_is_as_exact(glyphs: Drawings, size: int) -> None:
+    turn = torch.tensor([[0.0, -1, 0], [1, 0, 0]]).expand(len(glyphs), 2, 3)
+    turned = [glyphs.images.rot90(k, (1, 2)) for k in (1, 3)]
+    ours = warped(glyphs.images, turn, size, "area")
+    assert any(torch.equal(ours, resampled(each, size).float()) for each in turned)
+
+
+@pytest.mark.parametrize("size", [28, 52])
+def test_maps_keep_the_ink_that_they_ought_to(glyphs: Drawings, size: int) -> None:
+    """Against areas: 9 x 9 points of each pixel of a scan, then the data set's own protocol."""
+    maps = Augmentation(0.1, 0.03).maps(len(glyphs), 1, torch.Generator().manual_seed(0))[:, 0]
+    fine = transform(glyphs.images[:, None], maps, 9 * 105, "nearest")
+    scan = (F.avg_pool2d(fine, 9)[:, 0] > 0.5).to(torch.uint8)
+    expected = resampled(scan, size).float()
+    ours = warped(glyphs.images, maps, size, "area")
+    assert ours.mean().item() == pytest.approx(expected.mean().item(), rel=0.005)
+    assert (ours != expected).float().mean() < 0.05 * expected.mean()
+
+
+def test_a_share_of_the_examples_is_plain(glyphs: Drawings) -> None:
+    """Exactly the data's drawings, contexts too; the others are as they were without the share."""
+    drawings = glyphs.resized(28)
+    episodes = Episodes(drawings, TaskMix(), seed=2, originals=glyphs)
+    count = 0
+    for step in range(8):
+        untouched, moved = (
+            episodes.batch(step, 100, each) for each in (PLAIN, Augmentation(0.2, 0.1))
+        )
+        mixed = episodes.batch(step, 100, Augmentation(0.2, 0.1, plain=0.3))
+        for row in range(100):
+            plain = torch.equal(mixed.target[row], untouched.target[row])
+            same = untouched if plain else moved
+            count += plain
+            assert torch.equal(mixed.target[row], same.target[row])
+            assert torch.equal(mixed.context[row], same.context[row])
+        assert torch.equal(mixed.index, untouched.index)
+    assert count / 800 == pytest.approx(0.3, abs=0.05)
+
+
+def test_all_may_be_plain_whatever_the_maps() -> None:
+    episodes = Episodes(DRAWINGS, TaskMix(), seed=2)
+    untouched = episodes.batch(3, 9)
+    plain = episodes.batch(3, 9, Augmentation(0.2, 0.1, turned=1.0, plain=1.0))
+    assert torch.equal(plain.target, untouched.target)
+    assert torch.equal(plain.context, untouched.context)
+
+
+def test_fading_leaves_the_share_of_plain_drawings() -> None:
+    assert Augmentation(0.1, 0.03, 0.5, 0.2).scaled(0.5) == Augmentation(0.05, 0.015, 0.25, 0.2)
 
 
 @pytest.mark.parametrize("resample", ["area", "max"])

@@ -181,8 +181,9 @@ def lasting(
 
 
 def augmentation(strength: float, turned: float) -> Augmentation:
-    """The maps of `--augment` and `--turn`."""
-    return Augmentation(shared=0.1 * strength, own=0.03 * strength, turned=turned)
+    """The maps of `--augment` and `--turn`. With `--augment` a tenth is left as it is."""
+    plain = 0.1 if strength > 0 else 0.0
+    return Augmentation(0.1 * strength, 0.03 * strength, turned, plain)
 
 
 def as_it_is(config: Config, overrides: Mapping[str, str]) -> Config:

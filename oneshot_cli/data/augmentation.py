@@ -6,14 +6,12 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from oneshot_cli.affine import transform
-from oneshot_cli.data.resampling import CROP
+from oneshot_cli.data.resampling import resampled
 
-SUPERSAMPLING = 3
-AT_ONCE = 16
+AT_ONCE = 32
 """Drawings that are seen through maps in one go on the CPU: their samples stay in its cache."""
 
 
@@ -23,19 +21,21 @@ class Augmentation:
 
     Each is the standard deviation of angle (radians), log-scales and shear, and of the shift as
     a share of the image's half-width; 0 leaves drawings as they are. `turned` is the share of the
-    targets that are turned, their context with them, by 90, 180 or 270 degrees.
+    targets that are turned, their context with them, by 90, 180 or 270 degrees. `plain` is the
+    share of the targets that are left as the data set has them, their context with them.
     """
 
     shared: float = 0.0
     own: float = 0.0
     turned: float = 0.0
+    plain: float = 0.0
 
     @property
     def any(self) -> bool:
         return self.shared > 0 or self.own > 0 or self.turned > 0
 
     def scaled(self, share: float) -> Augmentation:
-        """The same, `share` times as strong."""
+        """The same, `share` times as strong; as many drawings are left plain."""
         return replace(
             self, shared=self.shared * share, own=self.own * share, turned=self.turned * share
         )
@@ -47,6 +47,15 @@ class Augmentation:
             shared = quarter_turns(batch, self.turned, generator) @ shared
         own = random_affine(batch * members, self.own, generator)
         return (shared[:, None] @ own.unflatten(0, (batch, members)))[:, :, :2]
+
+    def moved(self, batch: int, generator: torch.Generator) -> Tensor:
+        """Which examples are seen through their maps, and not left plain: (batch,) bool.
+
+        Draws no numbers where none is left plain.
+        """
+        if self.plain == 0:
+            return torch.ones(batch, dtype=torch.bool)
+        return torch.rand(batch, generator=generator) >= self.plain
 
 
 PLAIN = Augmentation()
@@ -76,16 +85,14 @@ def quarter_turns(count: int, share: float, generator: torch.Generator) -> Tenso
 def warped(originals: Tensor, maps: Tensor, size: int, resample: str) -> Tensor:
     """Drawings (B, S, S), seen through `maps` (B, 2, 3), as float ink (B, size, size).
 
-    Brought to `size` as the data set is: by the area of ink in a pixel, or by any ink in it.
+    A map is applied at the drawings' own resolution, where each pixel takes the ink of the one
+    that it comes from; the result is brought to `size` as the data set is, by `resampled`. So the
+    identity gives the data's own drawings, and a quarter turn those turned, pixel for pixel.
     """
-    if resample == "area":
-        some = AT_ONCE if originals.device.type == "cpu" else max(1, len(originals))
-        grey = [
-            F.avg_pool2d(transform(part[:, None], where, SUPERSAMPLING * size), SUPERSAMPLING)[:, 0]
-            for part, where in zip(originals.split(some), maps.split(some), strict=True)
-        ]
-        return (torch.cat(grey) > 0.5).float()
+    some = AT_ONCE if originals.device.type == "cpu" else max(1, len(originals))
     side = originals.shape[-1]
-    corner = torch.tensor([[CROP, 0, CROP - side], [0, CROP, CROP - side], [0, 0, side]]) / side
-    sampled = transform(originals[:, None], maps @ corner, CROP)[:, 0]
-    return F.max_pool2d((sampled > 0.5).float(), CROP // size)
+    parts = [
+        resampled(transform(part[:, None], where, side, "nearest")[:, 0], size, resample)
+        for part, where in zip(originals.split(some), maps.split(some), strict=True)
+    ]
+    return torch.cat(parts).float()

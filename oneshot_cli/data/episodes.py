@@ -115,7 +115,8 @@ class Episodes:
         drawings = self.sizes[step % len(self.sizes)]
         if augmentation.any:
             maps = augmentation.maps(size, picked.shape[1], generator)[part]
-            images = self._warped(picked[part], maps, drawings.size, generator)
+            moved = augmentation.moved(size, generator)[part]
+            images = self._augmented(picked[part], maps, moved, drawings, generator)
         else:
             images = sent(drawings.visit(picked, generator, part), self.device)
         if self.drawings.channels == 1:
@@ -164,13 +165,31 @@ class Episodes:
             return False, 0
         return alphabet, 1 if single else 2 + int(draws[2] * (most - 1))
 
-    def _warped(
-        self, picked: Tensor, maps: Tensor, size: int, generator: torch.Generator
+    def _augmented(
+        self,
+        picked: Tensor,
+        maps: Tensor,
+        moved: Tensor,
+        drawings: Drawings,
+        generator: torch.Generator,
     ) -> Tensor:
-        """Drawings (B, 1 + M) under maps (B, 1 + M, 2, 3): images (B, 1 + M, S, S)."""
-        sources = self.originals.visit(picked.flatten(), generator)
-        maps = sent(maps.flatten(0, 1), self.device)
-        return warped(sources, maps, size, self.resample).unflatten(0, picked.shape)
+        """Images (B, 1 + M, S, S) of the drawings `picked` (B, 1 + M), as large as `drawings`.
+
+        Examples that are `moved` (B,) are seen through their `maps` (B, 1 + M, 2, 3); the others
+        are those of `drawings`.
+        """
+        shape = (*picked.shape, drawings.size, drawings.size)
+        images = torch.empty(shape, device=self.device)
+        there, kept = moved.nonzero()[:, 0], (~moved).nonzero()[:, 0]
+        if len(there):
+            sources = self.originals.visit(picked[there].flatten(), generator)
+            places = sent(maps[there].flatten(0, 1), self.device)
+            seen = warped(sources, places, drawings.size, self.resample)
+            images[sent(there, self.device)] = seen.unflatten(0, (len(there), -1))
+        if len(kept):
+            plain = drawings.visit(picked[kept], generator)
+            images[sent(kept, self.device)] = sent(plain, self.device)
+        return images
 
 
 def _without_repetition(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
@@ -43,15 +46,32 @@ def box_grey(images: Tensor, size: int) -> Tensor:
     height, width = images.shape[-2:]
     if height == width == size:
         return images
-    rows, columns = boxes(height, size), boxes(width, size)
-    narrow = _mean(images.float() @ columns.T, columns.sum(1))
-    return _mean(rows @ narrow, rows.sum(1)[:, None]).to(torch.uint8)
+    columns, rows = _boxes(width, size, images.device), _boxes(height, size, images.device)
+    narrow = _mean(images.float() @ columns.inside.T, columns.weights)
+    return _mean(rows.inside @ narrow, rows.weights[:, None]).to(torch.uint8)
 
 
-def _mean(sums: Tensor, counts: Tensor) -> Tensor:
-    """Rounded `sums / counts`, by Pillow's weights: 22 bits after the point decide its ties."""
-    weights = (2**22 / counts.double()).round() / 2**22
-    return torch.floor(sums * weights + 0.5).float()
+def _mean(sums: Tensor, weights: Tensor) -> Tensor:
+    """Rounded means, in Pillow's fixed point: 22 bits after the point decide their ties."""
+    return sums.int().mul_(weights).add_(2**21).bitwise_right_shift_(22).float()
+
+
+class _Boxes(NamedTuple):
+    """Which of the source's pixels lie in each target pixel (target, source), and their weights.
+
+    A weight is 1 over their number in Pillow's fixed point, as int32.
+    """
+
+    inside: Tensor
+    weights: Tensor
+
+
+@cache
+@torch.inference_mode(mode=False)
+def _boxes(source: int, target: int, device: torch.device) -> _Boxes:
+    inside = boxes(source, target)
+    weights = (2**22 / inside.double().sum(1)).round().int()
+    return _Boxes(inside.to(device), weights.to(device))
 
 
 def boxes(source: int, target: int) -> Tensor:
