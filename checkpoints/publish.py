@@ -19,6 +19,7 @@ import torch
 import oneshot_cli
 from oneshot_cli import checkpoint, data
 from oneshot_cli.evaluation.curve import score_curve
+from oneshot_cli.evaluation.errors import unit
 from oneshot_cli.evaluation.nll import fitting, measure
 from oneshot_cli.evaluation.oneshot_scores import Critics, people, references
 from oneshot_cli.training.folder import RunFolder
@@ -41,9 +42,16 @@ def bounds(path: Path, drawings: int, particles: int) -> dict[str, Any]:
         context = int(model.config.conditional)
         held_out = fitting(found, known.name, context, model.config)
         elbo = measure(
-            model, held_out, checkpoint=path.name, part="test", context=context, particles=[1]
+            model,
+            held_out,
+            checkpoint=path.name,
+            part="test",
+            context=context,
+            particles=[1],
+            unit=unit(header.data["split"]),
         )
         figures[f"{size} x {size}"] = rows = {
+            "errors_clustered_by": elbo.unit,
             "elbo": elbo.elbo.as_dict() | {"images": elbo.images},
             "reconstruction": elbo.reconstruction.as_dict(),
             "kl": elbo.kl.as_dict(),
@@ -57,6 +65,7 @@ def bounds(path: Path, drawings: int, particles: int) -> dict[str, Any]:
                 context=context,
                 particles=[particles],
                 limit=drawings,
+                unit=unit(header.data["split"]),
             )
             iwae = many.iwae[particles].as_dict()
             rows["iwae"] = iwae | {"particles": particles, "images": many.images}

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from oneshot_cli.evaluation.errors import unit
 from oneshot_cli.evaluation.published import Published, tables
 from oneshot_cli.model.registry import config_type
 from oneshot_cli.presets import PRESETS, Preset
@@ -31,10 +32,12 @@ HEAD = """# Results
 
 Made by `make tables` from the files in [results](results), which are what `oneshot eval-nll`
 printed; [evaluation.md](evaluation.md) says how to add one. Upper bounds on -log p in nats per
-image unless another unit is named, lower is better, ± the standard error over images. Settings,
-iterations and times are those in the checkpoints. **In earnest** is the preset's own model, trained
-for as long as the preset says; every other row of ours says what differs, the preset's own value in
-brackets.
+image unless another unit is named, lower is better. ± is the standard error. Drawings of one
+held-out character or alphabet resemble each other, so the error is clustered by these; where it
+says naive, an older measurement took all drawings for independent, and the true error is several
+times as large. Settings, iterations and times are those in the checkpoints. **Full preset** is the
+preset's model and schedule, unchanged; every other row of ours says what differs, the preset's own
+value in brackets.
 """
 
 MNIST = """
@@ -109,7 +112,7 @@ class Run:
 
     @property
     def trained(self) -> str:
-        """How long, and whether in earnest."""
+        """How long, and whether it is the full preset."""
         training = self.about["training"]
         full = TrainConfig(**self.preset.training).iterations
         step = training["step"] + training.get("steps_before", 0)
@@ -117,7 +120,7 @@ class Run:
         took = f"{step:,} iterations of {training['batch']}, {_time(seconds)}"
         if self.changes:
             return f"{', '.join(self.changes)}; {took}"
-        return f"**in earnest**: {took}" if step >= full else f"briefly: {took}"
+        return f"**full preset**: {took}" if step >= full else f"briefly: {took}"
 
     @property
     def table(self) -> str:
@@ -177,6 +180,11 @@ def _digits(run: Run, result: dict[str, Any], name: str, figure: str) -> list[st
     return [label, figure, _nats(result["elbo"]), iwae, images, run.trained]
 
 
+def _naive(result: dict[str, Any], split: str) -> bool:
+    """Whether the errors take drawings of one held-out character for independent."""
+    return unit(split) != result.get("errors_clustered_by", "image")
+
+
 def omniglot(measured: Sequence[Run]) -> str:
     """A row for each model of each split, a column for each size of context."""
     contexts = _contexts(measured)
@@ -220,7 +228,8 @@ def _by_context(
     for run in measured:
         for drawings in dict.fromkeys(_images(result) for result in run.results):
             found = {r["context_images"]: r for r in run.results if _images(r) == drawings}
-            cells = [_tightest(found[m], scale) if m in found else ABSENT for m in contexts]
+            split = run.data["split"]
+            cells = [_tightest(found[m], scale, split) if m in found else ABSENT for m in contexts]
             rows.append((run, drawings, cells))
     return rows
 
@@ -229,11 +238,11 @@ def _images(result: dict[str, Any]) -> str:
     return f"{result['images']:,} {result['part']}"
 
 
-def _tightest(result: dict[str, Any], scale: int) -> str:
+def _tightest(result: dict[str, Any], scale: int, split: str) -> str:
     particles = max(result["iwae"], key=int, default=None)
     told = f" (K = {int(particles):,})" if particles else ""
     figure = result["iwae"][particles] if particles else result["elbo"]
-    return _nats(figure, scale) + told
+    return _nats(figure, scale) + (" (naive)" if _naive(result, split) else "") + told
 
 
 def _nats(figure: dict[str, float], scale: int = 1) -> str:

@@ -19,6 +19,7 @@ from oneshot_cli.commands import likelihoods
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import nll
 from oneshot_cli.evaluation.bounds import evaluate
+from oneshot_cli.evaluation.errors import standard_error
 from oneshot_cli.model import VAEConfig, build
 from oneshot_cli.paths import shown
 
@@ -63,7 +64,10 @@ def test_figures_are_means_of_the_bounds(glyphs_checkpoint: Path) -> None:
     ):
         assert found[key]["nats"] == pytest.approx(-values.mean().item(), abs=1e-3)
         error = values.std().item() / math.sqrt(30)
-        assert found[key]["standard_error"] == pytest.approx(error, abs=1e-3)
+        assert found[key]["naive_standard_error"] == pytest.approx(error, abs=1e-3)
+        clustered = standard_error(values, drawings.character[index])
+        assert found[key]["standard_error"] == pytest.approx(clustered, abs=1e-3)
+        assert found["errors_clustered_by"] == "character"
     bound = found["iwae"]["4"]["nats"]
     assert bound == pytest.approx(-expected.iwae.mean().item(), abs=1e-3)
     assert bound < found["elbo"]["nats"]
@@ -155,7 +159,7 @@ def test_a_checkpoint_in_the_working_folder_is_named_from_there(
 
 def test_checkpoints_of_one_name_are_told_apart() -> None:
     def short(*paths: str) -> list[str]:
-        figure = nll.Figure(1.0, 0.1)
+        figure = nll.Figure(1.0, 0.1, 0.1)
         rows = [
             nll.Nll(path, "test", 0, 9, 64, figure, figure, figure, {}, (1.0,), (2,), None)
             for path in paths

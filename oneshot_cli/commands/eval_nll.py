@@ -135,8 +135,9 @@ def eval_nll(
     """Bound the negative log-likelihood of held-out drawings, in nats per image; lower is better.
 
     The ELBO (reconstruction and KL), and the tighter IWAE bound for each number of particles,
-    with standard errors over images. A drawing's context is other drawings of its character. Stands
-    beside the published figures for the same data, where there are any.
+    with standard errors clustered by what the split holds out. A drawing's context is other
+    drawings of its character. Stands beside the published figures for the same data, where there
+    are any.
     """
     wanted = counts(particles, 1, "--particles")
     contexts = None if context is None else counts(context, 0, "--context")

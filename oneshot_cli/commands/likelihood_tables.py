@@ -41,7 +41,9 @@ def bounds_table(title: str, rows: Sequence[Nll]) -> Group:
             *("", ""),
             *(_number(gap.iwae[k]) for k in particles),
         )
-    return Group(f"-log p <= nats per image, on {images} images of {title}", table)
+    units = dict.fromkeys(row.unit for row in rows if row.unit != "image")
+    told = f"; standard errors clustered by {' and '.join(units)}" if units else ""
+    return Group(f"-log p <= nats per image, on {images} images of {title}{told}", table)
 
 
 def latents_table(rows: Sequence[Nll]) -> Group:
@@ -91,13 +93,14 @@ def csv_text(rows: Sequence[Nll]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     names = ["elbo", "reconstruction", "kl", *(f"iwae_{k}" for k in particles)]
     head = ["checkpoint", "part", "context_images", "images", "latents", "active_latents"]
-    writer.writerow([*head, *(f"{n}{s}" for n in names for s in ("", "_standard_error"))])
+    errors = ("", "_standard_error", "_naive_standard_error")
+    writer.writerow([*head, *(f"{n}{s}" for n in names for s in errors)])
     for row in rows:
         figures = [row.elbo, row.reconstruction, row.kl, *(row.iwae[k] for k in particles)]
         numbers = [
             "" if math.isnan(x) else f"{x:.4f}"
             for figure in figures
-            for x in (figure.value, figure.error)
+            for x in (figure.value, figure.error, figure.naive_error)
         ]
         active = "" if row.active is None else sum(row.active)
         told = [row.checkpoint, row.part, row.context, row.images, sum(row.latents), active]

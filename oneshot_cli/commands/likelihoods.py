@@ -20,6 +20,7 @@ from oneshot_cli.commands.likelihood_tables import (
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.distributed import World
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.evaluation.errors import unit
 from oneshot_cli.evaluation.nll import Nll, fitting, gaps, measure, published_beside
 from oneshot_cli.evaluation.plots import likelihood_plot, png, require_matplotlib
 from oneshot_cli.evaluation.published import Table as PublishedTable
@@ -186,6 +187,7 @@ def _measure(screen: Screen, model: Oneshot, source: Source, job: Job, world: Wo
                         batch=job.batch,
                         advance=advance,
                         world=world,
+                        unit=unit(source.split),
                     )
                 )
     return rows

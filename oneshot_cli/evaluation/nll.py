@@ -15,6 +15,7 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.bounds import evaluate
+from oneshot_cli.evaluation.errors import clusters, standard_error
 from oneshot_cli.evaluation.published import Table, tables
 from oneshot_cli.model import GenerativeModel
 from oneshot_cli.model.config import Config
@@ -25,19 +26,29 @@ ACTIVE = 0.1
 
 @dataclass(frozen=True)
 class Figure:
-    """A mean over images and its standard error, in nats per image."""
+    """A mean over images, in nats per image, and its standard error.
+
+    `error` allows for images of one character or alphabet that resemble each other, see
+    `evaluation.errors`; `naive_error` takes all images for independent.
+    """
 
     value: float
     error: float
+    naive_error: float
 
     def __sub__(self, other: Figure) -> Figure:
         """The difference of means over two independent sets of images."""
-        return Figure(self.value - other.value, math.hypot(self.error, other.error))
+        return Figure(
+            self.value - other.value,
+            math.hypot(self.error, other.error),
+            math.hypot(self.naive_error, other.naive_error),
+        )
 
     def as_dict(self) -> dict[str, float | None]:
-        """For JSON; the error of a single image is null."""
-        error = None if math.isnan(self.error) else round(self.error, 4)
-        return {"nats": round(self.value, 4), "standard_error": error}
+        """For JSON; an error that a single image or group cannot have is null."""
+        errors = {"standard_error": self.error, "naive_standard_error": self.naive_error}
+        told = {name: None if math.isnan(e) else round(e, 4) for name, e in errors.items()}
+        return {"nats": round(self.value, 4), **told}
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,8 @@ class Nll:
     `elbo` is the negative ELBO, `reconstruction` + `kl`; `iwae` the negative bound of Burda et
     al. (2015) for each number of particles K > 1; `kl_per_step` (T) are nats of the mean image.
     Of the `latents` (T) of each step `active` (T) tell images apart, see `Activity`; None where one
-    image or one particle cannot say.
+    image or one particle cannot say. Standard errors are clustered by `unit`: images of one
+    character or alphabet may depend on each other.
     """
 
     checkpoint: str
@@ -62,6 +74,7 @@ class Nll:
     kl_per_step: tuple[float, ...]
     latents: tuple[int, ...]
     active: tuple[int, ...] | None
+    unit: str = "image"
 
     @property
     def best(self) -> Figure:
@@ -85,6 +98,7 @@ class Nll:
             "part": self.part,
             "context_images": self.context,
             "images": self.images,
+            "errors_clustered_by": self.unit,
             "elbo": self.elbo.as_dict(),
             "reconstruction": self.reconstruction.as_dict(),
             "kl": self.kl.as_dict(),
@@ -152,14 +166,18 @@ def measure(
     batch: int = 250,
     advance: Callable[[int], None] | None = None,
     world: World = ALONE,
+    unit: str = "image",
 ) -> Nll:
     """Measure `model` on `drawings`, or on `limit` of them at even distances.
+
+    Standard errors are clustered by `unit`: "image", "character" or "alphabet".
 
     The ELBO, its parts and the active latents are of the particles of the largest K. `advance` is
     told of images times particles as this process has done them; those of a `world` share the
     work.
     """
     index = spread_over(len(drawings), limit)
+    cluster = clusters(drawings, index, unit)
     figures: dict[int, Figure] = {}
     for count in sorted(set(particles)):
 
@@ -179,29 +197,30 @@ def measure(
             world=world,
         )
         if count > 1:
-            figures[count] = _figure(found.iwae)
+            figures[count] = _figure(found.iwae, cluster)
     return Nll(
         checkpoint=checkpoint,
         part=part,
         context=context,
         images=len(index),
         pixels=drawings.images[0].numel(),
-        elbo=_figure(found.elbo),
-        reconstruction=_figure(found.log_likelihood),
-        kl=_figure(-found.kl_per_step.sum(1)),
+        elbo=_figure(found.elbo, cluster),
+        reconstruction=_figure(found.log_likelihood, cluster),
+        kl=_figure(-found.kl_per_step.sum(1), cluster),
         iwae=figures,
         kl_per_step=tuple(found.kl_per_step.double().mean(0).tolist()),
         latents=model.latents,
         active=found.activity.active(model.latents),
+        unit=unit,
     )
 
 
-def _figure(log_likelihood: Tensor) -> Figure:
-    """The negative mean and its standard error."""
-    values = -log_likelihood.double()
-    count = len(values)
-    error = values.std().item() / math.sqrt(count) if count > 1 else math.nan
-    return Figure(values.mean().item(), error)
+def _figure(log_likelihood: Tensor, cluster: Tensor) -> Figure:
+    """The negative mean and its standard errors."""
+    values, each = -log_likelihood.double(), torch.arange(len(log_likelihood))
+    return Figure(
+        values.mean().item(), standard_error(values, cluster), standard_error(values, each)
+    )
 
 
 def spread_over(count: int, limit: int | None) -> Tensor:
