@@ -17,6 +17,7 @@ from oneshot_cli.model.attention import (
     sum_of_transforms,
     windows,
 )
+from oneshot_cli.model.attention.spatial_transformer import LEAST_AREA
 
 
 def raw(count: int, seed: int = 0, scale: float = 2.0) -> torch.Tensor:
@@ -61,6 +62,37 @@ def test_inverse_undoes_a_window() -> None:
     torch.testing.assert_close(
         square(inverse(window)), torch.linalg.inv(square(window)), atol=2e-4, rtol=1e-4
     )
+
+
+def maps_with(determinants: torch.Tensor) -> torch.Tensor:
+    """Random (N, 2, 3) maps in float64 whose 2 x 2 parts have these determinants (N,)."""
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(len(determinants), 2, 3, generator=generator, dtype=torch.float64)
+    determinant = torch.linalg.det(maps[:, :, :2])
+    maps[:, :, 0] *= (determinants / determinant)[:, None]
+    return maps
+
+
+def test_inverse_is_the_inverse_whatever_the_sign_of_the_determinant() -> None:
+    sizes = torch.logspace(math.log10(1.01 * LEAST_AREA), 1, 50, dtype=torch.float64)
+    maps = maps_with(torch.cat([sizes, -sizes]))
+    torch.testing.assert_close(square(inverse(maps)), torch.linalg.inv(square(maps)))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_small_determinant_grows_and_keeps_its_sign(sign: int) -> None:
+    """The inverse is then too small by the same factor, and still of the same orientation."""
+    sizes = sign * torch.logspace(-12, -4.001, 50, dtype=torch.float64)
+    maps = maps_with(sizes)
+    expected = torch.linalg.inv(square(maps))[:, :2] * (sizes / (sign * LEAST_AREA))[:, None, None]
+    torch.testing.assert_close(inverse(maps), expected, rtol=1e-6, atol=1e-6)
+    assert (torch.linalg.det(inverse(maps)[:, :, :2]).sign() == sign).all()
+
+
+def test_a_determinant_of_zero_is_taken_for_a_positive_one() -> None:
+    flat = torch.tensor([[[0.5, 1.0, 0.0], [0.25, 0.5, 0.0]]], dtype=torch.float64)
+    expected = torch.tensor([[[0.5, -1.0, 0.0], [-0.25, 0.5, 0.0]]]).double() / LEAST_AREA
+    torch.testing.assert_close(inverse(flat), expected)
 
 
 def test_free_windows_are_what_the_network_says() -> None:

@@ -27,7 +27,10 @@ LOG_SCALE_RANGE = 1.2
 ANGLE_RANGE = 0.5
 SHEAR_RANGE = 0.5
 LEAST_AREA = 1e-4
-"""Of a window that is written through, in canvases; only unbounded ones get there."""
+"""The least absolute determinant that A is given when it is inverted.
+
+Only unbounded windows get there.
+"""
 
 
 def windows(raw: Tensor, scale: float) -> Tensor:
@@ -72,10 +75,15 @@ def _quarters(device: torch.device) -> Tensor:
 
 
 def inverse(window: Tensor) -> Tensor:
-    """The (..., 2, 3) maps [A^-1 | -A^-1 b], in closed form."""
+    """The (..., 2, 3) maps [A^-1 | -A^-1 b], in closed form.
+
+    A determinant between -LEAST_AREA and LEAST_AREA is taken for the one of them that has its sign,
+    and 0 for LEAST_AREA, so that the inverse stays finite and no map is mirrored.
+    """
     a, b, tx, c, d, ty = window.flatten(-2).unbind(-1)
     determinant = a * d - b * c
-    determinant = torch.where(determinant.abs() < LEAST_AREA, LEAST_AREA, determinant)
+    least = torch.where(determinant < 0, -LEAST_AREA, LEAST_AREA)
+    determinant = torch.where(determinant.abs() < LEAST_AREA, least, determinant)
     ia, ib, ic, id_ = d / determinant, -b / determinant, -c / determinant, a / determinant
     entries = [ia, ib, -(ia * tx + ib * ty), ic, id_, -(ic * tx + id_ * ty)]
     return torch.stack(entries, -1).unflatten(-1, (2, 3))
