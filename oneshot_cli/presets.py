@@ -25,8 +25,7 @@ class Preset:
 
 
 _PAPER = {"latent": 4}
-_LOOSE = {"step_clip": 2000.0, "clip": 1000.0}
-_DENSE = {"weight_decay": 0.0, "clip": 1000.0}
+_DENSE = {"weight_decay": 0.0}
 _VAE = {**_DENSE, "batch": 100, "iterations": 36_000, "decay": 0.6}
 
 
@@ -41,7 +40,6 @@ PRESETS: dict[str, Preset] = {
         "sequential",
         "the sequential generator as it ships",
         {"prior": "learned", "output": "residual"},
-        _LOOSE,
         task=None,
     ),
     "paper": Preset("sequential", "the settings of Rezende et al. 2016", _PAPER, task=None),

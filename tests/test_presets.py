@@ -108,6 +108,13 @@ def test_presets_are_the_rows_of_the_tables() -> None:
     assert built["flagship"][1].tasks.empty == 0.1
 
 
+def test_no_preset_has_the_limits_of_gradients_that_starve() -> None:
+    """docs/recipe.md: an ordinary example at 52 x 52 has a norm of 100 and more."""
+    for name in PRESETS:
+        _, training = runs.models(name, {}, None)
+        assert (training.clip, training.step_clip) == (1000, 2000), name
+
+
 def test_the_data_decide_channels_observation_and_ink() -> None:
     binary = tiny_drawings()
     grey = replace(binary, images=binary.images * 200, levels=256)

@@ -27,10 +27,10 @@ class TrainConfig:
     kl_start: float = 0.1
     free_bits: float = 0.0
     """Nats that each latent group may spend before they count (Kingma et al. 2016)."""
-    clip: float = 200.0
-    """Largest norm of the gradient of the mean bound."""
-    step_clip: float = 100.0
-    """Largest norm of an example's gradient with respect to the hidden state of a step."""
+    clip: float = 1_000.0
+    """Largest norm of the gradient of the mean bound: a guard that ordinary batches never meet."""
+    step_clip: float = 2_000.0
+    """Largest norm of an example's gradient in the hidden state of a step: likewise."""
     weight_decay: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.98)
     average: float = 0.9995
