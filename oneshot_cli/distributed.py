@@ -21,7 +21,7 @@ from typing import Any, NoReturn, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from oneshot_cli.devices import resolve_device
@@ -88,6 +88,17 @@ class World:
     def mean(self, numbers: Sequence[float]) -> list[float]:
         """The means over all processes."""
         return [sum(each) / self.size for each in zip(*self.all(list(numbers)), strict=True)]
+
+    def mean_over_examples(self, means: Tensor, count: int) -> Tensor:
+        """The means (N,) over the examples of all processes, of which this one has `count`.
+
+        `means` are those over its own, on the device. No gradient goes through.
+        """
+        if self.size == 1:
+            return means
+        sums = torch.cat([means.detach() * count, means.new_full((1,), count)])
+        dist.all_reduce(sums)
+        return sums[:-1] / sums[-1]
 
     def highest(self, number: int) -> int:
         """The highest of all processes' numbers: how they agree."""

@@ -46,6 +46,9 @@ CONFIG = TrainConfig(
 UNSHOWN = replace(CONFIG, iterations=2, tasks=TaskMix.of_task(1))
 """The context's parameters have no part in it."""
 
+FREE = replace(CONFIG, particles=1, free_bits=0.353)
+"""With free bits between the mean KL of a latent group over one part and over the other."""
+
 BEGUN = 4
 
 POISONED = 3
@@ -88,6 +91,16 @@ def begun(folder: Path, world: World = ALONE) -> None:
     run.save()
 
 
+def with_free_bits(folder: Path, world: World = ALONE) -> Trainer:
+    """A run whose posterior differs from the prior from the start."""
+    run = trainer(folder, FREE, world)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in run.model.parameters():
+            weight.add_(0.2 * torch.randn(weight.shape, generator=generator))
+    return run
+
+
 def gradients(run: Trainer) -> dict[str, torch.Tensor | None]:
     return {name: weight.grad for name, weight in run.model.named_parameters()}
 
@@ -126,6 +139,9 @@ def work(rank: int, folder: Path, ports: list[int]) -> None:
         first = trainer(folder / f"first{rank}", world=world)
         first._iterate()
         found["gradients"] = gradients(first)
+        free = with_free_bits(folder / f"free{rank}", world)
+        found["free means"] = free._iterate()
+        found["free"] = gradients(free)
         unshown = trainer(folder / f"unshown{rank}", UNSHOWN, world)
         unshown.fit()
         found["unshown"] = gradients(unshown)
@@ -250,6 +266,35 @@ def test_gradients_are_those_of_the_joint_batch(
     alone._iterate()
     for each in found:
         assert_close(each["gradients"], gradients(alone))
+
+
+def test_free_bits_are_those_of_the_joint_batch(
+    found: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a part would have decided otherwise of a latent group."""
+    alone = with_free_bits(tmp_path)
+    kept: list[torch.Tensor] = []
+    bound = alone.model.bound
+
+    def seen(*arguments: Any, **limits: Any) -> Any:
+        result = bound(*arguments, **limits)
+        kept.append(result.kl.detach().mean(1))
+        return result
+
+    monkeypatch.setattr(alone.model, "bound", seen)
+    means = alone._iterate()
+    (kl,) = kept
+    counts = [
+        part.mean(0) >= FREE.free_bits
+        for part in (kl, *(kl[World(r, 2).part(5)] for r in range(2)))
+    ]
+    assert (counts[0] & ~counts[1]).any()
+    assert (~counts[0] & counts[2]).any()
+    for each in found:
+        assert_close(each["free"], gradients(alone))
+    for name in ("bound", "kl"):
+        joint = sum(each["free means"][name] for each in found) / 2
+        torch.testing.assert_close(joint, means[name])
 
 
 def test_parameters_without_a_part_have_no_gradient(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -20,17 +21,25 @@ def iwae(bound: Bound) -> Tensor:
 
 
 def objective(
-    bound: Bound, kl_weight: float = 1.0, which: Objective = "iwae", free_bits: float = 0.0
+    bound: Bound,
+    kl_weight: float = 1.0,
+    which: Objective = "iwae",
+    free_bits: float = 0.0,
+    batch_mean: Callable[[Tensor], Tensor] = lambda means: means,
 ) -> Tensor:
     """The mean loss of a batch: the negative L_K, or the negative ELBO averaged over particles.
 
     For one particle both are the ELBO, with the KL in closed form. `kl_weight` below 1 lets a
     young posterior say more than it may in the end. So do `free_bits`, nats that each latent group
     may spend on average over the batch before they count (Kingma et al. 2016, eq. 15); L_K of
-    several particles has no KL that they could apply to.
+    several particles has no KL that they could apply to. Where `bound` is of a part of the batch,
+    `batch_mean` turns the part's mean KL of each group, (T,), into the batch's, which decides what
+    counts; the losses of the parts then have the loss of the batch as their mean.
     """
     if which == "elbo" or bound.log_likelihood.shape[1] == 1:
-        groups = bound.kl.mean((0, 1)).clamp(min=free_bits)
+        groups = bound.kl.mean((0, 1))
+        if free_bits:
+            groups = torch.where(batch_mean(groups.detach()) < free_bits, free_bits, groups)
         return kl_weight * groups.sum() - bound.log_likelihood.mean()
     weights = bound.log_likelihood - kl_weight * bound.log_ratio.sum(-1)
     return math.log(weights.shape[1]) - torch.logsumexp(weights, 1).mean()

@@ -85,7 +85,7 @@ class Trainer:
         if config.recompute:
             self.model.recompute(config.recompute)
         self.average = WeightAverage(self.model, config.average)
-        self.loss = world.parallel(Loss(self.model, config.objective, config.free_bits))
+        self.loss = world.parallel(Loss(self.model, config.objective, config.free_bits, world))
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
             lr=config.learning_rate,

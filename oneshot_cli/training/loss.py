@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 
+from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.model import Context, GenerativeModel
 from oneshot_cli.model.interface import Bound
 from oneshot_cli.model.objective import Objective, objective
@@ -12,13 +15,23 @@ from oneshot_cli.model.objective import Objective, objective
 class Loss(nn.Module):
     """A model's bound and the objective made of it."""
 
-    def __init__(self, model: GenerativeModel, which: Objective, free_bits: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: GenerativeModel,
+        which: Objective,
+        free_bits: float = 0.0,
+        world: World = ALONE,
+    ) -> None:
         super().__init__()
-        self.model, self.which, self.free_bits = model, which, free_bits
+        self.model, self.which, self.free_bits, self.world = model, which, free_bits, world
 
     def forward(
         self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float, kl_weight: float
     ) -> tuple[Tensor, Bound]:
-        """The mean loss and its terms, for what `GenerativeModel.bound` takes."""
+        """The mean loss and its terms, for what `GenerativeModel.bound` takes.
+
+        `x` is this process's part of the batch.
+        """
         bound = self.model.bound(x, context, noise, gradient_limit=gradient_limit)
-        return objective(bound, kl_weight, self.which, self.free_bits), bound
+        batch_mean = partial(self.world.mean_over_examples, count=len(x))
+        return objective(bound, kl_weight, self.which, self.free_bits, batch_mean), bound
