@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import typer
 from typer.core import TyperCommand
 
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.ranges import MOST_SEED
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,7 +62,7 @@ OutputOption = Annotated[
     ),
 ]
 SeedOption = Annotated[
-    int, typer.Option("--seed", help="The same seed gives the same pictures.", min=0)
+    int, typer.Option("--seed", help="The same seed gives the same pictures.", min=0, max=MOST_SEED)
 ]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where the model runs.")]
 SizeOption = Annotated[
@@ -106,6 +108,7 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         try:
+            _refuse_endless(ctx.params)
             return super().invoke(ctx)
         except KeyboardInterrupt:
             typer.echo("stopped", err=True)
@@ -115,6 +118,13 @@ class Command(TyperCommand):
                 raise
             typer.echo(f"error: {_explain(error)}", err=True)
             raise typer.Exit(1) from None
+
+
+def _refuse_endless(given: Mapping[str, Any]) -> None:
+    """Raise BadParameter for nan and inf, which pass every limit of an option that is a number."""
+    for name, value in given.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise typer.BadParameter(f"--{name.replace('_', '-')} {value} is not a finite number")
 
 
 def _is_failure(error: Exception) -> bool:

@@ -19,6 +19,7 @@ from oneshot_cli.commands.common import (
     VerboseOption,
     refuse_to_overwrite,
 )
+from oneshot_cli.ranges import MOST_SEED
 
 DATA, OUTPUT = "Data", "What is written"
 
@@ -125,7 +126,9 @@ def eval_nll(
     batch: Annotated[
         int, typer.Option(min=1, help="Images times particles at once; changes no figure.")
     ] = 250,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same figures.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same figures.")
+    ] = 0,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
     json: JsonOption = False,

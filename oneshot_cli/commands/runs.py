@@ -177,7 +177,12 @@ def lasting(
     """The same for another length of run, if one is given."""
     if iterations is None and epochs is not None:
         iterations = max(1, round(epochs * drawings / training.batch))
-    return training if iterations is None else replace(training, iterations=iterations)
+    if iterations is None:
+        return training
+    try:
+        return replace(training, iterations=iterations)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def augmentation(strength: float, turned: float) -> Augmentation:

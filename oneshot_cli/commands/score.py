@@ -19,6 +19,7 @@ from oneshot_cli.commands.common import (
     VerboseOption,
     refuse_to_overwrite,
 )
+from oneshot_cli.ranges import MOST_SEED
 
 OUTPUT, PARTS, OTHER = "What is written", "What is measured", "Instead of a checkpoint"
 
@@ -132,7 +133,9 @@ def score(
         ),
     ] = None,
     data_dir: DataDirOption = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same figures.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same figures.")
+    ] = 0,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
     json: JsonOption = False,

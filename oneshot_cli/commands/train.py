@@ -22,6 +22,7 @@ from oneshot_cli.commands.common import (
 from oneshot_cli.commands.resuming import refuse_changes
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.presets import PRESETS
+from oneshot_cli.ranges import MOST_SEED
 
 if TYPE_CHECKING:
     from oneshot_cli.training.folder import RunFolder
@@ -247,7 +248,7 @@ def train(
             rich_help_panel=RUN,
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, rich_help_panel=TRAINING)] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, rich_help_panel=TRAINING)] = 0,
     device: DeviceOption = Device.auto,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")

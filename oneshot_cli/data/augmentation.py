@@ -10,6 +10,7 @@ from torch import Tensor
 
 from oneshot_cli.affine import transform
 from oneshot_cli.data.resampling import resampled
+from oneshot_cli.ranges import SHARE, check_numbers, number
 
 AT_ONCE = 32
 """Drawings that are seen through maps in one go on the CPU: their samples stay in its cache."""
@@ -25,10 +26,13 @@ class Augmentation:
     share of the targets that are left as the data set has them, their context with them.
     """
 
-    shared: float = 0.0
-    own: float = 0.0
-    turned: float = 0.0
-    plain: float = 0.0
+    shared: float = number(0.0, SHARE)
+    own: float = number(0.0, SHARE)
+    turned: float = number(0.0, SHARE)
+    plain: float = number(0.0, SHARE)
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
 
     @property
     def any(self) -> bool:

@@ -13,6 +13,10 @@ from torch import Tensor
 from oneshot_cli.data.augmentation import PLAIN, Augmentation, warped
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.devices import sent
+from oneshot_cli.ranges import SHARE, Range, check_numbers, number
+
+SEVERAL = Range(least=2, most=1_000)
+"""How many images a context of several has at most."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +29,14 @@ class TaskMix:
     `character_context`.
     """
 
-    empty: float = 0.1
-    alphabet: float = 0.1
-    single: float = 0.85
-    character_context: int = 4
-    alphabet_context: int = 6
+    empty: float = number(0.1, SHARE)
+    alphabet: float = number(0.1, SHARE)
+    single: float = number(0.85, SHARE)
+    character_context: int = number(4, SEVERAL)
+    alphabet_context: int = number(6, SEVERAL)
 
     def __post_init__(self) -> None:
-        for name in ("empty", "alphabet", "single"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is a share, between 0 and 1, not {getattr(self, name)}")
+        check_numbers(self)
 
     @classmethod
     def of_task(cls, task: int) -> TaskMix:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
+from oneshot_cli.ranges import COUNT, Range, check_numbers, number
+
+OR_NONE = Range(least=0, most=COUNT.most)
+SCALE = Range(above=0, most=10)
+"""Half-widths of windows at the start."""
 Attention = Literal["spatial-transformer", "free-transformer", "gaussian", "fully-connected"]
 Self = TypeVar("Self", bound="Config")
 
@@ -22,18 +27,12 @@ class Config(ABC):
     """1, or 3 in colour."""
     observation: Literal["bernoulli", "logistic", "logistic-mixture"] = "bernoulli"
     """p(x | canvas): binary images, or discretized logistics for those of 256 levels."""
-    ink: float = 0.087
+    ink: float = number(0.087, Range(above=0, below=1))
     """Mean of the data: where the canvas starts."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            least = 0 if field.name in ("summary_units", "flow", "read_size") else 1
-            if isinstance(value, int) and not isinstance(value, bool) and value < least:
-                raise ValueError(f"{field.name} must be at least {least}, not {value}")
+        check_numbers(self)
         self._one_of("observation", "bernoulli", "logistic", "logistic-mixture")
-        if not 0 < self.ink < 1:
-            raise ValueError(f"ink must lie between 0 and 1, not {self.ink}")
 
     def _one_of(self, name: str, *choices: str) -> None:
         if getattr(self, name) not in choices:
@@ -88,7 +87,7 @@ class ModelConfig(Config):
     """How images are read and the canvas is written."""
     conditional: bool = True
     """Whether there is a context; without it v_t is left out."""
-    read_size: int = 0
+    read_size: int = number(0, OR_NONE)
     """Images of this size or larger are read, and brought to it first; 0: those of `size` only."""
     glimpse: int = 12
     """Side of the window read from an image."""
@@ -108,13 +107,13 @@ class ModelConfig(Config):
     """Width of v_t, what is read of the context at a step."""
     posterior_units: int = 512
     """Hidden width of the posterior network."""
-    summary_units: int = 0
+    summary_units: int = number(0, OR_NONE)
     """Width of a convolutional summary of each image, seen at every step; 0 leaves it out."""
     summary_channels: int = 32
     """Channels of the summary's first convolution; the later ones have twice as many."""
-    read_scale: float = 0.9
+    read_scale: float = number(0.9, SCALE)
     """Half-width of a reading window at the start, where the image is 1."""
-    write_scale: float = 0.6
+    write_scale: float = number(0.6, SCALE)
     """Half-width of a writing window at the start, where the canvas is 1."""
 
     def __post_init__(self) -> None:
@@ -159,9 +158,9 @@ class DRAWConfig(Config):
     """Side of the window read."""
     patch: int = 5
     """Side of the patch written."""
-    read_scale: float = 1.0
+    read_scale: float = number(1.0, SCALE)
     """Half-width of a reading window at the start, where the image is 1."""
-    write_scale: float = 1.0
+    write_scale: float = number(1.0, SCALE)
     """Half-width of a writing window at the start, where the canvas is 1."""
 
     def __post_init__(self) -> None:
@@ -181,7 +180,7 @@ class VAEConfig(Config):
     """Hidden units of the networks from and to the layer below."""
     depth: int = 2
     """Hidden layers of each network."""
-    flow: int = 0
+    flow: int = number(0, OR_NONE)
     """Planar transformations of each layer's posterior; 0 leaves it a Gaussian."""
 
     def __post_init__(self) -> None:

@@ -9,31 +9,45 @@ from typing import Any, get_args
 from oneshot_cli.data.augmentation import Augmentation
 from oneshot_cli.data.episodes import TaskMix
 from oneshot_cli.model.objective import Objective
+from oneshot_cli.ranges import (
+    COUNT,
+    MOST_SEED,
+    MOST_STEPS,
+    SHARE,
+    Range,
+    check_numbers,
+    number,
+)
+
+NORM = Range(above=0, most=1e12)
+"""Limits of a gradient's norm; the largest is none."""
+DECAY = Range(least=0, below=1)
+"""Decays of moving averages."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides what a run computes; where and how long is given apart."""
 
-    iterations: int = 20_000
+    iterations: int = number(20_000, Range(least=1, most=MOST_STEPS))
     batch: int = 64
-    learning_rate: float = 1.5e-3
-    warmup: int = 300
+    learning_rate: float = number(1.5e-3, Range(above=0, most=1))
+    warmup: int = number(300, Range(least=0, most=MOST_STEPS))
     """Iterations over which the learning rate rises from 0."""
-    decay: float = 0.4
+    decay: float = number(0.4, SHARE)
     """The last share of the run, over which the learning rate falls to 0."""
-    kl_warmup: int = 2_000
+    kl_warmup: int = number(2_000, Range(least=0, most=MOST_STEPS))
     """Iterations over which the KL's weight rises from `kl_start` to 1."""
-    kl_start: float = 0.1
-    free_bits: float = 0.0
+    kl_start: float = number(0.1, SHARE)
+    free_bits: float = number(0.0, Range(least=0, most=1e6))
     """Nats that each latent group may spend before they count (Kingma et al. 2016)."""
-    clip: float = 1_000.0
+    clip: float = number(1_000.0, NORM)
     """Largest norm of the gradient of the mean bound: a guard that ordinary batches never meet."""
-    step_clip: float = 2_000.0
+    step_clip: float = number(2_000.0, NORM)
     """Largest norm of an example's gradient in the hidden state of a step: likewise."""
-    weight_decay: float = 1e-4
-    betas: tuple[float, float] = (0.9, 0.98)
-    average: float = 0.9995
+    weight_decay: float = number(1e-4, Range(least=0, most=100))
+    betas: tuple[float, float] = number((0.9, 0.98), DECAY)
+    average: float = number(0.9995, DECAY)
     """Decay of the exponential average of the weights, which is what is kept."""
     particles: int = 1
     """K, samples of the posterior for each image."""
@@ -41,36 +55,26 @@ class TrainConfig:
     """L_K, which for one particle is the ELBO; or the ELBO, the mean over the particles."""
     bf16: bool = False
     """Matrix products in bfloat16."""
-    recompute: int = 0
+    recompute: int = number(0, Range(least=0, most=COUNT.most))
     """Keep only every so many steps' state for the way back and compute the rest again: the same
     gradients in less memory. 0 keeps everything."""
-    seed: int = 0
-    steps_before: int = 0
+    seed: int = number(0, Range(least=0, most=MOST_SEED))
+    steps_before: int = number(0, Range(least=0))
     """Iterations that went into the weights that the run began with."""
-    seconds_before: float = 0.0
+    seconds_before: float = number(0.0, Range(least=0))
     """And the time that they took."""
     tasks: TaskMix = field(default_factory=TaskMix)
     augmentation: Augmentation = field(default_factory=Augmentation)
     """Strength at first; it fades out as the learning rate decays."""
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "batch", "particles"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.recompute < 0:
-            raise ValueError(f"recompute must be at least 0, not {self.recompute}")
+        check_numbers(self)
+        if len(self.betas) != 2:
+            raise ValueError(f"betas are two numbers, not {len(self.betas)}")
         if self.objective not in get_args(Objective):
             raise ValueError(f"objective is elbo or iwae, not {self.objective!r}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
-        if self.free_bits < 0:
-            raise ValueError(f"free_bits must be at least 0, not {self.free_bits}")
         if self.free_bits and self.particles > 1 and self.objective == "iwae":
             raise ValueError("free_bits apply to the KL, which L_K of several particles has not")
-        if not 0 <= self.decay <= 1:
-            raise ValueError(f"decay is a share of the run, between 0 and 1, not {self.decay}")
-        if not 0 <= self.average < 1:
-            raise ValueError(f"average must be at least 0 and below 1, not {self.average}")
 
     def after(self, before: Mapping[str, Any]) -> TrainConfig:
         """The same, beginning with the weights of a checkpoint whose training was `before`."""

@@ -1,0 +1,84 @@
+"""Which numbers a field of a configuration may have: said beside its default, checked in one go."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+MOST_SEED = 10**12 - 1
+"""The largest seed. Generators are seeded with a seed times up to 9,000,011, plus a step: together
+below 2**63, which is as far as they go."""
+
+MOST_STEPS = 10**9
+"""The largest number of iterations of a run."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The finite numbers from `least`, or strictly above `above`, to `most`, or below `below`."""
+
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    below: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        return (
+            math.isfinite(value)
+            and (self.least is None or value >= self.least)
+            and (self.above is None or value > self.above)
+            and (self.most is None or value <= self.most)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        limits = {
+            "at least": self.least,
+            "above": self.above,
+            "at most": self.most,
+            "below": self.below,
+        }
+        return " and ".join(f"{words} {end:,}" for words, end in limits.items() if end is not None)
+
+
+COUNT = Range(least=1, most=10**6)
+"""What a whole number is that has no range of its own."""
+SHARE = Range(least=0, most=1)
+
+
+def number(default: Any, within: Range) -> Any:
+    """A field of a dataclass whose value, or each of whose values, is `within` a range."""
+    return field(default=default, metadata={"range": within})
+
+
+def range_of(each: Field[Any]) -> Range | None:
+    """The range of a dataclass's field; None if its default is no number."""
+    default = _first_default(each)
+    if isinstance(default, bool) or not isinstance(default, int | float):
+        return None
+    return each.metadata.get("range", COUNT)
+
+
+def check_numbers(config: Any) -> None:
+    """Raise ValueError for the first number of a dataclass that is out of its range.
+
+    A field whose default is a whole number takes no other numbers.
+    """
+    for each in fields(config):
+        within = range_of(each)
+        if within is None:
+            continue
+        value = getattr(config, each.name)
+        whole = isinstance(_first_default(each), int)
+        for one in value if isinstance(each.default, tuple) else (value,):
+            if isinstance(one, bool) or not isinstance(one, int if whole else int | float):
+                kind = "a whole number" if whole else "a number"
+                raise ValueError(f"{each.name} must be {kind}, not {one!r}")
+            if one not in within:
+                raise ValueError(f"{each.name} must be {within}, not {one}")
+
+
+def _first_default(each: Field[Any]) -> Any:
+    """A field's default, or the first of several."""
+    return each.default[0] if isinstance(each.default, tuple) else each.default
