@@ -120,3 +120,16 @@ def test_score_with_missing_variations() -> None:
     assert found.per_character["diversity"].isnan().tolist() == [True, True, False, False]
     assert found.per_character["recognizability"].isnan().tolist() == [False, True, False, False]
     assert found.found[1].isnan().all()
+
+
+def test_copies_with_noise_are_told_by_their_overlap() -> None:
+    """They can pass for people's by recognizability and diversity; by overlap they cannot."""
+    found = scores.references(tiny(), seed=0)
+    assert found["copies"].overlap.value == pytest.approx(1)
+    assert found["copies"].overlap_in_place.value == pytest.approx(1)
+    assert found["other characters"].overlap.value < 0.5
+    exemplars, variations = scores.people(tiny(), seed=0)
+    rolled = scores.score(exemplars, variations.roll(3, -1))
+    assert rolled.overlap_in_place.value < 0.2, "what was moved is not in place"
+    assert rolled.overlap.value > 0.6, "but for what left the frame the same"
+    assert set(rolled.per_character) == set(scores.FIGURES)

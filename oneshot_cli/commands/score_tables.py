@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.table import Table
 
 from oneshot_cli.commands.common import Screen
@@ -35,10 +37,7 @@ def generalization(
     if screen.json_only:
         return
     title = f"{len(scores.characters)} characters, {scores.variations.shape[1]} variations each"
-    table = _table(title, "", "recognizability", "diversity")
-    for name, found in score_rows(scores):
-        table.add_row(name, interval(found.recognizability), interval(found.diversity))
-    screen.console.print(table)
+    _scores(screen, title, score_rows(scores))
     screen.console.print(headline(scores), style="bold")
     screen.console.print(_penmanship(scores.penmanship))
     screen.console.print(blobs_note(scores.penmanship))
@@ -47,6 +46,20 @@ def generalization(
         screen.console.print(seen_note(runs), style="dim")
     if recall is not None:
         screen.console.print(recall_note(recall))
+
+
+def _scores(screen: Screen, title: str, rows: Iterable[tuple[str, Scores]]) -> None:
+    """Each row's figures; 80 columns hold them without the interval of the last."""
+    table = _table(title, "", "recognizability", "diversity", "overlap", "in place")
+    for name, found in rows:
+        table.add_row(
+            name,
+            interval(found.recognizability),
+            interval(found.diversity, 2),
+            interval(found.overlap, 2),
+            interval(found.overlap_in_place, 2).partition(" ")[0],
+        )
+    screen.console.print(table)
 
 
 def _penmanship(found: Penmanship) -> Table:
@@ -72,7 +85,5 @@ def pictures(
     """The scores of a folder of pictures beside the reference points."""
     if screen.json_only:
         return
-    table = _table(f"{characters} characters", "", "recognizability", "diversity")
-    for label, found in [*known.items(), *([(name, scores)] if scores else [])]:
-        table.add_row(label, interval(found.recognizability), interval(found.diversity))
-    screen.console.print(table)
+    rows = [*known.items(), *([(name, scores)] if scores else [])]
+    _scores(screen, f"{characters} characters", rows)

@@ -13,7 +13,14 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.evaluation.classification import Classification
 from oneshot_cli.evaluation.curve import SPREADS, Curve, score_curve
 from oneshot_cli.evaluation.memorization import Memorization
-from oneshot_cli.evaluation.oneshot_scores import Critics, Scores, people, references, score
+from oneshot_cli.evaluation.oneshot_scores import (
+    FIGURES,
+    Critics,
+    Scores,
+    people,
+    references,
+    score,
+)
 from oneshot_cli.evaluation.penmanship import Penmanship, penmanship
 from oneshot_cli.evaluation.published import tables
 
@@ -61,11 +68,8 @@ class Generalization:
 
 
 def scores_dict(scores: Scores) -> dict[str, Any]:
-    """Both scores with their intervals."""
-    return {
-        "recognizability": scores.recognizability.as_dict(),
-        "diversity": scores.diversity.as_dict(),
-    }
+    """All figures with their intervals."""
+    return {name: getattr(scores, name).as_dict() for name in FIGURES}
 
 
 def character_rows(names: tuple[str, ...], scores: Scores) -> list[dict[str, Any]]:

@@ -1,8 +1,9 @@
-"""How human is the generalization? Recognizability and diversity of variations of one exemplar.
+"""How human is the generalization? Three figures of the variations of one exemplar.
 
 Recognizability: a prototypical network has to find the exemplar among those of `ways` characters.
 Diversity: the spread of the variations in a SimCLR feature space. Both after Boutin et al. (2022),
 "Diversity vs. recognizability: human-like generalization in one-shot generative models".
+Overlap: the ink in common with the exemplar, which copies with some noise have most of.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ import torch
 from torch import Tensor
 
 from oneshot_cli.data.drawings import Drawings
-from oneshot_cli.evaluation.critics import Critic, features, load_critic
+from oneshot_cli.evaluation.critics import Critic, binary_ink, features, load_critic
+from oneshot_cli.evaluation.overlap import overlap
 
 BOOTSTRAPS = 2000
+
+FIGURES = ("recognizability", "diversity", "overlap", "overlap_in_place")
+"""The figures of `Scores`, by the names of its fields."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +54,17 @@ class Estimate:
 class Scores:
     """The scores of a set of variations; `ways` is the number of characters in an episode.
 
-    `per_character` maps both names to a value for each character (C,), nan where it is undefined
-    (diversity needs two variations, recognizability one variation and a second character);
+    `overlap` is the intersection over union of the ink of a variation and its exemplar after the
+    shift that makes it greatest, `overlap_in_place` without a shift (`evaluation.overlap`).
+    `per_character` maps each name in FIGURES to a value for each character (C,), nan where it is
+    undefined (diversity needs two variations, recognizability a second character);
     `found` (C, n) is the chance that each variation is recognized, nan where there is none.
     """
 
     recognizability: Estimate
     diversity: Estimate
+    overlap: Estimate
+    overlap_in_place: Estimate
     ways: int
     per_character: dict[str, Tensor]
     found: Tensor
@@ -100,11 +109,16 @@ def score(
         features(critics.protonet, variations).cpu(),
         ways,
     ).masked_fill(~present, math.nan)
-    spread = diversity(features(critics.simclr, variations).cpu(), present)
-    per_character = {"recognizability": found.nanmean(1), "diversity": spread}
+    inks = binary_ink(variations.flatten(0, 1).cpu()).unflatten(0, (count, each))
+    in_place, shifted = overlap(binary_ink(exemplars.cpu()), inks)
+    per_character = {
+        "recognizability": found.nanmean(1),
+        "diversity": diversity(features(critics.simclr, variations).cpu(), present),
+        "overlap": shifted.masked_fill(~present, math.nan).nanmean(1),
+        "overlap_in_place": in_place.masked_fill(~present, math.nan).nanmean(1),
+    }
     return Scores(
-        recognizability=bootstrap(per_character["recognizability"], seed),
-        diversity=bootstrap(spread, seed),
+        **{name: bootstrap(per_character[name], seed) for name in FIGURES},
         ways=ways,
         per_character=per_character,
         found=found,

@@ -16,12 +16,15 @@ from oneshot_cli import __version__
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.evaluation.generalization import Generalization, RunsResult, extremes
 from oneshot_cli.evaluation.memorization import Memorization
-from oneshot_cli.evaluation.oneshot_scores import Estimate, Scores
+from oneshot_cli.evaluation.oneshot_scores import FIGURES, Estimate, Scores
 from oneshot_cli.evaluation.penmanship import MEASURES, Penmanship
 from oneshot_cli.evaluation.plots import nearest_distances, png, scatter
 from oneshot_cli.evaluation.published import tables
 from oneshot_cli.imaging.grid import Group, sheet
 from oneshot_cli.imaging.rendering import inked
+
+FIGURE_NAMES = ("recognizability", "diversity", "overlap", "overlap in place")
+"""The columns of every table of scores."""
 
 SHOWN = 10
 """Variations of a character that a grid shows."""
@@ -74,6 +77,8 @@ prototypical network (Snell et al. 2017), trained on the other characters, gives
 exemplar among {ways} drawn at random; the exact mean over all such episodes. <b>Diversity</b>: the
 mean over features of their standard deviation over the variations, in the features of a SimCLR
 encoder (Chen et al. 2020) of the same data, where 1 is the deviation over all training drawings.
+<b>Overlap</b>: ink in common with the exemplar, intersection over union at 28 x 28, after the shift
+that makes it greatest, and in place; copies with a little noise give themselves away by it.
 Brackets are 95&nbsp;% bootstrap intervals over characters. After Boutin et al. (2022).</p>"""
 
 
@@ -101,6 +106,11 @@ def interval(estimate: Estimate, digits: int = 3) -> str:
     return f"{value} [{low}, {high}]"
 
 
+def figure_cells(found: Scores) -> tuple[str, ...]:
+    """The cells of a table's row, under FIGURE_NAMES."""
+    return tuple(interval(getattr(found, name)) for name in FIGURES)
+
+
 def score_rows(scores: Generalization) -> list[tuple[str, Scores]]:
     """What the table of scores lists: references, every temperature, the checkpoint's own."""
     rows = list(scores.references.items())
@@ -108,7 +118,7 @@ def score_rows(scores: Generalization) -> list[tuple[str, Scores]]:
         (f"spread {spread:g}", found)
         for spread, found in zip(scores.curve.spreads, scores.curve.scores, strict=True)
     ]
-    return [*rows, (f"spread {scores.spread:g}, the checkpoint's own", scores.default)]
+    return [*rows, (f"spread {scores.spread:g}, default", scores.default)]
 
 
 def nearest_sheet(variations: Tensor, recall: Memorization, training: Drawings) -> Image.Image:
@@ -150,11 +160,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _score_table(scores: Generalization) -> str:
-    rows = [
-        (name, interval(found.recognizability), interval(found.diversity))
-        for name, found in score_rows(scores)
-    ]
-    return _table(("", "recognizability", "diversity"), rows)
+    rows = [(name, *figure_cells(found)) for name, found in score_rows(scores)]
+    return _table(("", *FIGURE_NAMES), rows)
 
 
 def _grids(scores: Generalization) -> list[str]:
@@ -258,9 +265,9 @@ def _characters(rows: list[dict[str, Any]]) -> str:
     cells = [
         (
             row["character"],
-            *("-" if row[k] is None else f"{row[k]:.3f}" for k in ("recognizability", "diversity")),
+            *("-" if row[k] is None else f"{row[k]:.3f}" for k in FIGURES),
         )
         for row in rows
     ]
-    table = _table(("character", "recognizability", "diversity"), cells)
+    table = _table(("character", *FIGURE_NAMES), cells)
     return f"<h2>Every character</h2><details><summary>{len(rows)} rows</summary>{table}</details>"
