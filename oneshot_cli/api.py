@@ -17,18 +17,21 @@ from torch import Tensor
 
 from oneshot_cli import checkpoint as checkpoints
 from oneshot_cli.devices import resolve_device
-from oneshot_cli.drawing import apart, contexts_of, noise_for, some
+from oneshot_cli.drawing import Variations, apart, contexts_of, noise_for, some
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.exemplar import Picture, exemplar
 from oneshot_cli.imaging.likeness import ink_distance
 from oneshot_cli.imaging.rendering import Bytes, inked
-from oneshot_cli.model import Context, GenerativeModel
+from oneshot_cli.model import Context, GenerativeModel, SequentialGenerator
 from oneshot_cli.paths import flagship
 
 Pictures: TypeAlias = "Picture | list[Picture] | tuple[Picture, ...]"
 
 SPREAD = 0.5
-"""The temperature of the latents for a checkpoint whose header names none."""
+"""The temperature of variations for a checkpoint whose header names none."""
+
+CLOSENESS = 0.5
+"""How near variations come to their exemplar, for a checkpoint whose header does not say."""
 
 ALPHABET_SPREAD = 0.8
 """The same for new characters: below, they grow alike; above, strokes break, see checkpoints/."""
@@ -87,8 +90,13 @@ class Oneshot:
 
     @property
     def spread(self) -> float:
-        """The default temperature of the latents."""
+        """The default temperature of variations."""
         return float(self.header.sampling.get("spread", SPREAD))
+
+    @property
+    def closeness(self) -> float:
+        """How near variations come to their exemplar by default."""
+        return float(self.header.sampling.get("closeness", CLOSENESS))
 
     @property
     def device(self) -> torch.device:
@@ -120,17 +128,29 @@ class Oneshot:
         *,
         seed: int = 0,
         spread: float | None = None,
+        closeness: float | None = None,
         size: int | None = None,
         keep_best: int | None = None,
     ) -> Tensor:
         """n new drawings of the character in `image` (or in several drawings of it).
 
-        `spread` is the temperature of the latents, `size` the side of what is drawn. With
-        `keep_best` the likeliest of the n are returned, best first: by the importance-weighted
-        bound of the picture given the exemplar, at the model's own size.
+        With a `closeness` of 0 the model draws from its prior alone, given the exemplar; with 1 it
+        redraws the exemplar; between, every latent is partly the one, partly the other. Above 0 the
+        exemplar is first deformed, for each variation anew, as people's drawings of one character
+        differ in place, size, slant and bend. `spread` is the temperature of latents and
+        deformations, `size` the side of what is drawn. With `keep_best` the likeliest of the n are
+        returned, best first: by the importance-weighted bound of the picture given the exemplar, at
+        the model's own size.
         """
-        inks = [self.read(image)]
-        return self.vary_batch(inks, n, seed=seed, spread=spread, size=size, keep_best=keep_best)[0]
+        return self.vary_batch(
+            [self.read(image)],
+            n,
+            seed=seed,
+            spread=spread,
+            closeness=closeness,
+            size=size,
+            keep_best=keep_best,
+        )[0]
 
     def vary_batch(
         self,
@@ -139,20 +159,21 @@ class Oneshot:
         *,
         seed: int = 0,
         spread: float | None = None,
+        closeness: float | None = None,
         size: int | None = None,
         keep_best: int | None = None,
     ) -> Tensor:
         """`vary` for many sets of exemplars (M, 1, S, S), as `read` gives: (E, n, 1, H, W)."""
-        self._require_conditional()
-        context = contexts_of(exemplars, 1, self.device)
-        noise = torch.cat([self._noise("vary", seed, ink, range(n)) for ink in exemplars])
-        pictures = self._draw(context, noise, spread, size)
+        made = Variations.of(exemplars, n, seed, self._conditional().noise_shape)
+        temperature = self.spread if spread is None else spread
+        near = self.closeness if closeness is None else closeness
+        pictures = self._vary(made, temperature, near, size or self.size)
         grouped = pictures.unflatten(0, (len(exemplars), n))
         if keep_best is None:
             return grouped
-        own = pictures if grouped.shape[-1] == self.size else None
-        if own is None:
-            own = self._draw(context, noise, spread, self.size)
+        own = pictures
+        if grouped.shape[-1] != self.size:
+            own = self._vary(made, temperature, near, self.size)
         score = self.log_likelihood((own > 0.5).float(), contexts_of(exemplars, n, self.device))
         best = score.unflatten(0, grouped.shape[:2]).argsort(1, descending=True)[:, :keep_best]
         return torch.stack([group[order] for group, order in zip(grouped, best, strict=True)])
@@ -184,7 +205,7 @@ class Oneshot:
         Up to `effort` times n are drawn, and those nearer than COPY_DISTANCE to a context image, or
         to one drawn before, are passed over; if too few are left, the furthest of them fill up.
         """
-        self._require_conditional()
+        self._conditional()
         exemplars = self.read(images)
         wanted = ALPHABET_SPREAD if spread is None else spread
         noise = self._noise("alphabet", seed, exemplars, range(effort * n))
@@ -214,37 +235,51 @@ class Oneshot:
         *,
         seed: int = 0,
         spread: float | None = None,
+        closeness: float | None = None,
         size: int | None = None,
         reconstruct: bool = False,
     ) -> Film:
         """The canvas after every step of n drawings: variations of `image`, or free samples.
 
-        With `reconstruct` the posterior draws `image` itself, which is also its own context.
-        The pictures at the end are those of `vary` or `sample` with the same seed.
+        The pictures at the end are those of `vary` or `sample` with the same arguments. With
+        `reconstruct` the posterior draws `image` itself: what `vary` does at a closeness of 1 and a
+        spread of 0, and also a model that takes no context.
         """
-        if image is None and reconstruct:
-            raise OneshotError("there is no picture to reconstruct")
         if image is None:
+            if reconstruct:
+                raise OneshotError("there is no picture to reconstruct")
             exemplars = torch.zeros(0, 1, self.size, self.size)
             noise = self._noise("sample", seed, None, range(n))
-            context = Context.empty(n, self.size, self.device)
             temperature = 1.0 if spread is None else spread
-        else:
-            if not reconstruct:
-                self._require_conditional()
-            elif self.model.config.channels != 1:
-                raise OneshotError(
-                    f"{self.path or 'this model'}: draws in colour, and reads no ink"
+            context = Context.empty(n, self.size, self.device)
+            with torch.inference_mode():
+                trace = self.model.trace(
+                    context, noise.to(self.device), temperature=temperature, size=size
                 )
+        elif reconstruct:
+            self._require_ink()
             exemplars = self.read(image)
-            noise = self._noise("vary", seed, exemplars, range(n))
-            context = contexts_of([exemplars], n, self.device)
+            noise = torch.zeros(n, *self.model.noise_shape, device=self.device)
+            target = exemplars[:1].expand(n, -1, -1, -1).to(self.device)
+            with torch.inference_mode():
+                context = contexts_of([exemplars], n, self.device)
+                trace = self.model.trace(context, noise, size=size, target=target)
+        else:
+            exemplars = self.read(image)
+            model = self._conditional()
+            made = Variations.of([exemplars], n, seed, model.noise_shape)
             temperature = self.spread if spread is None else spread
-        target = exemplars[:1].expand(n, -1, -1, -1).to(self.device) if reconstruct else None
-        with torch.inference_mode():
-            trace = self.model.trace(
-                context, noise.to(self.device), temperature=temperature, size=size, target=target
-            )
+            near = self.closeness if closeness is None else closeness
+            context, deformed = made.deformed(torch.arange(n), temperature if near else 0.0)
+            with torch.inference_mode():
+                trace = model.trace(
+                    context.to(self.device),
+                    made.noise.to(self.device),
+                    temperature=temperature,
+                    size=size,
+                    target=deformed.to(self.device) if near else None,
+                    closeness=near,
+                )
         looks = trace.target_windows
         return Film(
             frames=trace.pictures.cpu(),
@@ -271,19 +306,44 @@ class Oneshot:
                 scores.append(weight.logsumexp(1) - math.log(PARTICLES))
         return torch.cat(scores).cpu()
 
-    def _require_conditional(self) -> None:
-        """Raise OneshotError for a model that ignores its context, or reads no ink."""
-        config = self.model.config
-        if not config.conditional or config.channels != 1:
-            raise OneshotError(
-                f"{self.path or 'this model'}: a {self.header.model} that draws after no exemplar\n"
-                "it can sample and animate; take another --checkpoint to vary a character"
-            )
+    def _conditional(self) -> SequentialGenerator:
+        """The model; OneshotError if it ignores its context, or reads no ink."""
+        model = self.model
+        if isinstance(model, SequentialGenerator) and model.config.conditional:
+            self._require_ink()
+            return model
+        raise OneshotError(
+            f"{self.path or 'this model'}: a {self.header.model} that draws after no exemplar\n"
+            "it can sample and animate; take another --checkpoint to vary a character"
+        )
+
+    def _require_ink(self) -> None:
+        if self.model.config.channels != 1:
+            raise OneshotError(f"{self.path or 'this model'}: draws in colour, and reads no ink")
 
     def _noise(
         self, task: str, seed: int, exemplars: Tensor | None, numbers: Iterable[int]
     ) -> Tensor:
         return noise_for(self.model.noise_shape, task, seed, exemplars, numbers)
+
+    def _vary(self, made: Variations, spread: float, closeness: float, size: int) -> Tensor:
+        """The probabilities of ink (E * n, 1, size, size) of all variations."""
+        if closeness == 0:
+            return self._draw(made.sets, made.noise, spread, size)
+        pictures, model = [torch.empty(0, 1, size, size)], self._conditional()
+        for rows in torch.arange(len(made)).split(self._at_once(size)) if len(made) else ():
+            context, target = made.deformed(rows, spread)
+            with torch.inference_mode():
+                drawn = model.sample(
+                    context.to(self.device),
+                    made.noise[rows].to(self.device),
+                    temperature=spread,
+                    size=size,
+                    target=target.to(self.device),
+                    closeness=closeness,
+                )
+            pictures.append(drawn.cpu())
+        return torch.cat(pictures)
 
     def _draw(
         self, context: Context, noise: Tensor, spread: float | None, size: int | None
@@ -304,7 +364,10 @@ class Oneshot:
         with torch.inference_mode():
             pictures = [
                 self.model.sample(
-                    some(context, rows), part.to(self.device), temperature=temperature, size=side
+                    some(context, rows).to(self.device),
+                    part.to(self.device),
+                    temperature=temperature,
+                    size=side,
                 ).cpu()
                 for rows, drawings in groups
                 for part in drawings.split(at_once)

@@ -1,16 +1,21 @@
-"""What a drawing is made from: its own noise, and the context it answers to."""
+"""What a drawing is made from: its own noise, the context it answers to, and what it comes near."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from oneshot_cli.deformation import PEOPLE, Deformation
 from oneshot_cli.imaging.likeness import ink_distance
 from oneshot_cli.model import Context
+
+BENDS = Deformation.NUMBERS
+"""The random numbers that a variation's deformation takes."""
 
 
 def noise_for(
@@ -21,14 +26,71 @@ def noise_for(
     The generators' seeds are hashes of the task, the seed, the exemplars (M, 1, S, S) as a set, and
     the drawing's number. So a drawing does not depend on the batch that it is made in.
     """
-    inks = [] if exemplars is None else [e.to(torch.uint8).numpy().tobytes() for e in exemplars]
+    drawn = [torch.randn(shape, generator=g) for g in generators(task, seed, exemplars, numbers)]
+    return torch.stack(drawn) if drawn else torch.empty(0, *shape)
+
+
+def generators(
+    task: str, seed: int, exemplars: Tensor | None, numbers: Iterable[int]
+) -> Iterator[torch.Generator]:
+    """The random numbers of each drawing, see `noise_for`."""
+    inks = [] if exemplars is None else [_bytes(ink) for ink in exemplars]
     key = f"{task} {seed} ".encode() + b"".join(sorted(inks))
-    noise = []
     for number in numbers:
         digest = hashlib.blake2b(key + b" %d" % number, digest_size=8).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
-        noise.append(torch.randn(shape, generator=generator))
-    return torch.stack(noise) if noise else torch.empty(0, *shape)
+        yield torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+def _bytes(ink: Tensor) -> bytes:
+    return ink.to(torch.uint8).numpy().tobytes()
+
+
+@dataclass(frozen=True)
+class Variations:
+    """What n variations of each of E sets of exemplars are made from, set by set.
+
+    `sets` are the exemplars as a context (E), `noise` (E * n, ...) is that of the latents and
+    `bends` (E * n, 18) that of the deformations. A variation comes near one of its exemplars: each
+    of them in turn. All that a variation has is its own, whatever n is.
+    """
+
+    sets: Context
+    noise: Tensor
+    bends: Tensor
+    n: int
+
+    @classmethod
+    def of(
+        cls, exemplars: Sequence[Tensor], n: int, seed: int, shape: tuple[int, ...]
+    ) -> Variations:
+        """Those of E sets of exemplars (M, 1, S, S), for a model with noise of that shape."""
+        ordered = [torch.stack(sorted(each, key=_bytes)) for each in exemplars]
+        noise, bends = torch.empty(len(ordered), n, *shape), torch.empty(len(ordered), n, BENDS)
+        for row, inks in enumerate(ordered):
+            for i, generator in enumerate(generators("vary", seed, inks, range(n))):
+                torch.randn(shape, generator=generator, out=noise[row, i])
+                torch.randn(BENDS, generator=generator, out=bends[row, i])
+        sets = contexts_of(ordered, 1, torch.device("cpu"))
+        return cls(sets, noise.flatten(0, 1), bends.flatten(0, 1), n)
+
+    def __len__(self) -> int:
+        return len(self.noise)
+
+    def deformed(self, rows: Tensor, temperature: float) -> tuple[Context, Tensor]:
+        """The contexts of the variations `rows` (B,), and the targets (B, 1, S, S) they come near.
+
+        All exemplars of a variation are deformed alike, as people's drawings of one character
+        differ; with `temperature` 0 they stay as they are.
+        """
+        context = some(self.sets, rows // self.n)
+        members, size = context.images.shape[1], context.images.shape[-1]
+        inks = context.images.flatten(0, 2)
+        noise = temperature * self.bends[rows].repeat_interleave(members, 0)
+        maps = Deformation.of(inks, noise, PEOPLE)
+        images = maps.applied(inks, size).view_as(context.images)
+        turn = (rows % self.n) % context.mask.sum(1)
+        target = images[torch.arange(len(rows)), turn]
+        return Context(images, context.mask, context.alphabet), target
 
 
 def contexts_of(

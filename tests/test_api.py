@@ -13,8 +13,8 @@ from torch import Tensor
 
 import oneshot_cli as oneshot
 from oneshot_cli import checkpoint
-from oneshot_cli.api import PARTICLES, Oneshot
-from oneshot_cli.drawing import apart
+from oneshot_cli.api import CLOSENESS, PARTICLES, Oneshot
+from oneshot_cli.drawing import Variations, apart, contexts_of, noise_for
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.likeness import ink_distance
 from oneshot_cli.model import Context, VAEConfig, build
@@ -157,8 +157,12 @@ def test_films_end_in_the_drawings_of_vary_and_sample(model: Oneshot) -> None:
     film = model.draw(glyph(), n=3, seed=4, size=40)
     assert film.frames.shape == (3, 4, 1, 40, 40)
     assert film.write_windows.shape == film.read_windows.shape == (3, 4, 2, 3)
-    assert film.target_windows is None
     torch.testing.assert_close(film.frames[:, -1], model.vary(glyph(), n=3, seed=4, size=40))
+    assert film.target_windows is not None
+    assert film.target_windows.shape == (3, 4, 2, 3)
+    free = model.draw(glyph(), n=3, seed=4, closeness=0)
+    assert free.target_windows is None
+    torch.testing.assert_close(free.frames[:, -1], model.vary(glyph(), n=3, seed=4, closeness=0))
     free = model.draw(n=2)
     assert len(free.exemplars) == 0
     torch.testing.assert_close(free.frames[:, -1], model.sample(2))
@@ -201,12 +205,12 @@ def test_the_flagship_is_found_or_missed_in_words(monkeypatch: pytest.MonkeyPatc
         oneshot.load()
 
 
-def test_an_exemplar_is_encoded_once_for_all_its_variations(
+def test_from_the_prior_an_exemplar_is_encoded_once_for_all_its_variations(
     model: Oneshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the drawings do not depend on how many are drawn in a call."""
     exemplars = [model.read(glyph(seed)) for seed in range(3)]
-    together = model.vary_batch(exemplars, 4)
+    together = model.vary_batch(exemplars, 4, closeness=0)
     encoded: list[int] = []
     encode = model.model.context.encode
     monkeypatch.setattr(
@@ -214,6 +218,30 @@ def test_an_exemplar_is_encoded_once_for_all_its_variations(
     )
     for at_once in (2, 4, 9, 100):
         monkeypatch.setattr(Oneshot, "_at_once", lambda self, size, most=at_once: most)
-        drawn = model.vary_batch(exemplars, 4)
+        drawn = model.vary_batch(exemplars, 4, closeness=0)
         torch.testing.assert_close(drawn, together, atol=1e-5, rtol=1e-4)
     assert encoded == [1, 1] * 3 + [1] * 3 + [2, 1] + [3]
+
+
+def test_closeness_redraws_the_exemplar_and_zero_is_the_prior(model: Oneshot) -> None:
+    ink = model.read(glyph())
+    still = model.vary(glyph(), n=2, closeness=1.0, spread=0.0)
+    redrawn = model.draw(glyph(), n=1, reconstruct=True).frames[:, -1]
+    torch.testing.assert_close(still, redrawn.expand(2, -1, -1, -1))
+    noise = noise_for(model.model.noise_shape, "vary", 0, ink, range(2))
+    alone = model.model.sample(contexts_of([ink], 2, model.device), noise, temperature=0.7)
+    torch.testing.assert_close(model.vary(glyph(), n=2, closeness=0), alone)
+    assert model.closeness == CLOSENESS, "of a header that does not say"
+    torch.testing.assert_close(model.vary(glyph(), 2), model.vary(glyph(), 2, closeness=CLOSENESS))
+    moved = model.vary(glyph(), n=3, closeness=1.0)
+    assert (moved[0] - moved[1]).abs().max() > 1e-3, "deformed for each variation anew"
+
+
+def test_each_of_several_exemplars_is_redrawn_in_turn(model: Oneshot) -> None:
+    one, two = glyph(0), glyph(1)
+    made = Variations.of([model.read([one, two])], 4, 0, model.model.noise_shape)
+    context, target = made.deformed(torch.arange(4), 0.0)
+    inks = sorted(model.read([one, two]), key=lambda ink: ink.to(torch.uint8).numpy().tobytes())
+    for i in range(4):
+        assert torch.equal(target[i], inks[i % 2])
+        assert torch.equal(context.images[i], torch.stack(inks))

@@ -13,7 +13,7 @@ from oneshot_cli.model import Context
 from oneshot_cli.model.canvas import GatedCanvas
 from oneshot_cli.model.likelihood import bernoulli_log_likelihood
 from oneshot_cli.model.objective import iwae, objective
-from oneshot_cli.model.sequential import limit_gradient
+from oneshot_cli.model.sequential import between, limit_gradient
 from oneshot_cli.model.summary import shrunk
 
 CANVASES = ["additive", "gated"]
@@ -275,3 +275,33 @@ def test_a_stroke_finer_than_a_pixel_is_still_seen_when_shrunk() -> None:
     image[..., 25] = 1
     assert shrunk(image, 28).sum(-1).min() > 0.4
     assert shrunk(image, 52) is image
+
+
+@torch.inference_mode()
+@ADDITIONS
+def test_closeness_leads_from_the_prior_to_the_posteriors_mean(additions: dict[str, Any]) -> None:
+    model = tiny_model(**additions)
+    shown, draws, target = context(2, 1), noise(2, 3, 2), images(2)
+    free = model.sample(shown, draws, temperature=0.8)
+    near = model.sample(shown, draws, temperature=0.8, target=target, closeness=0.0)
+    torch.testing.assert_close(near, free)
+    redrawn = model.sample(shown, draws, target=target, closeness=1.0)
+    mean = model.unroll(torch.zeros_like(draws), shown, target)
+    torch.testing.assert_close(redrawn, torch.sigmoid(model.decode(mean.h, 8)))
+    between = model.sample(shown, draws, temperature=0.8, target=target, closeness=0.5)
+    for end in (free, redrawn):
+        assert (between - end).abs().max() > 1e-4
+    film = model.trace(shown, draws, temperature=0.8, size=11, target=target, closeness=0.5)
+    drawn = model.sample(shown, draws, temperature=0.8, size=11, target=target, closeness=0.5)
+    torch.testing.assert_close(film.probabilities, drawn, atol=1e-5, rtol=1e-4)
+
+
+def test_between_is_a_mixture_that_keeps_the_priors_variance() -> None:
+    generator = torch.Generator().manual_seed(0)
+    centre, log_std = torch.tensor([1.0, -2.0]), torch.tensor([0.3, -0.7])
+    draw = lambda: torch.randn(100_000, 2, generator=generator)  # noqa: E731
+    means = centre + log_std.exp() * draw()
+    for closeness in (0.0, 0.4, 1.0):
+        z = between((centre, log_std), means, draw(), closeness)
+        torch.testing.assert_close(z.mean(0), centre, atol=0.02, rtol=0.02)
+        torch.testing.assert_close(z.std(0), log_std.exp(), atol=0.02, rtol=0.02)

@@ -10,6 +10,7 @@ import typer
 from oneshot_cli.commands.common import (
     DRAWN,
     CheckpointOption,
+    ClosenessOption,
     Device,
     DeviceOption,
     ForceOption,
@@ -44,9 +45,14 @@ def animate(
     size: SizeOption = DRAWN,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
+    closeness: ClosenessOption = None,
     reconstruct: Annotated[
         bool,
-        typer.Option("--reconstruct", help="Draw each exemplar itself, as the posterior sees it."),
+        typer.Option(
+            "--reconstruct",
+            help="Draw each exemplar itself, as the posterior sees it: a closeness of 1 and a "
+            "spread of 0.",
+        ),
     ] = False,
     windows: Annotated[
         bool, typer.Option(help="Show where the model reads and writes, as coloured frames.")
@@ -69,7 +75,7 @@ def animate(
 
     A coloured frame shows where each drawing is being written; a frame of the same colour, on the
     exemplar at the left, where the model is looking meanwhile. The finished drawings are those of
-    vary, or sample, with the same seed and spread.
+    vary, or sample, with the same seed, spread and closeness.
     """
     from oneshot_cli.commands.pictures import pictures_in
     from oneshot_cli.imaging.animation import Strip, film, save_film
@@ -91,7 +97,15 @@ def animate(
     with screen.progress("drawing", max(1, len(found))) as advance:
         each: list[Path | None] = [*found] or [None]
         for path in each:
-            made = model.draw(path, n, seed=seed, spread=spread, size=size, reconstruct=reconstruct)
+            made = model.draw(
+                path,
+                n,
+                seed=seed,
+                spread=spread,
+                closeness=closeness,
+                size=size,
+                reconstruct=reconstruct,
+            )
             strips.append(
                 Strip(
                     canvases=model.render(made.frames),

@@ -75,8 +75,19 @@ SpreadOption = Annotated[
         "--spread",
         min=0.0,
         max=2.0,
-        help="Temperature of the latents: 0 draws the same again and again, 1 is the model as "
-        "trained; less is closer and cleaner, more is more diverse.",
+        help="Temperature of all that is random: 0 draws the same again and again, 1 is the "
+        "model as trained; less is closer and cleaner, more is more diverse.",
+        show_default=False,
+    ),
+]
+ClosenessOption = Annotated[
+    float | None,
+    typer.Option(
+        "--closeness",
+        min=0.0,
+        max=1.0,
+        help="How near variations come to the exemplar: 0 draws from the prior alone, as in the "
+        "paper; 1 redraws the exemplar, deformed a little; without it, as the checkpoint says.",
         show_default=False,
     ),
 ]

@@ -9,6 +9,7 @@ import typer
 
 from oneshot_cli.commands.common import (
     CheckpointOption,
+    ClosenessOption,
     DataDirOption,
     Device,
     DeviceOption,
@@ -55,6 +56,7 @@ def score(
             rich_help_panel=PARTS,
         ),
     ] = None,
+    closeness: ClosenessOption = None,
     classify: Annotated[
         bool,
         typer.Option(
@@ -146,9 +148,12 @@ def score(
 
     On the 150 test characters of Omniglot's weak split. Recognizability: a prototypical network
     finds the exemplar among 20 for so large a share of the variations. Diversity: their spread
-    in a SimCLR feature space, 1 for unrelated characters. The headline is recognizability at
+    in a SimCLR feature space, 1 for unrelated characters. Overlap: ink in common with the exemplar,
+    after the best shift and in place, 1 for copies. The headline is recognizability and overlap at
     people's diversity, read off the curve over temperatures; people, copies and other characters
     are scored beside it. Intervals are 95 %, over characters.
+
+    Variations are drawn as vary draws them by default; --closeness 0 measures the prior alone.
 
     Strokes are measured beside people's: parts, loose ends, widths, blobs and fog.
 
@@ -172,5 +177,5 @@ def score(
     if images is not None:
         scoring.score_images(screen, images, files, data_dir, seed)
         return
-    parts = scoring.Parts(n, limit, size, classify, runs, particles, memorization, seed)
+    parts = scoring.Parts(n, limit, size, closeness, classify, runs, particles, memorization, seed)
     scoring.score_checkpoint(screen, checkpoint or named, parts, files, data_dir, device.value)

@@ -51,6 +51,7 @@ class Parts:
     n: int
     limit: int | None
     size: int | None
+    closeness: float | None
     classify: bool
     runs: Path | None
     particles: int
@@ -160,6 +161,7 @@ def _generalization(
     if model.size != drawings.size:
         own = _test_drawings(data_dir, model.size, parts.limit)
     exemplars = people(own, parts.seed)[0]
+    closeness = model.closeness if parts.closeness is None else parts.closeness
     count = len(exemplars)
     with screen.progress("drawing", (len(SPREADS) + 1) * count * parts.n) as advance:
 
@@ -169,13 +171,19 @@ def _generalization(
                 sets = [exemplar[None] for exemplar in rows]
                 drawn.append(
                     model.vary_batch(
-                        sets, parts.n, seed=parts.seed, spread=spread, size=parts.size or model.size
+                        sets,
+                        parts.n,
+                        seed=parts.seed,
+                        spread=spread,
+                        closeness=closeness,
+                        size=parts.size or model.size,
                     )
                 )
                 advance(len(rows) * parts.n)
             return torch.cat(drawn)
 
-        return measure(drawings, draw, model.spread, critics, own=own, seed=parts.seed)
+        defaults = (model.spread, closeness)
+        return measure(drawings, draw, *defaults, critics, own=own, seed=parts.seed)
 
 
 def _classification(

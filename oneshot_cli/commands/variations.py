@@ -46,6 +46,7 @@ class Settings:
     n: int
     seed: int
     spread: float
+    closeness: float
     size: int
     keep_best: int | None
 

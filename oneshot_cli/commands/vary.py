@@ -12,6 +12,7 @@ import typer
 from oneshot_cli.commands.common import (
     DRAWN,
     CheckpointOption,
+    ClosenessOption,
     Device,
     DeviceOption,
     ForceOption,
@@ -45,6 +46,7 @@ def vary(
     size: SizeOption = DRAWN,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
+    closeness: ClosenessOption = None,
     together: Annotated[
         bool, typer.Option("--together", help="All exemplars are drawings of one character.")
     ] = False,
@@ -82,7 +84,12 @@ def vary(
     light on dark. Every variation becomes a PNG, dark on white, and a grid shows them together.
 
     A picture depends on the exemplar, the seed and its own number, and on nothing else. Without
-    --spread, variations are about as diverse as people's drawings (the checkpoint says at which).
+    --spread and --closeness, variations are about as diverse as people's drawings (the checkpoint
+    says at which).
+
+    With a closeness above 0, what the model redraws is the exemplar deformed, for each variation
+    anew: place, size, slant and bend differ as they do between people's drawings of one character.
+    Of several exemplars of one character (--together) each is redrawn in turn.
     """
     from oneshot_cli.commands.pictures import Target, jobs
 
@@ -104,6 +111,7 @@ def vary(
             n=n,
             seed=seed,
             spread=model.spread if spread is None else spread,
+            closeness=model.closeness if closeness is None else closeness,
             size=size,
             keep_best=keep_best,
         )

@@ -19,13 +19,14 @@ SPREADS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 class Curve:
     """The scores at each temperature, and where the curve passes the diversity of people.
 
-    `headline` is the recognizability there, `spread` the temperature; both are nan when the curve
-    does not reach that far, and `reached` says so.
+    `headline` is the recognizability there, `overlap` the overlap with the exemplar, `spread` the
+    temperature; all are nan where the curve does not pass it, and `reached` says so.
     """
 
     spreads: tuple[float, ...]
     scores: tuple[Scores, ...]
     headline: Estimate
+    overlap: Estimate
     spread: float
 
     @property
@@ -47,21 +48,34 @@ def score_curve(
     """Score what `draw(spread)` returns, (C, n, 1, H, W), at every temperature.
 
     `people` are the scores of drawings by people of the same characters in the same order. The
-    interval of the headline resamples characters for the model and for people together.
+    intervals at people's diversity resample characters for the model and for people together.
     """
     scores = tuple(
         score(exemplars, draw(spread), critics, ways=ways, seed=seed) for spread in spreads
     )
-    diversity = torch.stack([s.per_character["diversity"] for s in scores]).double()
-    found = torch.stack([s.per_character["recognizability"] for s in scores]).double()
+    diversity = _of(scores, "diversity")
     target = people.per_character["diversity"].double()
-    spread, value = crossing(spreads, diversity.mean(1), found.mean(1), target.mean().item())
     draws = resamples(len(exemplars), seed)
-    again = [
-        crossing(spreads, diversity[:, d].mean(1), found[:, d].mean(1), target[d].mean().item())[1]
-        for d in draws
-    ]
-    return Curve(spreads, scores, Estimate.of(value, torch.tensor(again)), spread)
+
+    def at_people(name: str) -> tuple[float, Estimate]:
+        """The temperature at people's diversity, and this figure there."""
+        found = _of(scores, name)
+        spread, value = crossing(spreads, diversity.mean(1), found.mean(1), target.mean().item())
+        again = [
+            crossing(
+                spreads, diversity[:, d].mean(1), found[:, d].mean(1), target[d].mean().item()
+            )[1]
+            for d in draws
+        ]
+        return spread, Estimate.of(value, torch.tensor(again))
+
+    spread, headline = at_people("recognizability")
+    return Curve(spreads, scores, headline, at_people("overlap")[1], spread)
+
+
+def _of(scores: tuple[Scores, ...], name: str) -> Tensor:
+    """A figure of each character at each temperature, (R, C)."""
+    return torch.stack([each.per_character[name] for each in scores]).double()
 
 
 def crossing(

@@ -33,7 +33,8 @@ class Generalization:
     """One-shot generalization to C held-out characters, n variations each.
 
     `default` are the scores at `spread`, the checkpoint's own temperature, and `variations`
-    (C, n, 1, H, W) the pictures that they are of; `penmanship` is of those, too.
+    (C, n, 1, H, W) the pictures that they are of; `penmanship` is of those, too. All were drawn
+    with one `closeness`.
     """
 
     characters: tuple[str, ...]
@@ -42,6 +43,7 @@ class Generalization:
     references: dict[str, Scores]
     curve: Curve
     spread: float
+    closeness: float
     default: Scores
     penmanship: Penmanship
 
@@ -52,8 +54,10 @@ class Generalization:
             "characters": len(self.characters),
             "variations": self.variations.shape[1],
             "ways": self.default.ways,
+            "closeness": self.closeness,
             "headline": {
                 "recognizability_at_peoples_diversity": curve.headline.as_dict(),
+                "overlap_at_peoples_diversity": curve.overlap.as_dict(),
                 "spread": round(curve.spread, 3) if curve.reached else None,
             },
             "default": {"spread": self.spread, **scores_dict(self.default)},
@@ -88,6 +92,7 @@ def measure(
     drawings: Drawings,
     draw: Draw,
     spread: float,
+    closeness: float,
     critics: Critics,
     *,
     own: Drawings,
@@ -96,7 +101,8 @@ def measure(
 ) -> Generalization:
     """Score what `draw` makes of the exemplars that `people(drawings, seed)` gives, 28 x 28.
 
-    `own` are the same drawings at the model's own size, where strokes are measured.
+    `spread` is the checkpoint's own temperature, `closeness` what `draw` draws with. `own` are the
+    same drawings at the model's own size, where strokes are measured.
     """
     exemplars, _ = people(drawings, seed)
     known = references(drawings, critics, seed=seed)
@@ -109,6 +115,7 @@ def measure(
         references=known,
         curve=curve,
         spread=spread,
+        closeness=closeness,
         default=score(exemplars, variations, critics, seed=seed),
         penmanship=penmanship(variations, people(own, seed)[1], seed),
     )

@@ -85,16 +85,19 @@ Brackets are 95&nbsp;% bootstrap intervals over characters. After Boutin et al. 
 def headline(scores: Generalization) -> str:
     """The result in a sentence or two."""
     curve, people = scores.curve, scores.references["people"]
-    human = f"people: {people.recognizability.value:.3f} at {people.diversity.value:.2f}"
+    human = (
+        f"people: {people.recognizability.value:.3f} and {people.overlap.value:.3f} "
+        f"at {people.diversity.value:.2f}"
+    )
     if not curve.reached:
-        most = max(curve.scores, key=lambda s: s.diversity.value)
+        found = [s.diversity.value for s in curve.scores]
         return (
-            f"At no temperature are the variations as diverse as people's (the most is "
-            f"{most.diversity.value:.2f}; {human})."
+            f"At no temperature are the variations as diverse as people's (their diversity is "
+            f"{min(found):.2f} to {max(found):.2f}; {human})."
         )
     return (
-        f"Recognizability {interval(curve.headline)} at people's diversity "
-        f"(spread {curve.spread:.2f}; {human})."
+        f"Recognizability {interval(curve.headline)} and overlap {interval(curve.overlap)} at "
+        f"people's diversity (closeness {scores.closeness:g}, spread {curve.spread:.2f}; {human})."
     )
 
 

@@ -98,18 +98,19 @@ class SequentialGenerator(GenerativeModel):
         context: Context,
         target: Tensor | None = None,
         gradient_limit: float | None = None,
+        closeness: float | None = None,
     ) -> States:
         """The hidden states for noise (B * K, T, latent), K particles for each of B examples.
 
-        z_t is mean + std * noise of the prior, or with targets (B, C, S, S) of the posterior.
-        `gradient_limit` bounds the gradient that flows back through each state, see
-        `limit_gradient`.
+        z_t is mean + std * noise of the prior, or with targets (B, C, S, S) of the posterior; with
+        `closeness` it lies between the two, see `between`. `gradient_limit` bounds the gradient
+        that flows back through each state, see `limit_gradient`.
         """
         encoded, seen, gaze = self._encode(len(noise), context, target)
         h, cell = self._start(len(noise))
         states, looks, latents = [], [], []
         for z in noise.unbind(1):
-            h, cell, look, latent = self._step(h, cell, z, gaze, encoded, seen)
+            h, cell, look, latent = self._step(h, cell, z, gaze, encoded, seen, closeness)
             if gradient_limit is not None and h.requires_grad:
                 h = limit_gradient(h, gradient_limit)
             states.append(h)
@@ -164,6 +165,7 @@ class SequentialGenerator(GenerativeModel):
         gaze: Gaze,
         encoded: EncodedContext | None,
         seen: EncodedTarget | None,
+        closeness: float | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
         """The next h and cell, the window on the context, and with a target what `States` has."""
         glimpses, windows = gaze(h)
@@ -174,7 +176,10 @@ class SequentialGenerator(GenerativeModel):
         latent: tuple[Tensor, ...] = ()
         if seen is not None:
             mean, log_std = self.posterior(h, v, glimpses[-1], seen)
-            z = mean + log_std.exp() * z
+            if closeness is None:
+                z = mean + log_std.exp() * z
+            else:
+                z = between(self.prior(h), mean, z, closeness)
             latent = (z, mean, log_std, self.posterior.reader.aim.frame(windows[-1]))
         else:
             mean, log_std = self.prior(h)
@@ -266,9 +271,21 @@ class SequentialGenerator(GenerativeModel):
         )
 
     def sample(
-        self, context: Context, noise: Tensor, *, temperature: float = 1.0, size: int | None = None
+        self,
+        context: Context,
+        noise: Tensor,
+        *,
+        temperature: float = 1.0,
+        size: int | None = None,
+        target: Tensor | None = None,
+        closeness: float = 1.0,
     ) -> Tensor:
-        states = self.unroll(temperature * noise, context)
+        """Drawings from noise (B, T, latent): the mean of x, (B, C, size, size) in [0, 1].
+
+        With targets (B, C, S, S) they come near those, the more so the greater `closeness`: 0 is
+        the prior alone, 1 the posterior's redrawing.
+        """
+        states = self.unroll(temperature * noise, context, target, closeness=closeness)
         return self.observation.mean(self.decode(states.h, size or self.config.size).float())
 
     def trace(
@@ -279,8 +296,10 @@ class SequentialGenerator(GenerativeModel):
         temperature: float = 1.0,
         size: int | None = None,
         target: Tensor | None = None,
+        closeness: float = 1.0,
     ) -> Trace:
-        states = self.unroll(temperature * noise, context, target)
+        """`sample`, every step of it."""
+        states = self.unroll(temperature * noise, context, target, closeness=closeness)
         assert states.context_windows is not None
         canvases = self.canvases(states.h, size or self.config.size)
         return Trace(
@@ -289,3 +308,17 @@ class SequentialGenerator(GenerativeModel):
             read_windows=states.context_windows,
             target_windows=states.target_windows,
         )
+
+
+def between(prior: tuple[Tensor, Tensor], mean: Tensor, noise: Tensor, closeness: float) -> Tensor:
+    """z_t (B, latent) between a draw from the prior and the posterior's mean.
+
+        z = mu + c (mean - mu) + sqrt(1 - c^2) sigma noise
+
+    with N(mu, sigma^2) the prior, given as mean and log standard deviation, and c the closeness. At
+    0 it is the draw, at 1 the mean. Where the posterior says nothing its mean is mu and only noise
+    is left; means that vary as the prior does give z the prior's variance at every c.
+    """
+    centre, log_std = prior
+    spread = (1 - closeness**2) ** 0.5
+    return centre + closeness * (mean - centre) + spread * log_std.exp() * noise

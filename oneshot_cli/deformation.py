@@ -1,0 +1,132 @@
+"""How one person's drawing of a character becomes another's: small smooth maps of the plane.
+
+A pixel at p' of the new drawing shows the exemplar at
+
+    p = c + L (p' - c - d) + sum_k a_k f_k(p')
+
+with c the centre of ink, L a linear map near the identity, d a shift, and f_k the six lowest
+cosine modes of the frame that are neither a shift nor nearly linear. All numbers are normal, with
+the standard deviations that were measured between people's drawings of one character.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from math import pi
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from oneshot_cli.affine import pixels, sample
+
+MODES = ((1, 1), (2, 0), (0, 2), (2, 1), (1, 2), (2, 2))
+"""(j, k) of the modes cos(pi j (x + 1) / 2) cos(pi k (y + 1) / 2)."""
+
+SUPERSAMPLING = 3
+"""Points in a pixel, each way, whose mean says whether it is ink."""
+
+AT_ONCE = 16
+"""Drawings that are deformed in one go: their samples stay in the processor's cache."""
+
+MARGIN = 0.04
+"""Ink keeps this distance from the edge of the frame, in half-widths."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviations of the numbers of a deformation.
+
+    L is the matrix exponential of [[scale + aspect, shear - turn], [shear + turn, scale - aspect]]:
+    `scale` and `aspect` are logarithms, `turn` is an angle in radians. `shift` and `bend`, of the
+    displacement at a mode's peak, are in half-widths of the frame.
+    """
+
+    scale: float
+    aspect: float
+    shear: float
+    turn: float
+    shift: float
+    bend: float
+
+    def deviations(self) -> Tensor:
+        """The standard deviation of each number of a deformation (Deformation.NUMBERS,)."""
+        *linear, shift, bend = astuple(self)
+        return torch.tensor([*linear, shift, shift, *(2 * len(MODES) * [bend])])
+
+
+PEOPLE = Spread(scale=0.155, aspect=0.104, shear=0.095, turn=0.128, shift=0.147, bend=0.06)
+"""Between two people's drawings of one character of Omniglot: `docs/measure_people.py`."""
+
+
+@dataclass(frozen=True)
+class Deformation:
+    """Maps for B drawings: centres (B, 2), L (B, 2, 2), shifts (B, 2), modes (B, 2, 6)."""
+
+    centre: Tensor
+    linear: Tensor
+    shift: Tensor
+    modes: Tensor
+
+    NUMBERS: ClassVar[int] = 6 + 2 * len(MODES)
+    """How many standard normal numbers one takes."""
+
+    @classmethod
+    def of(cls, inks: Tensor, noise: Tensor, spread: Spread) -> Deformation:
+        """For drawings (B, S, S) of ink, 0 or 1, from normal noise (B, NUMBERS) and its spread.
+
+        Where ink would leave the frame, the shift is less.
+        """
+        numbers = noise * spread.deviations().to(noise)
+        linear, bend = linear_maps(numbers[:, :4]), numbers[:, 6:].unflatten(1, (2, len(MODES)))
+        weight = inks.sum((1, 2)).clamp(min=1)
+        place = pixels(inks.shape[-1], inks.dtype, inks.device)
+        across, down = (inks.sum(1) * place).sum(1), (inks.sum(2) * place).sum(1)
+        centre = torch.stack([across, down], 1) / weight[:, None]
+        shift = _within_frame(inks, centre, linear.inverse(), numbers[:, 4:6])
+        return cls(centre, linear, shift, bend)
+
+    def applied(self, inks: Tensor, size: int) -> Tensor:
+        """The drawings (B, S, S), deformed and binarized: float ink (B, size, size)."""
+        place = pixels(SUPERSAMPLING * size, inks.dtype, inks.device)
+        grid = torch.stack(torch.meshgrid(place, place, indexing="xy"), -1)
+        made = []
+        for rows in torch.arange(len(inks)).split(AT_ONCE):
+            moved = grid - (self.centre + self.shift)[rows][:, None, None]
+            where = moved @ self.linear[rows].mT[:, None] + self.centre[rows][:, None, None]
+            where = where + displacements(self.modes[rows].flatten(1), grid)
+            grey = F.avg_pool2d(sample(inks[rows][:, None], where), SUPERSAMPLING)
+            made.append((grey[:, 0] > 0.5).float())
+        return torch.cat(made) if made else inks.new_zeros(0, size, size)
+
+
+def linear_maps(numbers: Tensor) -> Tensor:
+    """L (B, 2, 2) for scale, aspect, shear and turn (B, 4), see `Spread`."""
+    scale, aspect, shear, turn = numbers.unbind(1)
+    entries = torch.stack([scale + aspect, shear - turn, shear + turn, scale - aspect], 1)
+    return torch.linalg.matrix_exp(entries.unflatten(1, (2, 2)))
+
+
+def displacements(modes: Tensor, places: Tensor) -> Tensor:
+    """sum_k a_k f_k at `places` (..., 2), for amplitudes (B, 2 * 6), of x first: (B, ..., 2)."""
+    x, y = (pi * (places + 1) / 2).unbind(-1)
+    values = torch.stack([(j * x).cos() * (k * y).cos() for j, k in MODES], -1)
+    return torch.einsum("bdk,...k->b...d", modes.unflatten(1, (2, len(MODES))), values)
+
+
+def _within_frame(inks: Tensor, centre: Tensor, forward: Tensor, shift: Tensor) -> Tensor:
+    """The shifts (B, 2) that come nearest to `shift` and keep all ink in the frame; where the
+    drawing is too large for it, those that centre it."""
+    place = pixels(inks.shape[-1], inks.dtype, inks.device)
+    grid = torch.stack(torch.meshgrid(place, place, indexing="xy"), -1).flatten(0, 1)
+    kept = []
+    for rows in torch.arange(len(inks)).split(AT_ONCE):
+        there = inks[rows].flatten(1)[..., None] > 0
+        moved = (grid - centre[rows, None]) @ forward[rows].mT + centre[rows, None]
+        low = -(1 - MARGIN) - moved.masked_fill(~there, torch.inf).amin(1)
+        high = 1 - MARGIN - moved.masked_fill(~there, -torch.inf).amax(1)
+        inside = shift[rows].clamp(low.minimum(high), high.maximum(low))
+        fitting = torch.where(low <= high, inside, (low + high) / 2)
+        kept.append(torch.where(there.any(1), fitting, shift[rows]))
+    return torch.cat(kept) if kept else shift
