@@ -101,7 +101,7 @@ def _sampling(
 ) -> list[dict[str, Any]]:
     rows = []
     table = Table("pixels", "pictures in a call", title="Drawing, pictures a second")
-    for heading in ("engine", "reference", "times faster"):
+    for heading in ("engine", "reference", "times faster", "near the exemplar", "times longer"):
         table.add_column(heading, justify="right")
     with console.status("measuring"):
         for row in sampling.measure(options.turns, device, full=options.full):
@@ -112,6 +112,8 @@ def _sampling(
                 f"{row.engine:,.1f}",
                 "" if row.reference is None else f"{row.reference:,.1f}",
                 "" if row.times_faster is None else f"{row.times_faster:.2f}",
+                f"{row.near:,.1f}",
+                f"{row.times_longer:.2f}",
             )
     console.print(table)
     return rows

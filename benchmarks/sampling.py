@@ -1,4 +1,8 @@
-"""Drawing: pictures a second, in batches, at several sizes; the engine beside the reference."""
+"""Drawing: pictures a second, in batches, at several sizes.
+
+The engine beside the reference, which draw from the prior alone; and near the exemplar, which takes
+a deformed exemplar and the posterior besides.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import torch
 
 from benchmarks.reference import Reference
 from benchmarks.timing import alternate, ratio
-from oneshot_cli.api import Oneshot
+from oneshot_cli.api import CLOSENESS, Oneshot
 from oneshot_cli.checkpoint import Header
 from oneshot_cli.model import Context, ModelConfig, SequentialGenerator
 
@@ -25,13 +29,19 @@ WORK = 1000 * 28 * 28
 
 @dataclass(frozen=True)
 class Row:
-    """`count` pictures of `size` x `size` in one call: pictures a second (medians)."""
+    """`count` pictures of `size` x `size` in one call: pictures a second (medians).
+
+    `engine` and `reference` draw from the prior alone, `near` as `vary` does by default, which
+    takes `times_longer` than the engine.
+    """
 
     size: int
     count: int
     engine: float
     reference: float | None
     times_faster: float | None
+    near: float
+    times_longer: float
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -48,7 +58,8 @@ def measure(turns: int, device: torch.device, *, full: bool) -> Iterator[Row]:
     exemplar = (torch.rand(1, 1, config.size, config.size) < config.ink).float()
     for size, count in product(SIZES, COUNTS):
         runs: dict[str, Callable[[], object]] = {
-            "engine": _engine(oneshot, exemplar, count, size),
+            "engine": _engine(oneshot, exemplar, count, size, closeness=0.0),
+            "near": _engine(oneshot, exemplar, count, size, closeness=CLOSENESS),
         }
         if full or count * size**2 <= WORK:
             runs["reference"] = _reference(reference, exemplar.to(device), count, size)
@@ -61,13 +72,15 @@ def measure(turns: int, device: torch.device, *, full: bool) -> Iterator[Row]:
             engine=rate["engine"],
             reference=rate.get("reference"),
             times_faster=ratio(other, seconds["engine"]) if other else None,
+            near=rate["near"],
+            times_longer=ratio(seconds["near"], seconds["engine"]),
         )
 
 
 def _engine(
-    oneshot: Oneshot, exemplar: torch.Tensor, count: int, size: int
+    oneshot: Oneshot, exemplar: torch.Tensor, count: int, size: int, closeness: float
 ) -> Callable[[], object]:
-    return lambda: oneshot.vary_batch([exemplar], count, size=size)
+    return lambda: oneshot.vary_batch([exemplar], count, size=size, closeness=closeness)
 
 
 def _reference(

@@ -1,9 +1,9 @@
 """Turns a finished run into a checkpoint that ships: `python checkpoints/publish.py RUN NAME`.
 
 The weights become float16; then what will really ship is measured, by the functions behind
-`oneshot eval-nll` and `oneshot score`, and the figures go into the header. The temperature at which
-a conditional model's variations of the `weak` test characters are as diverse as people's drawings
-becomes its default spread.
+`oneshot eval-nll` and `oneshot score`, and the figures go into the header. How a conditional model
+of the `weak` split draws variations by default, its closeness and spread, is chosen on characters
+that are not reported on (`checkpoints/sampling.py`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sampling import sampling
 
 import oneshot_cli
 from oneshot_cli import checkpoint, data
 from oneshot_cli.evaluation.curve import score_curve
 from oneshot_cli.evaluation.errors import unit
+from oneshot_cli.evaluation.generalization import scores_dict
 from oneshot_cli.evaluation.nll import fitting, measure
-from oneshot_cli.evaluation.oneshot_scores import Critics, people, references
+from oneshot_cli.evaluation.oneshot_scores import Critics, people, references, score
 from oneshot_cli.training.folder import RunFolder
 
 HERE = Path(__file__).parent
@@ -72,19 +74,35 @@ def bounds(path: Path, drawings: int, particles: int) -> dict[str, Any]:
     return figures
 
 
-def likeness(path: Path) -> tuple[float, dict[str, Any]]:
-    """The temperature at people's diversity, and the recognizability there."""
+def likeness(path: Path) -> dict[str, Any]:
+    """The scores on the `weak` test characters: as `vary` draws by default, and from the prior."""
     model, critics = oneshot_cli.load(path), Critics.load()
     drawings = data.load("omniglot", split="weak", part="test", size=28)
     shown = data.load("omniglot", split="weak", part="test", size=model.size)
     exemplars, _ = people(drawings, seed=0)
     read = [exemplar[None] for exemplar in people(shown, seed=0)[0]]
+    theirs = references(drawings, critics)["people"]
 
-    def draw(spread: float) -> torch.Tensor:
-        return model.vary_batch(read, VARIATIONS, spread=spread, size=model.size)
+    def draw(spread: float, closeness: float) -> torch.Tensor:
+        return model.vary_batch(
+            read, VARIATIONS, spread=spread, closeness=closeness, size=model.size
+        )
 
-    curve = score_curve(draw, exemplars, references(drawings, critics)["people"], critics)
-    return curve.spread, {"recognizability": curve.headline.as_dict(), "variations": VARIATIONS}
+    def at_people(closeness: float) -> dict[str, Any]:
+        curve = score_curve(lambda s: draw(s, closeness), exemplars, theirs, critics)
+        return {
+            "recognizability": curve.headline.as_dict(),
+            "overlap": curve.overlap.as_dict(),
+            "spread": round(curve.spread, 3),
+        }
+
+    defaults = score(exemplars, draw(model.spread, model.closeness), critics)
+    return {
+        "variations": VARIATIONS,
+        "default": scores_dict(defaults),
+        "at_peoples_diversity": at_people(model.closeness),
+        "prior_at_peoples_diversity": at_people(0.0),
+    }
 
 
 def main() -> None:
@@ -103,8 +121,10 @@ def main() -> None:
     checkpoint.save(path, model, header, dtype=torch.float16)
     figures = bounds(path, options.iwae_drawings, options.particles)
     if header.data["split"] == "weak" and header.config.conditional:
-        spread, figures["score"] = likeness(path)
-        header = replace(header, sampling={"spread": round(spread, 2)})
+        settings, _ = sampling(oneshot_cli.load(path))
+        header = replace(header, sampling=settings)
+        checkpoint.save(path, model, header, dtype=torch.float16)
+        figures["score"] = likeness(path)
     checkpoint.save(path, model, replace(header, figures=figures), dtype=torch.float16)
     print(json.dumps({"sampling": header.sampling, **figures}, indent=2))
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")

@@ -24,7 +24,7 @@ from oneshot_cli.affine import pixels, sample
 MODES = ((1, 1), (2, 0), (0, 2), (2, 1), (1, 2), (2, 2))
 """(j, k) of the modes cos(pi j (x + 1) / 2) cos(pi k (y + 1) / 2)."""
 
-SUPERSAMPLING = 3
+SUPERSAMPLING = 2
 """Points in a pixel, each way, whose mean says whether it is ink."""
 
 AT_ONCE = 16

@@ -1,0 +1,32 @@
+"""How a checkpoint's default closeness and spread are chosen from what was measured."""
+
+from __future__ import annotations
+
+import math
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "checkpoints" / "sampling.py"
+
+
+@pytest.fixture(scope="module")
+def script() -> dict[str, Any]:
+    return runpy.run_path(str(SCRIPT))
+
+
+def test_the_best_recognized_is_taken_unless_it_copies(script: dict[str, Any]) -> None:
+    choice = script["Choice"]
+    modest, better = choice(0.5, 0.7, 0.95, 0.42), choice(0.8, 0.8, 0.98, 0.44)
+    copier = choice(1.0, 0.9, 0.999, 0.38 + script["MOST_OVERLAP"] + 0.01)
+    unreached = choice(0.0, math.nan, math.nan, math.nan)
+    assert script["best"]([unreached, modest, better, copier], 0.38) == better
+    assert script["best"]([better, copier, modest], 0.40) == copier
+
+
+def test_a_model_that_is_never_as_diverse_as_people_has_no_default(script: dict[str, Any]) -> None:
+    unreached = script["Choice"](0.5, math.nan, math.nan, math.nan)
+    with pytest.raises(ValueError, match="as diverse as people"):
+        script["best"]([unreached], 0.38)
