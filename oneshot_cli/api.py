@@ -138,9 +138,8 @@ class Oneshot:
         redraws the exemplar; between, every latent is partly the one, partly the other. Above 0 the
         exemplar is first deformed, for each variation anew, as people's drawings of one character
         differ in place, size, slant and bend. `spread` is the temperature of latents and
-        deformations, `size` the side of what is drawn. With `keep_best` the likeliest of the n are
-        returned, best first: by the importance-weighted bound of the picture given the exemplar, at
-        the model's own size.
+        deformations, `size` the side of what is drawn. With `keep_best` that many of the n are
+        returned, best first: those of which the exemplar tells most (`evidence`).
         """
         return self.vary_batch(
             [self.read(image)],
@@ -174,7 +173,7 @@ class Oneshot:
         own = pictures
         if grouped.shape[-1] != self.size:
             own = self._vary(made, temperature, near, self.size)
-        score = self.log_likelihood((own > 0.5).float(), contexts_of(exemplars, n, self.device))
+        score = self.evidence((own > 0.5).float(), contexts_of(exemplars, n, self.device))
         best = score.unflatten(0, grouped.shape[:2]).argsort(1, descending=True)[:, :keep_best]
         return torch.stack([group[order] for group, order in zip(grouped, best, strict=True)])
 
@@ -288,6 +287,15 @@ class Oneshot:
             target_windows=None if looks is None else looks.cpu(),
             exemplars=exemplars,
         )
+
+    def evidence(self, images: Tensor, context: Context) -> Tensor:
+        """log p(x | x') - log p(x) in nats of each binary image (B, 1, S, S).
+
+        How much likelier the exemplars make it. log p(x | x') alone prefers what is small and
+        simple, whatever the exemplar.
+        """
+        nothing = Context.empty(len(images), self.size, self.device)
+        return self.log_likelihood(images, context) - self.log_likelihood(images, nothing)
 
     def log_likelihood(self, images: Tensor, context: Context) -> Tensor:
         """log p(x | x') in nats of each binary image (B, 1, S, S): the bound of Burda et al. 2015

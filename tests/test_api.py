@@ -107,12 +107,14 @@ def test_spread_is_the_temperature_of_the_latents(model: Oneshot) -> None:
     assert spread(model.vary(glyph(), n=6, spread=0.3)) < spread(model.vary(glyph(), 6, spread=1.5))
 
 
-def test_the_likeliest_are_kept_best_first(model: Oneshot) -> None:
+def test_those_are_kept_that_the_exemplar_makes_likelier_best_first(model: Oneshot) -> None:
     every = model.vary(glyph(), n=8)
     kept = model.vary(glyph(), n=8, keep_best=3)
     ink = model.read(glyph())
     context = Context.of(ink[None].expand(8, -1, -1, -1, -1))
-    score = model.log_likelihood((every > 0.5).float(), context)
+    drawn = (every > 0.5).float()
+    nothing = model.log_likelihood(drawn, Context.empty(8, 28))
+    score = model.log_likelihood(drawn, context) - nothing
     expected = every[score.argsort(descending=True)[:3]]
     torch.testing.assert_close(kept, expected)
     larger = model.vary(glyph(), n=8, keep_best=3, size=56)

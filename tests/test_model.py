@@ -305,3 +305,11 @@ def test_between_is_a_mixture_that_keeps_the_priors_variance() -> None:
         z = between((centre, log_std), means, draw(), closeness)
         torch.testing.assert_close(z.mean(0), centre, atol=0.02, rtol=0.02)
         torch.testing.assert_close(z.std(0), log_std.exp(), atol=0.02, rtol=0.02)
+
+
+@torch.inference_mode()
+def test_without_a_context_larger_images_have_a_bound_too() -> None:
+    model = tiny_model(size=16, read_size=8)
+    x, draws = images(2, size=16), noise(2, 1, 3, 2)
+    bound = model.bound(x, Context.empty(2, 16), draws)
+    torch.testing.assert_close(bound.elbo, model.bound(x, Context.empty(2, 8), draws).elbo)

@@ -56,7 +56,8 @@ def vary(
             "--keep-best",
             metavar="K",
             min=1,
-            help="Draw n, keep the K that the model finds likeliest, best first.",
+            help="Draw n, keep the K that the exemplar makes likelier by most, best "
+            "first: by log p(x | exemplar) - log p(x).",
             show_default=False,
         ),
     ] = None,

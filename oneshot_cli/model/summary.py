@@ -59,6 +59,8 @@ def shrunk(images: Tensor, size: int) -> Tensor:
     A small glimpse of a large image samples one pixel in several (as would strided convolutions
     that were trained on smaller ones); grey levels keep where an edge lay between two pixels.
     """
-    if images.shape[-1] == size or not len(images):
+    if images.shape[-1] == size:
         return images
+    if not len(images):
+        return images.new_empty(0, images.shape[1], size, size)
     return F.interpolate(images, (size, size), mode="bilinear", antialias=True)
