@@ -65,7 +65,7 @@ def main() -> None:
             Group(
                 path.stem,
                 list(model.render(each)),
-                of_mask(drawing(path, model.size), options.size),
+                of_mask(drawing(path, model.size).mask, options.size),
             )
             for path, each in zip(paths, pictures, strict=True)
         ]

@@ -19,7 +19,8 @@ from oneshot_cli import checkpoint as checkpoints
 from oneshot_cli.devices import resolve_device
 from oneshot_cli.drawing import Variations, apart, contexts_of, noise_for, some
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.imaging.exemplar import Picture, exemplar
+from oneshot_cli.imaging.concerns import Concern, concerns
+from oneshot_cli.imaging.exemplar import Drawing, Picture, at_size, drawing, exemplar
 from oneshot_cli.imaging.likeness import ink_distance
 from oneshot_cli.imaging.rendering import Bytes, inked
 from oneshot_cli.model import Context, GenerativeModel, SequentialGenerator
@@ -176,6 +177,37 @@ class Oneshot:
         score = self.evidence((own > 0.5).float(), contexts_of(exemplars, n, self.device))
         best = score.unflatten(0, grouped.shape[:2]).argsort(1, descending=True)[:, :keep_best]
         return torch.stack([group[order] for group, order in zip(grouped, best, strict=True)])
+
+    def concerns(self, image: Pictures) -> list[Concern]:
+        """What speaks against the exemplars of one character: why `vary` may disappoint."""
+        each: list[Picture] = list(image) if isinstance(image, list | tuple) else [image]
+        return self.concerns_batch([[drawing(picture, self.size) for picture in each]])[0]
+
+    def concerns_batch(self, exemplars: Sequence[Sequence[Drawing]]) -> list[list[Concern]]:
+        """`concerns` for many sets of exemplars; each concern once for a set."""
+        drawings = [drawing for each in exemplars for drawing in each]
+        inks = [at_size(each.mask, self.size)[None, None] for each in drawings]
+        found: list[list[Concern]] = []
+        for each, redrawn in zip(drawings, self._redrawn(inks), strict=True):
+            found.append(concerns(each, redrawn, self.model.config.reading))
+        remaining = iter(found)
+        return [
+            list(dict.fromkeys(concern for _ in each for concern in next(remaining)))
+            for each in exemplars
+        ]
+
+    def _redrawn(self, inks: Sequence[Tensor]) -> Tensor:
+        """The posterior's redrawing (N, S, S) of exemplars (1, 1, S, S), without noise."""
+        model, pictures = self._conditional(), [torch.empty(0, self.size, self.size)]
+        with torch.inference_mode():
+            for rows in torch.arange(len(inks)).split(self._at_once(self.size)):
+                some_inks = [inks[row] for row in rows.tolist()]
+                context = contexts_of(some_inks, 1, self.device)
+                noise = torch.zeros(len(rows), *model.noise_shape, device=self.device)
+                target = torch.cat(some_inks).to(self.device)
+                drawn = model.sample(context, noise, size=self.size, target=target, closeness=1.0)
+                pictures.append(drawn[:, 0].cpu())
+        return torch.cat(pictures)
 
     def alphabet(
         self,

@@ -76,7 +76,7 @@ def alphabet(
     greys = list(model.render(made.pictures))
     for file, grey in zip(files, greys, strict=False):
         save_picture(Image.fromarray(grey), file)
-    given = [of_mask(drawing(path, model.size), size) for _, path in found]
+    given = [of_mask(drawing(path, model.size).mask, size) for _, path in found]
     distance, nearest = made.distance.min(1)
     groups = [
         Group("given", given, labels=[name for name, _ in found], given=True),

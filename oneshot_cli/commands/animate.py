@@ -110,7 +110,7 @@ def animate(
                 Strip(
                     canvases=model.render(made.frames),
                     writing=made.write_windows if windows else None,
-                    seen=None if path is None else of_mask(drawing(path, model.size), size),
+                    seen=None if path is None else of_mask(drawing(path, model.size).mask, size),
                     reading=(made.target_windows if reconstruct else made.read_windows)
                     if windows
                     else None,

@@ -21,7 +21,7 @@ from oneshot_cli.commands.common import Screen, peak_memory
 from oneshot_cli.commands.pictures import Job, Target
 from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.imaging.exemplar import at_size, drawing
+from oneshot_cli.imaging.exemplar import Drawing, at_size, drawing
 from oneshot_cli.imaging.grid import Group, paper, sheet
 from oneshot_cli.imaging.ink import Mask
 from oneshot_cli.imaging.rendering import Bytes, of_mask, save_picture
@@ -62,6 +62,7 @@ class Report:
     made: list[dict[str, Any]] = field(default_factory=list)
     grids: list[Path] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
+    concerns: list[str] = field(default_factory=list)
     skipped: int = 0
     pictures: int = 0
     seconds: float = 0.0
@@ -73,6 +74,7 @@ class Report:
             made=[made for report in reports for made in report.made],
             grids=[grid for report in reports for grid in report.grids],
             failed=[failed for report in reports for failed in report.failed],
+            concerns=[concern for report in reports for concern in report.concerns],
             skipped=sum(report.skipped for report in reports),
             pictures=sum(report.pictures for report in reports),
             seconds=seconds,
@@ -98,6 +100,10 @@ class Report:
                 screen.result(str(made["input"]))
         if self.grids:
             screen.result(_span(self.grids))
+        for concern in self.concerns[:LISTED]:
+            screen.note(f"note: {concern}")
+        if len(self.concerns) > LISTED:
+            screen.note(f"note: and {len(self.concerns) - LISTED:,} more, see --json")
         parts = [f"{self.pictures:,} variations of {len(self.made):,} exemplars"]
         parts += [f"{self.skipped:,} skipped"] if self.skipped else []
         parts += [f"{len(self.failed):,} failed"] if self.failed else []
@@ -196,7 +202,7 @@ class Variations:
 
     def _read(
         self, jobs: Sequence[Job], model: Oneshot, screen: Screen, report: Report
-    ) -> list[tuple[Job, list[Mask]]]:
+    ) -> list[tuple[Job, list[Drawing]]]:
         """The drawings of each job; a picture that cannot be read fails its job."""
         read = []
         for job in jobs:
@@ -211,7 +217,7 @@ class Variations:
 
     def _draw(
         self,
-        read: Sequence[tuple[Job, list[Mask]]],
+        read: Sequence[tuple[Job, list[Drawing]]],
         model: Oneshot,
         settings: Settings,
         report: Report,
@@ -219,10 +225,14 @@ class Variations:
         """Draw a page's variations and write them; the groups of its grid."""
         if not read:
             return {}
-        inks = [torch.stack([at_size(m, model.size)[None] for m in masks]) for _, masks in read]
+        inks = [
+            torch.stack([at_size(each.mask, model.size)[None] for each in drawings])
+            for _, drawings in read
+        ]
+        concerns = model.concerns_batch([drawings for _, drawings in read])
         drawn = model.vary_batch(inks, **asdict(settings))
         groups = {}
-        for (job, masks), ink, pictures in zip(read, inks, drawn, strict=True):
+        for (job, drawings), ink, pictures, found in zip(read, inks, drawn, concerns, strict=True):
             greys = model.render(pictures)
             files = self.target.numbered(job.name, self.kept)
             if files:
@@ -230,12 +240,14 @@ class Variations:
                     list(pool.map(save_picture, map(Image.fromarray, greys), files))
             made: dict[str, Any] = {"exemplar": [str(path) for path in job.paths]}
             made["variations"] = files
+            made["concerns"] = [asdict(concern) for concern in found]
+            report.concerns += [f"{job.name} {concern.text}" for concern in found[:1]]
             if self.show_input:
                 made["input"] = self._input_file(job)
                 save_picture(Image.fromarray(np.hstack(list(model.render(ink)))), made["input"])
             report.made.append(made)
             report.pictures += len(greys)
-            groups[job] = _group(job, greys, masks[0])
+            groups[job] = _group(job, greys, drawings[0].mask)
         return groups
 
     def _from_disk(self, job: Job, model: Oneshot) -> Group:
@@ -244,7 +256,7 @@ class Variations:
         for file in self.target.numbered(job.name, self.kept):
             with Image.open(file) as picture:
                 greys.append(np.asarray(picture.convert("L")))
-        return _group(job, greys, drawing(job.paths[0], model.size))
+        return _group(job, greys, drawing(job.paths[0], model.size).mask)
 
     def _lay_out(self, page: int, groups: Sequence[Group], report: Report) -> None:
         for file in self._grid(page) if groups else []:

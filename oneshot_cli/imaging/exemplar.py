@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -42,18 +43,31 @@ def exemplar(picture: Picture, size: int) -> Tensor:
     drawings pass unchanged but for the data set's own resampling (`box_ink`). Raises OneshotError
     for an unreadable or blank picture.
     """
-    return at_size(drawing(picture, size), size)
+    return at_size(drawing(picture, size).mask, size)
 
 
-def drawing(picture: Picture, size: int) -> Mask:
-    """The drawing in `picture`, before it is brought to the model's `size`: a square mask of ink.
+@dataclass(frozen=True)
+class Drawing:
+    """What was read of a picture: a square `mask` of ink, before it is brought to the model's size.
+
+    `shown` is the ink of the picture itself, in the same frame, where the mask is redrawn with
+    Omniglot's pen. `filled` says that it is a filled shape, of which the mask has the outline.
+    """
+
+    mask: Mask
+    shown: Mask
+    filled: bool = False
+
+
+def drawing(picture: Picture, size: int) -> Drawing:
+    """The drawing in `picture`, for a model that reads `size` x `size`.
 
     An Omniglot drawing, or a cut of it at the model's size, is itself; anything else is redrawn.
     """
     try:
         grey = _grey(picture)
         found = omniglot_drawing(grey, size)
-        return redraw(grey) if found is None else found
+        return redraw(grey) if found is None else Drawing(found, found)
     except OneshotError as error:
         if isinstance(picture, str | Path) and str(picture) not in str(error):
             raise OneshotError(f"{picture}: {error}") from None
@@ -96,7 +110,7 @@ def omniglot_drawing(grey: Grey, size: int) -> Mask | None:
     return ink if fine else None
 
 
-def redraw(grey: Grey) -> Mask:
+def redraw(grey: Grey) -> Drawing:
     """The drawing in `grey` (H, W) as Omniglot's pen draws it: centred, a (FRAME, FRAME) mask."""
     ink, even_light = ink_strength(grey)
     mask = drawing_only(ink > 0.5, even_light)
@@ -105,8 +119,20 @@ def redraw(grey: Grey) -> Mask:
     cut = np.where(mask, ink, np.minimum(ink, 0.499))[top:bottom, left:right]
     longer = max(bottom - top, right - left)
     shape = _fit(cut, round(EXTENT * FRAME) / longer)
-    line = lines(shape, FILLED * max(shape.shape))
-    return drawn_with(_centred(line), PEN * FRAME)
+    fattest = FILLED * max(shape.shape)
+    line = lines(shape, fattest)
+    return Drawing(
+        mask=drawn_with(_centred(line), PEN * FRAME),
+        shown=_centred(shape),
+        filled=_filled(shape, fattest),
+    )
+
+
+def _filled(shape: Mask, fattest: float) -> bool:
+    """Whether a part of `shape` is fatter than any stroke: `lines` keeps its outline only."""
+    from scipy.ndimage import distance_transform_edt
+
+    return bool(distance_transform_edt(np.pad(shape, 1)).max() > fattest / 2)
 
 
 def _fit(ink: Grey, scale: float) -> Mask:
