@@ -15,7 +15,7 @@ from oneshot_cli import data, load
 from oneshot_cli.api import Oneshot
 from oneshot_cli.app import app
 from oneshot_cli.data import omniglot
-from oneshot_cli.imaging.concerns import lost_detail, missed, several_characters
+from oneshot_cli.imaging.concerns import depth, lost_holes, missed, several_characters
 from oneshot_cli.imaging.exemplar import Drawing, drawing
 from oneshot_cli.imaging.ink import Mask
 
@@ -85,19 +85,26 @@ def test_what_the_posterior_cannot_redraw_is_told(model: Oneshot) -> None:
     assert "not-redrawn" in kinds(model, picture)
 
 
-def test_lost_parts_and_holes_are_counted() -> None:
-    shown = np.zeros((40, 40), bool)
-    for k in range(5):  # bars of 2 pixels with as much between them
-        shown[4 + 4 * k : 6 + 4 * k, 4:36] = True
-    read = np.zeros((10, 10), bool)
-    read[1:6, 1:9] = True
-    assert lost_detail(shown, shown) == 0
-    assert lost_detail(shown, read) == 4
-    shown[4:22, 4:6] = shown[4:22, 34:36] = True
-    assert lost_detail(shown, read) == 4, "the spaces between, now surrounded"
-    shown[30, 30] = True
-    shown[8, 4] = shown[13, 20] = True
-    assert lost_detail(shown, read) == 4, "specks do not count"
+def test_lost_holes_are_counted() -> None:
+    shown = np.ones((40, 40), bool)
+    for k in range(4):  # of 4 x 4 pixels, more than one of 20 x 20
+        shown[4:8, 4 + 8 * k : 8 + 8 * k] = False
+    read = np.ones((20, 20), bool)
+    assert lost_holes(shown, shown) == 0
+    assert lost_holes(shown, read) == 4
+    read[3, 3] = read[3, 7] = False
+    assert lost_holes(shown, read) == 2
+    shown[20, 20] = False
+    assert lost_holes(shown, read) == 2, "a pinhole does not count"
+
+
+def test_depth_is_half_of_a_bar_and_the_radius_of_a_disc() -> None:
+    bar = np.zeros((52, 52), bool)
+    bar[10:15, 5:40] = True
+    assert depth(bar) == pytest.approx(3 / 52)
+    y, x = np.mgrid[:52, :52] - 25.5
+    assert depth(np.hypot(x, y) < 20) == pytest.approx(20 / 52, abs=1 / 52)
+    assert depth(np.zeros((52, 52), bool)) == 0
 
 
 def test_the_share_that_is_missed_has_its_right_value() -> None:
