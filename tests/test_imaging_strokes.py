@@ -85,3 +85,16 @@ def test_specks_go_and_so_does_what_reaches_into_a_photo() -> None:
     scanned = drawing_only(mask, even_light=True)
     assert scanned[50, 97]
     assert not scanned[10, 10]
+
+
+def test_a_dot_of_the_same_pen_stays_and_a_finer_speck_goes() -> None:
+    """The dot of a question mark is less than 2 % of its hook."""
+    mask = np.zeros((400, 400), bool)
+    mask[40:320, 100:108] = mask[40:48, 100:300] = True
+    dot, speck = np.zeros_like(mask), np.zeros_like(mask)
+    y, x = np.mgrid[:400, :400]
+    dot[np.hypot(y - 360, x - 104) < 4] = True
+    speck[200:204, 200:204] = True
+    assert dot.sum() < 0.02 * mask.sum()
+    kept = drawing_only(mask | dot | speck, even_light=True)
+    assert (kept == (mask | dot)).all()

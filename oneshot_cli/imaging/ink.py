@@ -14,6 +14,12 @@ Mask = NDArray[np.bool_]
 FAINTEST = 0.06
 """Ink and paper have to differ by this much of the range from black to white."""
 
+DOT = 0.75
+"""A dot is at least this part as thick as the strokes beside it; what is finer is a speck."""
+
+LEAST_DOT = 2.0
+"""And its ink is so many pixels deep: a line of a pixel or two says nothing of its pen."""
+
 SMALLEST_PHOTO = 64
 """Smaller pictures are icons: what looks like uneven light there is anti-aliasing."""
 
@@ -149,7 +155,7 @@ def _root(parent: list[int], label: int) -> int:
 
 
 def drawing_only(mask: Mask, even_light: bool) -> Mask:
-    """`mask` without specks: parts under 2 % of the largest.
+    """`mask` without specks: parts under 2 % of the largest that are finer than its strokes.
 
     In a photo also without what reaches in from the border (the table, a shadow, a ruled line), if
     enough is left, and without small parts that are far from the largest.
@@ -158,6 +164,7 @@ def drawing_only(mask: Mask, even_light: bool) -> Mask:
     area = np.bincount(labels.ravel())
     area[0] = 0
     keep = area >= max(0.02 * area.max(), 1)
+    keep |= _as_thick_as_strokes(mask, labels, int(area.argmax())) & (area > 0)
     if not even_light:
         border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
         inner = keep.copy()
@@ -166,6 +173,17 @@ def drawing_only(mask: Mask, even_light: bool) -> Mask:
             keep = inner
         keep &= _near_the_largest(labels, np.where(keep, area, 0))
     return keep[labels]
+
+
+def _as_thick_as_strokes(mask: Mask, labels: NDArray[np.int32], largest: int) -> NDArray[np.bool_]:
+    """Which parts are as thick somewhere as the strokes of the largest: dots of the same pen."""
+    from scipy.ndimage import distance_transform_edt, maximum
+
+    depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    stroke = 2 * float(np.median(depth[labels == largest]))  # half the width of an even stroke
+    deepest = np.asarray(maximum(depth, labels, np.arange(labels.max() + 1)))
+    thick: NDArray[np.bool_] = (deepest >= DOT * stroke) & (deepest >= LEAST_DOT)
+    return thick
 
 
 def _near_the_largest(labels: NDArray[np.int32], area: NDArray[np.int64]) -> NDArray[np.bool_]:
