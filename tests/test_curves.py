@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,17 +21,24 @@ ROWS = [
 ] + [
     {
         "step": 100,
-        "held_out_bound": -105.0,
-        "held_out_error": 2.0,
-        "held_out_kl": 11.0,
-        "held_out_kl_per_step": [5.0, 4.0, 2.0],
+        "validation_bound": -105.0,
+        "validation_error": 2.0,
+        "validation_kl": 11.0,
+        "validation_kl_per_step": [5.0, 4.0, 2.0],
     }
 ]
 
 
-def test_the_curves_are_the_metrics() -> None:
+OLD = [{name.replace("validation", "held_out"): row[name] for name in row} for row in ROWS]
+"""What a run has whose evaluations are of the test part."""
+
+
+@pytest.mark.parametrize(("metrics", "name"), [(ROWS, "validation"), (OLD, "held out")])
+def test_the_curves_are_the_metrics(metrics: list[dict[str, Any]], name: str) -> None:
     pytest.importorskip("matplotlib")
-    total, parts, steps = learning_curves(ROWS).axes
+    total, parts, steps = learning_curves(metrics).axes
+    assert total.get_legend_handles_labels()[1] == ["training", name]
+    assert steps.get_title() == f"KL of each step, {name}, nats"
     assert total.lines[0].get_xydata().tolist() == [[1, 199], [50, 150], [100, 100]]
     assert any(line.get_xydata().tolist() == [[100, 105]] for line in total.lines[1:])
     assert parts.lines[1].get_ydata().tolist() == [10, 10, 10]

@@ -59,7 +59,7 @@ def test_a_preset_trains_resumes_samples_and_traces(tmp_path: Path, name: str) -
     again.resume()
     assert again.counters.step == 2
     assert again.fit() == "done"
-    assert np.isfinite(again.figures["held_out_bound"])
+    assert np.isfinite(again.figures["validation_bound"])
     assert again.figures["context_images"] == int(name in CONDITIONAL)
 
     model, header = checkpoint.load(tmp_path / "last.safetensors")
@@ -155,7 +155,7 @@ def test_colour_and_grey_train(tmp_path: Path, name: str) -> None:
     drawings = replace(binary, images=(255 * colour).to(torch.uint8), levels=256)
     _, run = run_of(tmp_path, name, drawings, 2)
     assert run.fit() == "done"
-    assert np.isfinite(run.figures["held_out_bound"])
+    assert np.isfinite(run.figures["validation_bound"])
     from oneshot_cli.imaging.progress import progress_sheet
 
     sheet = progress_sheet(run.average.model, drawings.pictures(torch.arange(2)), rows=2)
@@ -206,6 +206,7 @@ def test_what_a_run_says_of_its_data() -> None:
         "split": "official",
         "size": 28,
         "binarization": "dynamic",
+        "validation": 0.03,
     }
     assert data_plan("mnist", None, None, "static")["dataset"] == "mnist-static"
     assert data_plan("cifar10", None, None, None)["size"] == 32
@@ -213,6 +214,7 @@ def test_what_a_run_says_of_its_data() -> None:
         "dataset": "omniglot",
         "split": "strong-45-5",
         "size": 26,
+        "validation": 0.03,
     }
     with pytest.raises(OneshotError, match="binarization"):
         data_plan("omniglot", None, None, "dynamic")
@@ -263,7 +265,7 @@ def test_mnist_from_the_command_line(tmp_path: Path, real_data: Path) -> None:
     model, header = checkpoint.load(output / "last.safetensors")
     assert header.data["binarization"] == "dynamic"
     assert header.training["step"] == 3
-    assert model.config.ink == pytest.approx(0.131, abs=1e-3)
+    assert model.config.ink == pytest.approx(0.131, abs=2e-3)
     assert header.figures["context_images"] == 0
 
 

@@ -93,8 +93,8 @@ def test_resuming_equals_not_stopping_bit_for_bit(tmp_path: Path) -> None:
         for key in one:
             assert torch.equal(one[key], two[key]), (name, key)
     assert rows(tmp_path / "parts") == [r for r in rows(tmp_path / "parts") if r["step"] <= 12]
-    evaluated = [r for r in rows(tmp_path / "whole") if "held_out_bound" in r]
-    assert [r for r in rows(tmp_path / "parts") if "held_out_bound" in r] == evaluated
+    evaluated = [r for r in rows(tmp_path / "whole") if "validation_bound" in r]
+    assert [r for r in rows(tmp_path / "parts") if "validation_bound" in r] == evaluated
 
 
 def test_it_learns(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from oneshot_cli.commands.likelihood_tables import (
     published_table,
 )
 from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.validation import divided
 from oneshot_cli.distributed import World
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.errors import unit
@@ -60,6 +61,8 @@ class Source:
     size: int
     resample: str
     options: dict[str, Any]
+    validation: float = 0.0
+    """The share of the training part that the checkpoint was not trained on."""
 
     @classmethod
     def of(cls, model: Oneshot, job: Job) -> Source:
@@ -80,11 +83,15 @@ class Source:
             size=job.size or model.model.config.reading,
             resample=job.resample or (trained.get("resample", "area") if same else "area"),
             options=options,
+            validation=trained.get("validation", 0.0) if same else 0.0,
         )
 
     def drawings(self, part: str, data_dir: Path | None) -> Drawings:
-        """The drawings of a part, as the data set gives them."""
-        return data.load(
+        """The drawings of a part, as the data set gives them.
+
+        The training part is without the validation drawings, which were not trained on.
+        """
+        found = data.load(
             self.dataset,
             data_dir=data_dir,
             split=self.split,
@@ -93,6 +100,7 @@ class Source:
             resample=self.resample,
             **self.options,
         )
+        return divided(found, self.validation, self.split)[0] if part == "train" else found
 
     def published(self) -> list[PublishedTable]:
         """The published tables on the same data."""

@@ -12,9 +12,13 @@ import typer
 from oneshot_cli import data as data_sets
 from oneshot_cli.commands.common import Screen
 from oneshot_cli.commands.loading import loading
+from oneshot_cli.data import omniglot
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.resampling import RESAMPLINGS
+from oneshot_cli.data.splits import USUAL_SHARE
+from oneshot_cli.data.validation import divided
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.training.evaluations import HELD_OUT, VALIDATION
 
 AUGMENTED_FROM = 105
 """Side of the originals that augmentation samples from, in pixels: Omniglot's own."""
@@ -24,16 +28,18 @@ SMALLEST, LARGEST = 8, 105
 
 @dataclass(frozen=True)
 class Material:
-    """What a run learns from, what it is measured on, and what augmentation samples from.
+    """What a run learns from, what it is evaluated on, and what augmentation samples from.
 
-    Of several sizes `drawings` and `held_out` have the smallest, the size that is read, and
-    `others` are the drawings at the larger ones.
+    Of several sizes `drawings` and `validation` have the smallest, the size that is read, and
+    `others` are the drawings at the larger ones. `evaluated_on` says what `validation` is, see
+    `training.evaluations`.
     """
 
     drawings: Drawings
-    held_out: Drawings
+    validation: Drawings
     originals: Drawings | None = None
     others: tuple[Drawings, ...] = ()
+    evaluated_on: str = VALIDATION
 
     @property
     def sizes(self) -> list[int]:
@@ -58,6 +64,7 @@ def data_plan(
     size: str | None = None,
     binarization: str | None = None,
     resample: str | None = None,
+    validation: float = USUAL_SHARE,
 ) -> dict[str, Any]:
     """The data of a new run. Raises OneshotError for what there is not."""
     if (name, binarization) == ("mnist", "static"):
@@ -78,20 +85,34 @@ def data_plan(
         if resample not in RESAMPLINGS:
             raise typer.BadParameter(f"--resample is one of {', '.join(RESAMPLINGS)}")
         plan["resample"] = resample
-    return plan
+    return {**plan, "validation": validation}
+
+
+def default_dataset(data_dir: Path | None, screen: Screen) -> str:
+    """omniglot where it is at hand, otherwise glyphs, which needs no download."""
+    if omniglot.at_hand(data_dir):
+        return "omniglot"
+    screen.note("Omniglot is not at hand: training on made-up glyphs (--dataset omniglot fetches)")
+    return "glyphs"
 
 
 def material(
     data: Mapping[str, Any], augmented: bool, data_dir: Path | None, screen: Screen
 ) -> Material:
-    """Load the data of a run."""
+    """Load the data of a run.
+
+    Nothing of the test part, but for a run that was begun before there was a validation part: its
+    data do not name one, and it goes on being evaluated on the test part.
+    """
     known = data_sets.known(data["dataset"])
     options = {name: data[name] for name in known.options if name in data}
     smallest, *larger = data.get("sizes", [data["size"]])
 
-    def load(part: str, size: int, resample: str) -> Drawings:
+    share = data.get("validation", 0.0)
+
+    def load(size: int, resample: str, part: str = "train") -> tuple[Drawings, Drawings]:
         with loading(screen) as progress:
-            return data_sets.load(
+            found = data_sets.load(
                 data["dataset"],
                 data_dir=data_dir,
                 split=data["split"],
@@ -101,9 +122,13 @@ def material(
                 progress=progress,
                 **options,
             )
+        return divided(found, share, data["split"])
 
     how = data.get("resample", "area")
-    drawings = load("train", smallest, how)
+    drawings, validation = load(smallest, how)
+    evaluated_on = VALIDATION
+    if "validation" not in data:
+        (validation, _), evaluated_on = load(smallest, how, "test"), HELD_OUT
     if augmented and drawings.levels > 2:
         raise OneshotError(f"{data['dataset']}: only binary drawings can be augmented")
     told = " and ".join(f"{size} x {size}" for size in (smallest, *larger))
@@ -113,9 +138,17 @@ def material(
         f"{data['dataset']}: {len(drawings)} drawings of {len(drawings.characters)} characters, "
         + ", ".join(notes)
     )
+    if len(validation) and evaluated_on == VALIDATION:
+        characters = len(validation.character.unique())
+        screen.note(
+            f"validation: {len(validation)} drawings of {characters} characters beside them"
+        )
+    elif not len(validation):
+        screen.note("no validation drawings: nothing is evaluated, the last weights are the best")
     return Material(
         drawings,
-        load("test", smallest, how).fixed(),
-        originals=load("train", AUGMENTED_FROM, "area") if augmented else None,
-        others=tuple(load("train", size, how) for size in larger),
+        validation.fixed(),
+        originals=load(AUGMENTED_FROM, "area")[0] if augmented else None,
+        others=tuple(load(size, how)[0] for size in larger),
+        evaluated_on=evaluated_on,
     )

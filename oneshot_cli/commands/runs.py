@@ -21,6 +21,7 @@ from oneshot_cli.model.registry import config_type
 from oneshot_cli.model.warm_start import ADDED_FIELDS, warm_start
 from oneshot_cli.presets import PRESETS, Preset
 from oneshot_cli.training.config import TrainConfig
+from oneshot_cli.training.evaluations import evaluated, in_words
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loop import Rhythm, Trainer
 
@@ -164,8 +165,9 @@ def trainer(
         plan.model,
         config,
         episodes,
-        loaded.held_out,
+        loaded.validation,
         plan.data,
+        evaluated_on=loaded.evaluated_on,
         world=world,
         rhythm=rhythm,
     )
@@ -189,6 +191,27 @@ def augmentation(strength: float, turned: float) -> Augmentation:
     """The maps of `--augment` and `--turn`. With `--augment` a tenth is left as it is."""
     plain = 0.1 if strength > 0 else 0.0
     return Augmentation(0.1 * strength, 0.03 * strength, turned, plain)
+
+
+def refuse_to_lose(folder: RunFolder) -> None:
+    """A new run does not overwrite an old one. Raises OneshotError."""
+    if folder.path.exists() and not folder.path.is_dir():
+        raise OneshotError(f"{folder.path} is a file, but the run needs a folder there")
+    if folder.state.exists() or folder.config.exists():
+        raise OneshotError(
+            f"{folder.path} already holds a run\n"
+            "give --resume to go on with it, or another --output"
+        )
+
+
+def tell_what_was_seen(before: Mapping[str, Any], data: Mapping[str, Any], screen: Screen) -> None:
+    """A note where the weights of `--from` were trained on what is for validation now."""
+    same = all(before.get(name) == data[name] for name in ("dataset", "split"))
+    if same and data["validation"] > before.get("validation", 0.0):
+        screen.note(
+            "warning: the weights of --from were trained on these validation drawings, which will "
+            "look too good\n--validation 0 trains on all and keeps the last weights"
+        )
 
 
 def as_it_is(config: Config, overrides: Mapping[str, str]) -> Config:
@@ -228,8 +251,9 @@ def fit(run: Trainer, limit: float | None, screen: Screen, tensorboard: bool) ->
     from oneshot_cli.training.display import display
     from oneshot_cli.training.loop import Hooks
 
-    folder, held_out = run.folder, run.held_out
-    shown = held_out.pictures(torch.linspace(0, len(held_out) - 1, 11).long())
+    folder = run.folder
+    some = run.validation if len(run.validation) else run.episodes.drawings
+    shown = some.pictures(torch.linspace(0, len(some) - 1, 11).long())
 
     def draw(model: Any, step: int) -> None:
         sheet = progress_sheet(model, shown.to(run.device))
@@ -242,7 +266,7 @@ def fit(run: Trainer, limit: float | None, screen: Screen, tensorboard: bool) ->
     def tell(row: dict[str, Any]) -> None:
         for watcher in watchers:
             watcher(row)
-        if "held_out_bound" in row:
+        if evaluated(row):
             write_curves(folder)
 
     with display(run.config.iterations, run.counters.step, quiet=screen.quiet) as view:
@@ -253,11 +277,16 @@ def fit(run: Trainer, limit: float | None, screen: Screen, tensorboard: bool) ->
         return
     counters, figures = run.counters, run.figures
     ending = {"done": "finished", "time": "out of time", "signal": "stopped"}[reason]
-    screen.result(
-        f"{ending} after {counters.step} iterations, {counters.seconds:.0f} s: "
-        f"{-figures['held_out_bound']:.2f} +- {figures['held_out_error']:.2f} nats on "
-        f"{figures['drawings']} held-out drawings"
+    told, name = (
+        f"{ending} after {counters.step} iterations, {counters.seconds:.0f} s",
+        run.evaluated_on,
     )
+    if figures:
+        told += (
+            f": {-figures[f'{name}_bound']:.2f} +- {figures[f'{name}_error']:.2f} nats on "
+            f"{figures['drawings']} {in_words(name)} drawings"
+        )
+    screen.result(told)
     screen.result(f"checkpoint: {folder.last}")
     if reason != "done":
         screen.note(f"go on with: oneshot train --resume -o {folder.path}")
@@ -267,7 +296,7 @@ def fit(run: Trainer, limit: float | None, screen: Screen, tensorboard: bool) ->
             "iterations": counters.step,
             "seconds": counters.seconds,
             "skipped": counters.skipped,
-            "held_out": figures,
+            name: figures,
             "checkpoint": folder.last,
             "best": folder.best,
         }

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -20,12 +20,9 @@ from oneshot_cli.commands.common import (
     VerboseOption,
 )
 from oneshot_cli.commands.resuming import refuse_changes
-from oneshot_cli.errors import OneshotError
+from oneshot_cli.data.splits import MOST_SHARE, USUAL_SHARE
 from oneshot_cli.presets import PRESETS
 from oneshot_cli.ranges import MOST_SEED
-
-if TYPE_CHECKING:
-    from oneshot_cli.training.folder import RunFolder
 
 
 class Objective(str, Enum):
@@ -90,6 +87,17 @@ def train(
             rich_help_panel=TRAINING,
         ),
     ] = None,
+    validation: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            min=0,
+            max=MOST_SHARE,
+            help="Share of the training part that is not trained on: evaluations are of it, and "
+            "best.safetensors is chosen by them. 0: none; the best is then the last.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = USUAL_SHARE,
     binarization: Annotated[
         str | None,
         typer.Option(
@@ -266,7 +274,7 @@ def train(
         int, typer.Option(min=1, help="Iterations between metrics.", rich_help_panel=RUN)
     ] = 50,
     eval_drawings: Annotated[
-        int, typer.Option(min=1, help="Held-out drawings evaluated.", rich_help_panel=RUN)
+        int, typer.Option(min=1, help="Validation drawings evaluated.", rich_help_panel=RUN)
     ] = 600,
     tensorboard: Annotated[
         bool,
@@ -308,7 +316,7 @@ def train(
 
     from oneshot_cli import checkpoint
     from oneshot_cli.commands import precision, runs
-    from oneshot_cli.commands.material import data_plan, material
+    from oneshot_cli.commands.material import data_plan, default_dataset, material
     from oneshot_cli.compiling import compile_model
     from oneshot_cli.distributed import joined
     from oneshot_cli.training.folder import RunFolder
@@ -328,7 +336,7 @@ def train(
             with world.one_a_machine_first():
                 loaded = material(plan.data, plan.training.augmentation.any, data_dir, screen)
         else:
-            world.from_main(lambda: _refuse_to_lose(folder))
+            world.from_main(lambda: runs.refuse_to_lose(folder))
             config, training = runs.models(
                 model,
                 overrides,
@@ -349,13 +357,16 @@ def train(
                 training = training.after(header.training)
             data = world.from_main(
                 lambda: data_plan(
-                    dataset or _default_dataset(data_dir, screen),
+                    dataset or default_dataset(data_dir, screen),
                     split,
                     size,
                     binarization,
                     resample,
+                    validation,
                 )
             )
+            if start is not None:
+                runs.tell_what_was_seen(header.data, data, screen)
             with world.one_a_machine_first():
                 loaded = material(data, training.augmentation.any, data_dir, screen)
             config = runs.fitted(config, loaded, overrides)
@@ -385,24 +396,3 @@ def _assignments(texts: list[str]) -> dict[str, str]:
         if not (name and sign):
             raise typer.BadParameter(f"--set {text}: write FIELD=VALUE")
     return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def _refuse_to_lose(folder: RunFolder) -> None:
-    """A new run does not overwrite an old one."""
-    if folder.path.exists() and not folder.path.is_dir():
-        raise OneshotError(f"{folder.path} is a file, but the run needs a folder there")
-    if folder.state.exists() or folder.config.exists():
-        raise OneshotError(
-            f"{folder.path} already holds a run\n"
-            "give --resume to go on with it, or another --output"
-        )
-
-
-def _default_dataset(data_dir: Path | None, screen: Screen) -> str:
-    """omniglot where it is at hand, otherwise glyphs, which needs no download."""
-    from oneshot_cli.data import omniglot
-
-    if omniglot.at_hand(data_dir):
-        return "omniglot"
-    screen.note("Omniglot is not at hand: training on made-up glyphs (--dataset omniglot fetches)")
-    return "glyphs"

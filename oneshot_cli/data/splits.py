@@ -87,6 +87,11 @@ Sylheti, Syriac (Serto), Tengwar, Tibetan, ULOG.
 OFFICIAL = "official"
 """The data set's own division into drawings to train and to test on."""
 
+USUAL_SHARE = 0.03
+"""What `oneshot train` keeps of a training part for validation: one or two characters of each of
+Omniglot's alphabets; see data/validation.py."""
+MOST_SHARE = 0.3
+
 SPLITS: tuple[str, ...] = (WEAK, *STRONG, VALIDATION)
 PARTS: tuple[str, ...] = ("train", "test", "all")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.plots import png
 from oneshot_cli.files import atomic_write_bytes
+from oneshot_cli.training.evaluations import HELD_OUT, VALIDATION, evaluated, in_words
 from oneshot_cli.training.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-TRAINING, HELD_OUT, FAINT = "#1f6fb4", "#c8442e", "#999999"
+TRAINING, EVALUATED, FAINT = "#1f6fb4", "#c8442e", "#999999"
 BOARD = {
     "bound": "nats/bound",
     "reconstruction": "nats/reconstruction",
     "kl": "nats/kl",
-    "held_out_bound": "nats/held out bound",
-    "held_out_kl": "nats/held out kl",
+    **{
+        f"{name}_{what}": f"nats/{in_words(name)} {what}"
+        for name in (VALIDATION, HELD_OUT)
+        for what in ("bound", "kl")
+    },
     "gradient": "training/gradient norm",
     "learning_rate": "training/learning rate",
     "kl_weight": "training/kl weight",
@@ -35,7 +39,7 @@ BOARD = {
 def learning_curves(rows: list[Row]) -> Figure:
     """The negative ELBO in nats, its two parts, and the KL of each step at the last evaluation.
 
-    The gap between the curves is that between training and held-out images; while the KL has not
+    The gap between the curves is that between training and validation images; while the KL has not
     its full weight, what is shown is the ELBO all the same.
     """
     from matplotlib.figure import Figure
@@ -43,40 +47,41 @@ def learning_curves(rows: list[Row]) -> Figure:
     figure = Figure(figsize=(12, 3.6), dpi=120, layout="constrained")
     total, parts, steps = figure.subplots(1, 3)
     trained = [row for row in rows if "bound" in row]
-    held_out = [row for row in rows if "held_out_bound" in row]
+    found = [row for row in rows if evaluated(row)]
+    name = evaluated(found[-1]) if found else None
     at = [row["step"] for row in trained]
     total.plot(at, [-row["bound"] for row in trained], color=TRAINING, label="training")
-    if held_out:
+    if name:
         total.errorbar(
-            [row["step"] for row in held_out],
-            [-row["held_out_bound"] for row in held_out],
-            [1.96 * row["held_out_error"] for row in held_out],
-            color=HELD_OUT,
+            [row["step"] for row in found],
+            [-row[f"{name}_bound"] for row in found],
+            [1.96 * row[f"{name}_error"] for row in found],
+            color=EVALUATED,
             fmt=".-",
-            label="held out",
+            label=in_words(name),
         )
     settled = [-row["bound"] for row in trained[len(trained) // 4 :]]
-    settled += [-row["held_out_bound"] for row in held_out[len(held_out) // 4 :]]
+    settled += [-row[f"{name}_bound"] for row in found[len(found) // 4 :]]
     if settled:
         margin = 0.05 * (max(settled) - min(settled)) + 0.5
         total.set_ylim(min(settled) - margin, max(settled) + margin)
     parts.plot(at, [-row["reconstruction"] for row in trained], color=TRAINING)
-    parts.plot(at, [row["kl"] for row in trained], color=HELD_OUT)
+    parts.plot(at, [row["kl"] for row in trained], color=EVALUATED)
     if at:
         parts.annotate("reconstruction", (at[-1], -trained[-1]["reconstruction"]), color=TRAINING)
-        parts.annotate("KL", (at[-1], trained[-1]["kl"]), color=HELD_OUT)
-    kl = held_out[-1].get("held_out_kl_per_step", []) if held_out else []
+        parts.annotate("KL", (at[-1], trained[-1]["kl"]), color=EVALUATED)
+    kl = found[-1].get(f"{name}_kl_per_step", []) if found else []
     steps.bar(range(1, len(kl) + 1), kl, color=FAINT)
     steps.xaxis.get_major_locator().set_params(integer=True)
     for axes, title, label in (
         (total, "negative ELBO, nats per image", "iterations"),
         (parts, "training, nats per image", "iterations"),
-        (steps, "KL of each step, held out, nats", "step"),
+        (steps, f"KL of each step, {in_words(name or VALIDATION)}, nats", "step"),
     ):
         axes.set_title(title, fontsize=10)
         axes.set_xlabel(label)
         axes.spines[["top", "right"]].set_visible(False)
-    if trained or held_out:
+    if trained or found:
         total.legend(frameon=False)
     return figure
 
@@ -102,7 +107,7 @@ def board(folder: Path) -> Callable[[Row], None]:
         for name, label in BOARD.items():
             if name in row:
                 writer.add_scalar(label, row[name], row["step"])
-        if "held_out_bound" in row:
+        if evaluated(row):
             writer.flush()
 
     return show

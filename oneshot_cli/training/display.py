@@ -10,6 +10,8 @@ from typing import Any
 from rich import progress
 from rich.console import Console
 
+from oneshot_cli.training.evaluations import VALIDATION, evaluated, in_words
+
 
 class Display:
     """Shows the rows of metrics.jsonl as they come."""
@@ -23,10 +25,10 @@ class Display:
         self._latest.update(row)
         if self._bar is not None:
             self._bar.update(self._task, completed=row["step"], numbers=_numbers(self._latest))
-            if "held_out_bound" in row:
-                self._bar.console.print(_held_out(row))
+            if evaluated(row):
+                self._bar.console.print(_evaluation(row))
         elif not self._quiet:
-            line = _held_out(row) if "held_out_bound" in row else _numbers(row)
+            line = _evaluation(row) if evaluated(row) else _numbers(row)
             print(f"{row['step']:>7} {line}", file=sys.stderr, flush=True)
 
 
@@ -40,10 +42,11 @@ def _numbers(row: dict[str, Any]) -> str:
     )
 
 
-def _held_out(row: dict[str, Any]) -> str:
+def _evaluation(row: dict[str, Any]) -> str:
+    name = evaluated(row) or VALIDATION
     return (
-        f"held out: {-row['held_out_bound']:.2f} +- {row['held_out_error']:.2f} nats "
-        f"(KL {row['held_out_kl']:.2f}) after {row['step']} iterations"
+        f"{in_words(name)}: {-row[f'{name}_bound']:.2f} +- {row[f'{name}_error']:.2f} nats "
+        f"(KL {row[f'{name}_kl']:.2f}) after {row['step']} iterations"
     )
 
 

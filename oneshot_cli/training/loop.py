@@ -22,6 +22,7 @@ from oneshot_cli.model import Config, Context, GenerativeModel, build
 from oneshot_cli.training import state
 from oneshot_cli.training.averaging import WeightAverage
 from oneshot_cli.training.config import TrainConfig
+from oneshot_cli.training.evaluations import VALIDATION
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loss import Loss
 from oneshot_cli.training.stopping import stop_signals
@@ -59,6 +60,8 @@ class Trainer:
     On the CPU a run that was stopped and resumed computes bit for bit what an uninterrupted one
     does: data and noise are functions of the seed and the iteration. The processes of a `world`
     share the examples of each batch; the run is the same, up to rounding, however many there are.
+    Evaluations, by which the best weights are chosen, are of `validation`, which metrics call
+    `evaluated_on`; where it is empty there are none.
     """
 
     def __init__(
@@ -67,14 +70,16 @@ class Trainer:
         model: Config,
         config: TrainConfig,
         episodes: Episodes,
-        held_out: Drawings,
+        validation: Drawings,
         data: dict[str, Any],
         *,
+        evaluated_on: str = VALIDATION,
         world: World = ALONE,
         rhythm: Rhythm = Rhythm(),
         hooks: Hooks = Hooks(),
     ) -> None:
-        self.folder, self.config, self.episodes, self.held_out = folder, config, episodes, held_out
+        self.folder, self.config, self.episodes = folder, config, episodes
+        self.validation, self.evaluated_on = validation, evaluated_on
         self.data, self.rhythm, self.hooks = data, rhythm, hooks
         self.world, self.device = world, world.device
         self.part = world.part(config.batch)
@@ -227,27 +232,31 @@ class Trainer:
             self.hooks.metrics(row)
 
     def _evaluate(self) -> None:
-        """The bound of the averaged weights on held-out characters, given one other drawing."""
-        if not len(self.held_out):
+        """The bound of the averaged weights on validation drawings, given one other drawing.
+
+        Weights with the best bound so far are kept.
+        """
+        drawings, name = self.validation, self.evaluated_on
+        if not len(drawings):
             return
-        count = min(self.rhythm.evaluation_drawings, len(self.held_out))
-        index = torch.linspace(0, len(self.held_out) - 1, count).long()
+        count = min(self.rhythm.evaluation_drawings, len(drawings))
+        index = torch.linspace(0, len(drawings) - 1, count).long()
         shown = int(self.model.config.conditional and self.config.tasks.empty < 1)
         report = evaluate(
-            self.average.model, self.held_out, index=index, context_images=shown, world=self.world
+            self.average.model, drawings, index=index, context_images=shown, world=self.world
         )
         (bound, error), (kl, _) = report.mean("elbo"), report.mean("kl")
         row: dict[str, Any] = {
             "step": self.counters.step,
-            "held_out_bound": bound,
-            "held_out_error": error,
-            "held_out_kl": kl,
+            f"{name}_bound": bound,
+            f"{name}_error": error,
+            f"{name}_kl": kl,
             "seconds": self.counters.seconds,
         }
-        size = self.held_out.size
+        size = drawings.size
         self.figures = {**row, "drawings": count, "context_images": shown, "size": size}
         steps = report.kl_per_step.double().mean(0).tolist()
-        row["held_out_kl_per_step"] = [round(nats, 4) for nats in steps]
+        row[f"{name}_kl_per_step"] = [round(nats, 4) for nats in steps]
         self._tell(row)
         if self.counters.best is None or bound > self.counters.best:
             self.counters.best = bound
@@ -265,8 +274,9 @@ class Trainer:
         )
 
     def save(self) -> None:
-        """Write the state and the last checkpoint."""
+        """Write the state and the last checkpoint, which is the best where nothing is evaluated."""
         self._count_misses()
         if self.world.is_main:
             state.save(self.folder.state, self.model, self.average, self.optimizer, self.counters)
-            checkpoint.save(self.folder.last, self.average.model, self.header())
+            for path in (self.folder.last, *(() if len(self.validation) else (self.folder.best,))):
+                checkpoint.save(path, self.average.model, self.header())

@@ -32,7 +32,7 @@ class Counters:
     skipped: int = 0
     """Iterations whose gradient was not finite."""
     best: float | None = None
-    """Best held-out bound so far, in nats per image (higher is better)."""
+    """Best bound of an evaluation so far, in nats per image (higher is better)."""
 
 
 def save(
