@@ -19,6 +19,7 @@ from sampling import sampling
 
 import oneshot_cli
 from oneshot_cli import checkpoint, data
+from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.evaluation.curve import score_curve
 from oneshot_cli.evaluation.errors import unit
 from oneshot_cli.evaluation.generalization import scores_dict
@@ -34,15 +35,12 @@ def bounds(path: Path, drawings: int, particles: int) -> dict[str, Any]:
     """ELBO of all test images at each size, and IWAE of some at the size that is read, in nats per
     image; one context image if the model takes any."""
     model, header = checkpoint.load(path)
-    known = data.known(header.data["dataset"])
-    options = {name: header.data[name] for name in known.options if name in header.data}
-    if "resample" in header.data:
-        options["resample"] = header.data["resample"]
+    spec = DataSpec.from_dict(header.data)
     figures: dict[str, Any] = {}
-    for size in header.data.get("sizes", [header.data["size"]]):
-        found = data.load(known.name, split=header.data["split"], part="test", size=size, **options)
+    for size in spec.all_sizes:
+        found = spec.load("test", size)
         context = int(model.config.conditional)
-        held_out = fitting(found, known.name, context, model.config)
+        held_out = fitting(found, spec.dataset, context, model.config)
         elbo = measure(
             model,
             held_out,
@@ -50,7 +48,7 @@ def bounds(path: Path, drawings: int, particles: int) -> dict[str, Any]:
             part="test",
             context=context,
             particles=[1],
-            unit=unit(header.data["split"]),
+            unit=unit(spec.split),
         )
         figures[f"{size} x {size}"] = rows = {
             "errors_clustered_by": elbo.unit,
@@ -67,7 +65,7 @@ def bounds(path: Path, drawings: int, particles: int) -> dict[str, Any]:
                 context=context,
                 particles=[particles],
                 limit=drawings,
-                unit=unit(header.data["split"]),
+                unit=unit(spec.split),
             )
             iwae = many.iwae[particles].as_dict()
             rows["iwae"] = iwae | {"particles": particles, "images": many.images}

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from oneshot_cli import checkpoint as checkpoints
+from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.devices import resolve_device
 from oneshot_cli.drawing import Variations, apart, contexts_of, noise_for, some
 from oneshot_cli.errors import OneshotError
@@ -98,6 +99,14 @@ class Oneshot:
     def closeness(self) -> float:
         """How near variations come to their exemplar by default."""
         return float(self.header.sampling.get("closeness", CLOSENESS))
+
+    @property
+    def trained_on(self) -> DataSpec:
+        """The data that the checkpoint was trained on. Raises OneshotError if it does not say."""
+        try:
+            return DataSpec.from_dict(self.header.data)
+        except OneshotError as error:
+            raise OneshotError(f"{self.path or 'this model'}: {error}") from error
 
     @property
     def device(self) -> torch.device:

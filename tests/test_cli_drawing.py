@@ -15,8 +15,9 @@ from PIL import Image, ImageDraw
 from tiny import tiny_drawings, tiny_model
 from typer.testing import CliRunner, Result
 
-from oneshot_cli import api, checkpoint
+from oneshot_cli import api, checkpoint, data
 from oneshot_cli.app import app
+from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.imaging.exemplar import exemplar
 from oneshot_cli.imaging.rendering import inked
 from oneshot_cli.model import VAEConfig, build
@@ -313,6 +314,28 @@ def test_sample_shows_the_nearest_training_drawings(
     assert alone.exit_code == 0
     widths = [Image.open(tmp_path / name).width for name in ("s.png", "alone.png")]
     assert widths[0] > 1.9 * widths[1]
+
+
+def test_the_nearest_are_of_the_pictures_that_were_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Max-pooled ones, and without validation drawings, where the checkpoint says so."""
+    model = tiny_model(size=26, steps=2)
+    trained = {"dataset": "glyphs", "split": "weak", "size": 26, "resample": "max"}
+    made = {"alphabets": 3, "characters": 9, "validation": 0.3}
+    header = checkpoint.Header(config=model.config, data={**trained, **made})
+    checkpoint.save(tmp_path / "max.safetensors", model, header)
+    shown: list[torch.Tensor] = []
+    monkeypatch.setattr(
+        "oneshot_cli.imaging.likeness.nearest_drawings",
+        lambda inks, drawings: (shown.append(drawings), (torch.zeros(4).long(), torch.zeros(4)))[1],
+    )
+    options = ("-n", "4", "-c", tmp_path / "max.safetensors", "-o", tmp_path / "s.png")
+    oneshot("sample", *options, "--nearest")
+    expected = DataSpec.from_dict(header.data).load(size=model.config.size)
+    assert torch.equal(shown[0], expected.images > 0)
+    whole = data.load("glyphs", split="weak", size=26, alphabets=3, characters=9)
+    assert len(expected) < len(whole)
 
 
 def test_alphabet_reports_how_far_each_character_is(weights: Path, tmp_path: Path) -> None:

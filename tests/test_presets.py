@@ -19,6 +19,7 @@ from oneshot_cli.commands.common import Screen
 from oneshot_cli.commands.material import Material, data_plan, material
 from oneshot_cli.commands.train import train
 from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.model import Config, Context
 from oneshot_cli.model.registry import MODELS, config_from
@@ -41,7 +42,8 @@ def run_of(folder: Path, name: str, drawings: Drawings, iterations: int) -> Any:
     """A run of a preset on `drawings`, as `oneshot train` would make it."""
     model, training = planned(name, small(name), None, drawings, batch=3, particles=2, kl_warmup=0)
     training = replace(training, iterations=iterations)
-    plan = runs.Plan(model, training, {"dataset": "tiny", "split": "weak", "size": drawings.size})
+    spec = DataSpec("tiny", "weak", drawings.size)
+    plan = runs.Plan(model, training, spec)
     rhythm = runs.Rhythm(log=1, evaluate=50, save=50, sample=50, evaluation_drawings=3)
     loaded = Material(drawings, drawings)
     return plan, runs.trainer(RunFolder(folder), plan, loaded, rhythm)
@@ -201,16 +203,16 @@ def test_fields_are_overridden_and_mistakes_are_told() -> None:
 
 
 def test_what_a_run_says_of_its_data() -> None:
-    assert data_plan("mnist", None, None, None) == {
+    assert data_plan("mnist", None, None, None).to_dict() == {
         "dataset": "mnist",
         "split": "official",
         "size": 28,
         "binarization": "dynamic",
         "validation": 0.03,
     }
-    assert data_plan("mnist", None, None, "static")["dataset"] == "mnist-static"
-    assert data_plan("cifar10", None, None, None)["size"] == 32
-    assert data_plan("omniglot", "strong-45-5", "26") == {
+    assert data_plan("mnist", None, None, "static").dataset == "mnist-static"
+    assert data_plan("cifar10", None, None, None).size == 32
+    assert data_plan("omniglot", "strong-45-5", "26").to_dict() == {
         "dataset": "omniglot",
         "split": "strong-45-5",
         "size": 26,

@@ -140,8 +140,7 @@ def test_dynamic_validation_drawings_are_drawn_once(real_data: Path) -> None:
 
 
 def test_a_run_from_before_trains_on_all_and_is_evaluated_as_it_was(asked: list[str]) -> None:
-    plan = data_plan("glyphs", size="14")
-    del plan["validation"]
+    plan = replace(data_plan("glyphs", size="14"), validation=None)
     loaded = material(plan, False, None, SILENT)
     assert asked == ["train", "test"]
     assert loaded.evaluated_on == "held_out"

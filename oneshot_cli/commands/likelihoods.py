@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ from oneshot_cli.commands.likelihood_tables import (
     latents_table,
     published_table,
 )
-from oneshot_cli.data.drawings import Drawings
-from oneshot_cli.data.validation import divided
+from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.distributed import World
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.errors import unit
@@ -52,67 +51,42 @@ class Job:
     seed: int
 
 
-@dataclass(frozen=True)
-class Source:
-    """The data that a checkpoint is measured on."""
+def measured_on(model: Oneshot, job: Job) -> DataSpec:
+    """The data that the job names, else what the checkpoint was trained on. Raises OneshotError."""
+    trained = model.header.data
+    dataset = job.dataset or trained.get("dataset")
+    if dataset is None:
+        raise OneshotError(f"{model.path}: does not say what it was trained on; give --dataset")
+    known = data.known(dataset)
+    if dataset == trained.get("dataset"):
+        spec = DataSpec.from_dict(trained)
+    else:
+        spec = DataSpec(dataset, known.splits[0] if known.splits else None)
+    options = dict(spec.options)
+    if "binarization" in known.options:
+        options["binarization"] = trained.get("binarization", "dynamic")
+    return replace(
+        spec,
+        split=job.split or spec.split,
+        size=job.size or model.model.config.reading,
+        sizes=(),
+        resample=job.resample or spec.how,
+        options=options,
+    )
 
-    dataset: str
-    split: str | None
-    size: int
-    resample: str
-    options: dict[str, Any]
-    validation: float = 0.0
-    """The share of the training part that the checkpoint was not trained on."""
 
-    @classmethod
-    def of(cls, model: Oneshot, job: Job) -> Source:
-        """What the job names, else what the checkpoint was trained on. Raises OneshotError."""
-        trained = model.header.data
-        dataset = job.dataset or trained.get("dataset")
-        if dataset is None:
-            raise OneshotError(f"{model.path}: does not say what it was trained on; give --dataset")
-        same = dataset == trained.get("dataset")
-        known = data.known(dataset)
-        usual = trained.get("split") if same else known.splits[0] if known.splits else None
-        options = {k: v for k, v in trained.items() if k in known.options} if same else {}
-        if "binarization" in known.options:
-            options["binarization"] = trained.get("binarization", "dynamic")
-        return cls(
-            dataset=dataset,
-            split=job.split or usual,
-            size=job.size or model.model.config.reading,
-            resample=job.resample or (trained.get("resample", "area") if same else "area"),
-            options=options,
-            validation=trained.get("validation", 0.0) if same else 0.0,
-        )
+def published(spec: DataSpec) -> list[PublishedTable]:
+    """The published tables on the same data."""
+    how = spec.options.get("binarization", "dynamic")
+    return published_beside(spec.dataset, spec.split, spec.size, spec.how, how)
 
-    def drawings(self, part: str, data_dir: Path | None) -> Drawings:
-        """The drawings of a part, as the data set gives them.
 
-        The training part is without the validation drawings, which were not trained on.
-        """
-        found = data.load(
-            self.dataset,
-            data_dir=data_dir,
-            split=self.split,
-            part=part,
-            size=self.size,
-            resample=self.resample,
-            **self.options,
-        )
-        return divided(found, self.validation, self.split)[0] if part == "train" else found
-
-    def published(self) -> list[PublishedTable]:
-        """The published tables on the same data."""
-        how = self.options.get("binarization", "dynamic")
-        return published_beside(self.dataset, self.split, self.size, self.resample, how)
-
-    def title(self) -> str:
-        """The data in words."""
-        how = "max-pooled" if self.resample == "max" else ""
-        told = [f"{key} {value}" for key, value in self.options.items()]
-        parts = [self.dataset, self.split or "", f"{self.size} x {self.size}", how, *told]
-        return ", ".join(filter(None, parts))
+def title(spec: DataSpec) -> str:
+    """The data in words."""
+    how = "max-pooled" if spec.how == "max" else ""
+    told = [f"{key} {value}" for key, value in spec.options.items()]
+    parts = [spec.dataset, spec.split or "", f"{spec.size} x {spec.size}", how, *told]
+    return ", ".join(filter(None, parts))
 
 
 def run(
@@ -128,44 +102,44 @@ def run(
         require_matplotlib()
     started = time.monotonic()
     models = [load(checkpoint, str(world.device)) for checkpoint in checkpoints]
-    sources = [Source.of(model, job) for model in models]
+    specs = [measured_on(model, job) for model in models]
     rows: list[Nll] = []
-    for model, source in zip(models, sources, strict=True):
-        rows += _measure(screen, model, source, job, world)
+    for model, spec in zip(models, specs, strict=True):
+        rows += _measure(screen, model, spec, job, world)
     if not world.is_main:
         return
-    beside = {table.title + table.protocol: table for s in sources for table in s.published()}
-    published = list(beside.values())
+    beside = {table.title + table.protocol: table for s in specs for table in published(s)}
+    given = list(beside.values())
     screen.document(
         {
-            "checkpoints": [_about(*each) for each in zip(models, sources, strict=True)],
+            "checkpoints": [_about(*each) for each in zip(models, specs, strict=True)],
             "seed": job.seed,
             "results": [row.as_dict() for row in rows],
             "gaps": [gap.as_dict() for gap in gaps(rows)],
-            "published": [_published(table) for table in published],
+            "published": [_published(table) for table in given],
         }
     )
     if not screen.json_only:
-        titles = list(dict.fromkeys(source.title() for source in sources))
+        titles = list(dict.fromkeys(map(title, specs)))
         screen.console.print(bounds_table("; ".join(titles), rows))
         screen.console.print(latents_table(rows))
-        for table in published:
+        for table in given:
             screen.console.print(published_table(table, rows))
     if csv_file is not None:
         atomic_write_bytes(csv_file, csv_text(rows).encode())
         screen.result(str(csv_file))
     if plot is not None:
-        atomic_write_bytes(plot, png(likelihood_plot(rows, published)))
+        atomic_write_bytes(plot, png(likelihood_plot(rows, given)))
         screen.result(str(plot))
     screen.note(f"measured in {time.monotonic() - started:.0f} s")
 
 
-def _measure(screen: Screen, model: Oneshot, source: Source, job: Job, world: World) -> list[Nll]:
+def _measure(screen: Screen, model: Oneshot, spec: DataSpec, job: Job, world: World) -> list[Nll]:
     """The rows of one checkpoint: every part with every size of context."""
     config = model.model.config
     never_shown = model.header.training.get("tasks", {}).get("empty", 0) >= 1
     unconditional = never_shown or not config.conditional
-    usual = [0] if unconditional or source.dataset in WITHOUT_CHARACTERS else [1]
+    usual = [0] if unconditional or spec.dataset in WITHOUT_CHARACTERS else [1]
     contexts = job.contexts or usual
     if never_shown and max(contexts) > 0:
         raise OneshotError(
@@ -175,8 +149,8 @@ def _measure(screen: Screen, model: Oneshot, source: Source, job: Job, world: Wo
     for part in job.parts:
         limit = job.limit or (TRAINING_IMAGES if part == "train" else None)
         with world.one_a_machine_first():
-            loaded = source.drawings(part, job.data_dir)
-        drawings = fitting(loaded, source.dataset, max(contexts), config)
+            loaded = spec.load(part, data_dir=job.data_dir)
+        drawings = fitting(loaded, spec.dataset, max(contexts), config)
         images = min(limit or len(drawings), len(drawings))
         work = images * sum(set(job.particles)) // world.size
         for context in contexts:
@@ -195,13 +169,13 @@ def _measure(screen: Screen, model: Oneshot, source: Source, job: Job, world: Wo
                         batch=job.batch,
                         advance=advance,
                         world=world,
-                        unit=unit(source.split),
+                        unit=unit(spec.split),
                     )
                 )
     return rows
 
 
-def _about(model: Oneshot, source: Source) -> dict[str, Any]:
+def _about(model: Oneshot, spec: DataSpec) -> dict[str, Any]:
     """What was measured on which data, for JSON: as the checkpoint's header has it."""
     header = model.header
     return {
@@ -210,11 +184,11 @@ def _about(model: Oneshot, source: Source) -> dict[str, Any]:
         "training": header.training,
         "trained_on": header.data,
         "measured_on": {
-            "dataset": source.dataset,
-            "split": source.split,
-            "size": source.size,
-            "resample": source.resample,
-            **source.options,
+            "dataset": spec.dataset,
+            "split": spec.split,
+            "size": spec.size,
+            "resample": spec.how,
+            **spec.options,
         },
     }
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -15,8 +13,8 @@ from oneshot_cli.commands.loading import loading
 from oneshot_cli.data import omniglot
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.resampling import RESAMPLINGS
+from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.data.splits import USUAL_SHARE
-from oneshot_cli.data.validation import divided
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.training.evaluations import HELD_OUT, VALIDATION
 
@@ -65,27 +63,26 @@ def data_plan(
     binarization: str | None = None,
     resample: str | None = None,
     validation: float = USUAL_SHARE,
-) -> dict[str, Any]:
+) -> DataSpec:
     """The data of a new run. Raises OneshotError for what there is not."""
     if (name, binarization) == ("mnist", "static"):
         name, binarization = "mnist-static", None
     known = data_sets.known(name)
-    plan: dict[str, Any] = {
-        "dataset": name,
-        "split": split or (known.splits[0] if known.splits else None),
-        "size": known.size if size is None else sizes(size)[-1],
-    }
-    if size is not None and len(sizes(size)) > 1:
-        plan["sizes"] = sizes(size)
-    if "binarization" in known.options:
-        plan["binarization"] = binarization or "dynamic"
-    elif binarization is not None:
+    wanted = (known.size,) if size is None else sizes(size)
+    if "binarization" not in known.options and binarization is not None:
         raise OneshotError(f"{name} takes no --binarization")
-    if resample is not None:
-        if resample not in RESAMPLINGS:
-            raise typer.BadParameter(f"--resample is one of {', '.join(RESAMPLINGS)}")
-        plan["resample"] = resample
-    return {**plan, "validation": validation}
+    if resample is not None and resample not in RESAMPLINGS:
+        raise typer.BadParameter(f"--resample is one of {', '.join(RESAMPLINGS)}")
+    binary = {"binarization": binarization or "dynamic"}
+    return DataSpec(
+        dataset=name,
+        split=split or (known.splits[0] if known.splits else None),
+        size=wanted[-1],
+        sizes=tuple(wanted) if len(wanted) > 1 else (),
+        resample=resample,
+        validation=validation,
+        options=binary if "binarization" in known.options else {},
+    )
 
 
 def default_dataset(data_dir: Path | None, screen: Screen) -> str:
@@ -96,46 +93,29 @@ def default_dataset(data_dir: Path | None, screen: Screen) -> str:
     return "glyphs"
 
 
-def material(
-    data: Mapping[str, Any], augmented: bool, data_dir: Path | None, screen: Screen
-) -> Material:
+def material(spec: DataSpec, augmented: bool, data_dir: Path | None, screen: Screen) -> Material:
     """Load the data of a run.
 
     Nothing of the test part, but for a run that was begun before there was a validation part: its
     data do not name one, and it goes on being evaluated on the test part.
     """
-    known = data_sets.known(data["dataset"])
-    options = {name: data[name] for name in known.options if name in data}
-    smallest, *larger = data.get("sizes", [data["size"]])
+    smallest, *larger = spec.all_sizes
 
-    share = data.get("validation", 0.0)
-
-    def load(size: int, resample: str, part: str = "train") -> tuple[Drawings, Drawings]:
+    def load(part: str, size: int, resample: str | None = None) -> Drawings:
         with loading(screen) as progress:
-            found = data_sets.load(
-                data["dataset"],
-                data_dir=data_dir,
-                split=data["split"],
-                part=part,
-                size=size,
-                resample=resample,
-                progress=progress,
-                **options,
-            )
-        return divided(found, share, data["split"])
+            return spec.load(part, size, resample=resample, data_dir=data_dir, progress=progress)
 
-    how = data.get("resample", "area")
-    drawings, validation = load(smallest, how)
-    evaluated_on = VALIDATION
-    if "validation" not in data:
-        (validation, _), evaluated_on = load(smallest, how, "test"), HELD_OUT
+    drawings = load("train", smallest)
+    evaluated_on = HELD_OUT if spec.validation is None else VALIDATION
+    validation = load("test" if spec.validation is None else "validation", smallest)
     if augmented and drawings.levels > 2:
-        raise OneshotError(f"{data['dataset']}: only binary drawings can be augmented")
-    told = " and ".join(f"{size} x {size}" for size in (smallest, *larger))
-    notes = [told, f"split {data['split']}"]
-    notes += [f"{key} {data[key]}" for key in ("binarization", "resample") if key in data]
+        raise OneshotError(f"{spec.dataset}: only binary drawings can be augmented")
+    told = " and ".join(f"{size} x {size}" for size in spec.all_sizes)
+    notes = [told, f"split {spec.split}"]
+    said = spec.to_dict()
+    notes += [f"{key} {said[key]}" for key in ("binarization", "resample") if key in said]
     screen.note(
-        f"{data['dataset']}: {len(drawings)} drawings of {len(drawings.characters)} characters, "
+        f"{spec.dataset}: {len(drawings)} drawings of {len(drawings.characters)} characters, "
         + ", ".join(notes)
     )
     if len(validation) and evaluated_on == VALIDATION:
@@ -148,7 +128,7 @@ def material(
     return Material(
         drawings,
         validation.fixed(),
-        originals=load(AUGMENTED_FROM, "area")[0] if augmented else None,
-        others=tuple(load(size, how)[0] for size in larger),
+        originals=load("train", AUGMENTED_FROM, "area") if augmented else None,
+        others=tuple(load("train", size) for size in larger),
         evaluated_on=evaluated_on,
     )

@@ -14,6 +14,7 @@ from oneshot_cli.commands.material import Material
 from oneshot_cli.data.augmentation import Augmentation
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.model import Config, GenerativeModel, config_from
@@ -35,12 +36,12 @@ class Plan:
 
     model: Config
     training: TrainConfig
-    data: dict[str, Any]
+    data: DataSpec
 
     def to_dict(self) -> dict[str, Any]:
         """For config.json."""
         model = {"kind": self.model.kind, **self.model.to_dict()}
-        return {"model": model, "training": self.training.to_dict(), "data": self.data}
+        return {"model": model, "training": self.training.to_dict(), "data": self.data.to_dict()}
 
     @classmethod
     def of_folder(cls, folder: RunFolder) -> Plan:
@@ -52,7 +53,7 @@ class Plan:
             return cls(
                 config_from(kind, model),
                 TrainConfig.from_dict(saved["training"]),
-                dict(saved["data"]),
+                DataSpec.from_dict(saved["data"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise OneshotError(f"{folder.config}: does not describe a run ({error})") from error
@@ -156,7 +157,7 @@ def trainer(
         config.tasks,
         seed=config.seed,
         originals=loaded.originals,
-        resample=plan.data.get("resample", "area"),
+        resample=plan.data.how,
         others=loaded.others,
         device=world.device,
     )
@@ -166,7 +167,7 @@ def trainer(
         config,
         episodes,
         loaded.validation,
-        plan.data,
+        plan.data.to_dict(),
         evaluated_on=loaded.evaluated_on,
         world=world,
         rhythm=rhythm,
@@ -204,10 +205,10 @@ def refuse_to_lose(folder: RunFolder) -> None:
         )
 
 
-def tell_what_was_seen(before: Mapping[str, Any], data: Mapping[str, Any], screen: Screen) -> None:
+def tell_what_was_seen(before: Mapping[str, Any], data: DataSpec, screen: Screen) -> None:
     """A note where the weights of `--from` were trained on what is for validation now."""
-    same = all(before.get(name) == data[name] for name in ("dataset", "split"))
-    if same and data["validation"] > before.get("validation", 0.0):
+    same = (before.get("dataset"), before.get("split")) == (data.dataset, data.split)
+    if same and (data.validation or 0.0) > before.get("validation", 0.0):
         screen.note(
             "warning: the weights of --from were trained on these validation drawings, which will "
             "look too good\n--validation 0 trains on all and keeps the last weights"

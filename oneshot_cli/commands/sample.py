@@ -79,18 +79,9 @@ def sample(
     document: dict[str, Any] = {"checkpoint": model.path, "n": n, "seed": seed}
     document |= {"spread": temperature, "size": size, "samples": files, "grid": grid}
     if nearest:
-        from oneshot_cli import data
         from oneshot_cli.imaging.likeness import nearest_drawings
 
-        trained_on = model.header.data
-        if "dataset" not in trained_on:
-            raise OneshotError(f"{model.path} does not say what data it was trained on")
-        drawings = data.load(
-            trained_on["dataset"],
-            data_dir=data_dir,
-            split=trained_on.get("split"),
-            size=model.size,
-        )
+        drawings = model.trained_on.load(size=model.size, data_dir=data_dir)
         inks = model.sample(n, seed=seed, spread=temperature)[:, 0] > 0.5
         half = 0.5 * int(drawings.images.max())
         index, distance = nearest_drawings(inks, drawings.images > half)

@@ -19,7 +19,7 @@ from oneshot_cli.ranges import (
     number,
 )
 
-NORM = Range(above=0, most=1e12)
+NORM = Range(above=0, most=10**12)
 """Limits of a gradient's norm; the largest is none."""
 DECAY = Range(least=0, below=1)
 """Decays of moving averages."""
@@ -39,7 +39,7 @@ class TrainConfig:
     kl_warmup: int = number(2_000, Range(least=0, most=MOST_STEPS))
     """Iterations over which the KL's weight rises from `kl_start` to 1."""
     kl_start: float = number(0.1, SHARE)
-    free_bits: float = number(0.0, Range(least=0, most=1e6))
+    free_bits: float = number(0.0, Range(least=0, most=10**6))
     """Nats that each latent group may spend before they count (Kingma et al. 2016)."""
     clip: float = number(1_000.0, NORM)
     """Largest norm of the gradient of the mean bound: a guard that ordinary batches never meet."""
