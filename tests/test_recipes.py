@@ -54,8 +54,12 @@ def test_recipes_do_not_depend_on_the_learning_rates_of_presets(script: dict[str
 
 
 def test_only_the_first_run_of_a_recipe_says_what_the_model_is(script: dict[str, Any]) -> None:
-    """The others begin with its weights, and `oneshot train --from` refuses to change a model."""
+    """The others begin with its weights, and `oneshot train --from` refuses to change a model.
+
+    A learned prior and an output network may be added later, where the first run has neither.
+    """
     fields = {f"--{name}" for name in ("latent", "steps", "hidden", "glimpse", "patch", "summary")}
     for name, phases in script["RECIPES"].items():
         for phase in phases[1:]:
             assert not fields & set(phase.options.split()), name
+        assert script["PLAIN"] in phases[0].options, name
