@@ -47,6 +47,24 @@ def inked(probability: Tensor, model_size: int) -> Bytes:
     return (255 * (1 - ink)).round().to(torch.uint8).squeeze(-3).numpy()
 
 
+def penned(probability: Tensor, width: float) -> Bytes:
+    """Probabilities of ink (..., 1, H, H) as grey levels (..., H, H), drawn anew with a round pen.
+
+    `width` is that of the pen, as a part of the frame.
+    """
+    from oneshot_cli.imaging.pen import drawn
+    from oneshot_cli.imaging.stroking import strokes_in
+
+    logits = torch.logit(probability.float(), eps=1e-6).squeeze(-3)
+    side = logits.shape[-1]
+    levels = np.empty(logits.shape, np.uint8)
+    for picture, level in zip(
+        logits.reshape(-1, side, side), levels.reshape(-1, side, side), strict=True
+    ):
+        level[:] = np.rint(255 * (1 - drawn(strokes_in(picture.numpy(), width), side, width)))
+    return levels
+
+
 def _blurred(images: Tensor, deviation: float) -> Tensor:
     """Images (..., 1, H, W) under a Gaussian whose standard deviation is in pixels."""
     reach = math.ceil(3 * deviation)

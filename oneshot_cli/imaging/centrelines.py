@@ -1,0 +1,361 @@
+"""From a mask of ink to the paths of a pen: centre lines without spurs, rejoined at crossings.
+
+Thinning leaves a graph whose flaws are known: short spurs at lumps and corners, an X that falls
+apart into two Ys with a bridge between them, a dent in a stroke where another one ends, hooks at
+the ends. Each is mended here, in units of the local half-width of the strokes. Points are (x, y)
+in pixels; the centre of the first pixel is (0, 0).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot_cli.imaging.ink import Mask
+from oneshot_cli.imaging.pen import Points
+
+SPUR = 0.3
+"""A branch that leads out of its junction's disc by less than this, in half-widths, is a spur."""
+BRIDGE = 0.8
+"""Junctions nearer to each other than this, in sums of their half-widths, are one crossing."""
+LONG_BRIDGE = 2.5
+"""The same where both pairs of branches go straight on across the bridge."""
+STRAIGHT = math.radians(50)
+"""Branches that turn less than this at a junction are one stroke."""
+CROSSING = math.radians(30)
+"""The same for both strokes across a long bridge."""
+HOLE = 1.5
+"""A second way between two junctions of one crossing goes if it is shorter than this, in
+half-widths of the usual stroke: there is a hole of some pixels in the crossing."""
+CUT = 0.7
+"""Of each branch so much next to a junction is drawn anew, in half-widths of the junction."""
+HOOK = 0.3
+"""Of each free end so much is drawn anew, in half-widths."""
+TANGENT = 2.5
+"""The direction of a branch is measured over this length beyond the cut, in half-widths."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """The centre line of one stroke. `free` says of its first and last point whether the stroke
+    ends there on paper, so that it may be extended to the end of the ink."""
+
+    points: Points
+    closed: bool
+    free: tuple[bool, bool]
+
+
+@dataclass
+class Edge:
+    """A branch of the graph: nodes `ends`, and `points` from the first to the second."""
+
+    ends: list[int]
+    points: Points
+
+    @property
+    def length(self) -> float:
+        return _length(self.points)
+
+    def leaving(self, side: int) -> Points:
+        """The points in the order in which they leave end `side`."""
+        return self.points if side == 0 else self.points[::-1]
+
+
+End = tuple[int, int]
+"""An edge's number, and which of its two ends."""
+
+
+class Graph:
+    """Centre lines as a graph that is simplified in place."""
+
+    def __init__(self, edges: Sequence[Edge], radius: NDArray[np.float32], nib: float) -> None:
+        self.edges = dict(enumerate(edges))
+        self.places: dict[int, Points] = {}
+        self.nib = nib
+        self._radius = radius
+        for edge in edges:
+            self.places[edge.ends[0]] = edge.points[0]
+            self.places[edge.ends[1]] = edge.points[-1]
+
+    def at(self) -> dict[int, list[End]]:
+        """The ends that meet at each node."""
+        meeting: dict[int, list[End]] = defaultdict(list)
+        for number, edge in self.edges.items():
+            for side in (0, 1):
+                meeting[edge.ends[side]].append((number, side))
+        return meeting
+
+    def radius(self, point: Points) -> float:
+        """Half the width of the stroke at a point."""
+        x, y = np.rint(point).astype(int)
+        return float(self._radius[y, x])
+
+    def prune(self) -> None:
+        """Remove spurs, the shortest first; branches that are left alone at a node are joined."""
+        while True:
+            meeting, worst = self.at(), (SPUR, -1)
+            for number, edge in self.edges.items():
+                degrees = [len(meeting[node]) for node in edge.ends]
+                if sorted(degrees)[0] != 1 or sorted(degrees)[1] < 3:
+                    continue
+                points = edge.leaving(1 if degrees[0] == 1 else 0)
+                reach = math.dist(points[0], points[-1]) + self.radius(points[-1])
+                root = self.radius(points[0])
+                worst = min(worst, ((reach - root) / max(root, self.nib), number))
+            if worst[1] < 0:
+                return
+            nodes = self.edges.pop(worst[1]).ends
+            for node in nodes:
+                self._fuse(node)
+
+    def _fuse(self, node: int) -> None:
+        """Make one edge of two that meet alone at `node`."""
+        ends = self.at()[node]
+        if len(ends) != 2 or ends[0][0] == ends[1][0]:
+            return
+        (a, side_a), (b, side_b) = ends
+        first, second = self.edges.pop(a), self.edges.pop(b)
+        points = np.concatenate([first.leaving(1 - side_a), second.leaving(side_b)[1:]])
+        self.edges[a] = Edge([first.ends[1 - side_a], second.ends[1 - side_b]], points)
+
+    def merge_crossings(self) -> None:
+        """Contract the bridges between junctions that belong to one crossing, shortest first."""
+        while True:
+            meeting, found = self.at(), (math.inf, -1)
+            for number, edge in self.edges.items():
+                u, v = edge.ends
+                if u == v or min(len(meeting[u]), len(meeting[v])) < 3:
+                    continue
+                relative = edge.length / (self.radius(self.places[u]) + self.radius(self.places[v]))
+                near = relative < BRIDGE or (
+                    relative < LONG_BRIDGE and self._crosses(number, meeting)
+                )
+                if near:
+                    found = min(found, (relative, number))
+            if found[1] < 0:
+                return
+            self._contract(found[1])
+
+    def _crosses(self, bridge: int, meeting: dict[int, list[End]]) -> bool:
+        """Whether two strokes go straight on across a bridge between two junctions of three."""
+        u, v = (
+            [end for end in meeting[node] if end[0] != bridge] for node in self.edges[bridge].ends
+        )
+        if len(u) != 2 or len(v) != 2:
+            return False
+        a, b = (self.direction(end) for end in u)
+        c, d = (self.direction(end) for end in v)
+        turns = [max(_turn(a, c), _turn(b, d)), max(_turn(a, d), _turn(b, c))]
+        return min(turns) < CROSSING
+
+    def _contract(self, bridge: int) -> None:
+        edge = self.edges.pop(bridge)
+        kept, gone = edge.ends
+        for number, beside in list(self.edges.items()):
+            if {kept, gone} == set(beside.ends) and beside.length < HOLE * self.nib:
+                del self.edges[number]  # the other side of a hole of some pixels
+        middle = edge.points[len(edge.points) // 2]
+        self.places[kept] = middle
+        for number, side in [*self.at()[gone], *self.at()[kept]]:
+            other = self.edges[number]
+            other.ends[side] = kept
+            points = other.leaving(side)
+            # next to the old junction the branch bends into the bridge
+            points = _trimmed(points, CUT * self.radius(points[0]), 0.0)
+            points = np.concatenate([middle[None], points])
+            other.points = points if side == 0 else points[::-1]
+
+    def direction(self, end: End) -> Points:
+        """The unit vector in which a branch leaves its junction, beyond the junction's disc."""
+        points = self.edges[end[0]].leaving(end[1])
+        radius = max(self.radius(points[0]), self.nib)
+        along = _along(points)
+        stop = min(float(along[-1]), (CUT + TANGENT) * radius)
+        # a short branch that ends at another junction bends into that one's disc
+        start = min(max(CUT * radius, float(along[1])), 0.6 * stop)
+        first, last = (_at(start, along, points), _at(stop, along, points))
+        return _unit(last - first)
+
+    def joined(self) -> Iterator[Path]:
+        """The strokes: branches that go straight on at a junction are one."""
+        onward: dict[End, End] = {}
+        for ends in self.at().values():
+            if len(ends) > 1:
+                onward |= self._pairs(ends)
+        degree = {node: len(ends) for node, ends in self.at().items()}
+        todo = dict.fromkeys(self.edges)
+        starts = [
+            (number, side)
+            for number in self.edges
+            for side in (0, 1)
+            if (number, side) not in onward
+        ]
+        for start in [*starts, *((number, 0) for number in self.edges)]:
+            if start[0] in todo:
+                yield self._follow(start, onward, todo, degree)
+
+    def _pairs(self, ends: Sequence[End]) -> dict[End, End]:
+        """Which of the branches at a junction continue which, straightest first."""
+        if len(ends) == 2:
+            return {ends[0]: ends[1], ends[1]: ends[0]}
+        directions = {end: self.direction(end) for end in ends}
+        options = sorted(
+            (_turn(directions[a], directions[b]), a, b)
+            for i, a in enumerate(ends)
+            for b in ends[i + 1 :]
+        )
+        pairs: dict[End, End] = {}
+        for turn, a, b in options:
+            if turn < STRAIGHT and a not in pairs and b not in pairs:
+                pairs[a], pairs[b] = b, a
+        return pairs
+
+    def _follow(
+        self, start: End, onward: dict[End, End], todo: dict[int, None], degree: dict[int, int]
+    ) -> Path:
+        """The stroke that begins at an end of an edge."""
+        pieces = []
+        end, first_node = start, self.edges[start[0]].ends[start[1]]
+        while True:
+            number, side = end
+            todo.pop(number)
+            pieces.append((number, side))
+            leaving = onward.get((number, 1 - side))
+            if leaving is None or leaving[0] not in todo:
+                break
+            end = leaving
+        last = self.edges[number].ends[1 - side]
+        closed = leaving == start
+        free = (
+            not closed and degree[first_node] == 1,
+            not closed and degree[last] == 1,
+        )
+        return Path(self._drawn(pieces, closed, free, degree), closed, free)
+
+    def _drawn(
+        self,
+        pieces: Sequence[End],
+        closed: bool,
+        free: tuple[bool, bool],
+        degree: dict[int, int],
+    ) -> Points:
+        """The points of a stroke: its branches without what lies in the discs of junctions."""
+        parts = []
+        for i, (number, side) in enumerate(pieces):
+            edge = self.edges[number]
+            points = edge.leaving(side)
+            cuts = []
+            for which, node in enumerate((edge.ends[side], edge.ends[1 - side])):
+                outer = (i == 0, i == len(pieces) - 1)[which] and not closed
+                share = CUT if degree[node] > 2 else HOOK if outer and free[which] else 0.0
+                cuts.append(share * self.radius(self.places[node]))
+            trimmed = _trimmed(points, *cuts)
+            if i == 0 and not closed and not free[0]:
+                parts.append(self.places[edge.ends[side]][None])
+            parts.append(trimmed)
+            if i == len(pieces) - 1 and not closed and not free[1]:
+                parts.append(self.places[edge.ends[1 - side]][None])
+        return np.concatenate(parts)
+
+
+def centre_paths(skeleton: Mask, radius: NDArray[np.float32], nib: float) -> list[Path]:
+    """The strokes of `skeleton` (H, W), lines one pixel wide, whose ink is `radius` wide on both
+    sides; `nib` is half the usual width. Isolated pixels are paths of one point."""
+    edges, alone = traced(skeleton)
+    graph = Graph(edges, radius, nib)
+    graph.prune()
+    graph.merge_crossings()
+    graph.prune()
+    return [*graph.joined(), *(Path(point[None], False, (True, True)) for point in alone)]
+
+
+def traced(skeleton: Mask) -> tuple[list[Edge], list[Points]]:
+    """The edges of the graph of a skeleton (H, W), and the pixels that have no neighbour.
+
+    Pixels are linked to their eight neighbours, diagonally only where no straight way leads
+    around the corner. Nodes are pixels with other than two links; a ring has one of its own.
+    """
+    padded = np.pad(skeleton, 1)
+    width = padded.shape[1]
+    pixels = np.flatnonzero(padded)
+    flat = padded.ravel()
+    right, down, left, up = (flat[pixels + step] for step in (1, width, -1, -width))
+    corners = (
+        (1, right), (width, down), (-1, left), (-width, up),
+        (width + 1, flat[pixels + width + 1] & ~(right | down)),
+        (width - 1, flat[pixels + width - 1] & ~(left | down)),
+        (-width - 1, flat[pixels - width - 1] & ~(left | up)),
+        (-width + 1, flat[pixels - width + 1] & ~(right | up)),
+    )  # fmt: skip
+    linked = np.stack([there for _, there in corners], 1)
+    rows, columns = np.nonzero(linked)
+    neighbours = (pixels[rows] + np.array([step for step, _ in corners])[columns]).tolist()
+    bounds = [0, *np.cumsum(linked.sum(1)).tolist()]
+    runs = [neighbours[i:j] for i, j in pairwise(bounds)]
+    links = dict(zip(pixels.tolist(), runs, strict=True))
+    edges: list[Edge] = []
+    used: set[tuple[int, int]] = set()
+
+    def place(run: Sequence[int]) -> Points:
+        index = np.array(run)
+        return np.stack([index % width - 1, index // width - 1], 1).astype(np.float64)
+
+    seen: set[int] = set()
+
+    def trace(node: int, first: int) -> None:
+        run = [node, first]
+        while len(links[run[-1]]) == 2 and run[-1] != node:
+            a, b = links[run[-1]]
+            run.append(b if a == run[-2] else a)
+        used.update(((run[0], run[1]), (run[-1], run[-2])))
+        seen.update(run)
+        edges.append(Edge([run[0], run[-1]], place(run)))
+
+    nodes = [pixel for pixel, found in links.items() if len(found) != 2]
+    for node in nodes:
+        for first in links[node]:
+            if (node, first) not in used:
+                trace(node, first)
+    for pixel in links:
+        if pixel not in seen and links[pixel]:
+            trace(pixel, links[pixel][0])
+    alone = [place([pixel])[0] for pixel in nodes if not links[pixel]]
+    return edges, alone
+
+
+def _along(points: Points) -> Points:
+    """The length of the way to each point."""
+    return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
+
+
+def _at(distance: float, along: Points, points: Points) -> Points:
+    """The point at a distance along the way."""
+    return np.array([np.interp(distance, along, axis) for axis in points.T])
+
+
+def _length(points: Points) -> float:
+    return float(np.hypot(*np.diff(points, axis=0).T).sum())
+
+
+def _trimmed(points: Points, first: float, last: float) -> Points:
+    """The points without `first` at the beginning and `last` at the end; at least the middle."""
+    along = _along(points)
+    total = float(along[-1])
+    scale = min(1.0, 0.8 * total / max(first + last, 1e-9))
+    kept = points[(along >= scale * first) & (along <= total - scale * last)]
+    return kept if len(kept) else points[len(points) // 2][None]
+
+
+def _unit(vector: Points) -> Points:
+    return vector / max(float(np.hypot(*vector)), 1e-9)
+
+
+def _turn(a: Points, b: Points) -> float:
+    """How much a pen turns that comes in against direction `a` and leaves in direction `b`."""
+    return math.acos(min(1.0, max(-1.0, -float(a @ b))))

@@ -1,0 +1,240 @@
+"""From a model's picture to pen strokes: smooth centre lines, dots, and what is no stroke."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.linalg import solveh_banded
+from scipy.ndimage import distance_transform_edt, gaussian_filter, label
+from skimage.measure import find_contours
+from skimage.morphology import skeletonize
+
+from oneshot_cli.imaging.centrelines import Path, centre_paths
+from oneshot_cli.imaging.exemplar import PEN
+from oneshot_cli.imaging.ink import Mask
+from oneshot_cli.imaging.pen import Drawing, Points, Stroke, drawn
+
+Grid = NDArray[np.float32]
+
+GRID = 208
+"""Centre lines are found on a grid of this many pixels, whatever the size of the picture."""
+HALF = PEN * GRID / 2
+"""Half the width that strokes are expected to have, in pixels of the grid."""
+CERTAIN = 3.0
+"""Logits beyond which a pixel counts as certain."""
+SMOOTHED = 1.3
+"""Standard deviation of the smoothing of the logits, in pixels of the grid."""
+LEVEL = 0.4
+"""Ink is where smoothed logits are above this: what is unsure is no stroke."""
+SPECK = 16
+"""Parts and holes of fewer pixels of the grid are none."""
+HAIR = 0.25
+"""Connections with a smaller half-width, in HALF, are cut: a pen would make strokes of them."""
+DOT = 0.5
+"""A part whose centre line is shorter than this, in half-widths, is a dot."""
+FILLED = 1.5
+"""Ink that is wider than so many usual strokes is a filled area, if strokes leave it white."""
+TAPER = 1.15
+"""A filled area reaches into strokes as far as they are wider than so many usual strokes."""
+SLIT = 0.9
+"""Slits in filled areas close if they are narrower than twice this, in HALF."""
+UNCOVERED = 0.15
+"""Strokes leave an area white if they leave this share of it; otherwise they just cross there."""
+STIFF = 120.0
+"""Weight of the curvature when lines are smoothed: bends shorter than 2 pi STIFF^(1/4) go."""
+CORNER = 0.12
+"""Curvature, in radians a pixel of the grid, beyond which a bend is meant: it stays."""
+ROUNDS = 4
+"""How often a line is smoothed, with weights that follow its bends."""
+WRAP = 40
+"""So many points of a closed line are repeated at its ends while it is smoothed."""
+MARGIN = 4
+"""Pixels of paper that are kept around the ink."""
+EVERYWHERE = np.ones((3, 3))
+
+
+@dataclass(frozen=True)
+class _Ink:
+    """The ink of a picture on the grid, cut out at `corner` (x, y).
+
+    `logits` (H, W) are smooth; `mask` is the ink that strokes are made of, `half_width` the
+    distance from its edge.
+    """
+
+    corner: Points
+    logits: Grid
+    mask: Mask
+    half_width: Grid
+
+    def framed(self, points: Points) -> Points:
+        """Points in pixels of the cut as parts of the frame."""
+        return (points + self.corner + 0.5) / GRID
+
+
+def strokes_in(logits: Grid, width: float = PEN) -> Drawing:
+    """The strokes in a picture, given as logits of ink (H, H), for a pen `width` wide, as a part of
+    the frame.
+
+    Strokes end where a pen of this width reaches the end of the ink. Areas are what a pen of the
+    usual width, PEN, leaves white of ink that is wide.
+    """
+    found = _ink(logits)
+    if found is None:
+        return Drawing(())
+    paths = centre_paths(skeletonize(found.mask), found.half_width, HALF)
+    strokes = tuple(_stroke(path, found, width * GRID / 2) for path in paths)
+    return Drawing(strokes, _areas(found, strokes))
+
+
+def _ink(logits: Grid) -> _Ink | None:
+    """The ink on the grid; None where there is none."""
+    limited = np.clip(logits, -CERTAIN, CERTAIN).astype(np.float32)
+    if limited.shape != (GRID, GRID):
+        how = Image.Resampling.BICUBIC
+        limited = np.asarray(Image.fromarray(limited).resize((GRID, GRID), how))
+    smooth = gaussian_filter(limited, SMOOTHED, truncate=3)
+    inside = smooth > LEVEL
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    if not len(rows):
+        return None
+    top, left = max(rows[0] - MARGIN, 0), max(columns[0] - MARGIN, 0)
+    cut = slice(top, rows[-1] + MARGIN + 1), slice(left, columns[-1] + MARGIN + 1)
+    mask = _without_specks(inside[cut], smooth[cut] <= 0)
+    half_width = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1].astype(np.float32)
+    mask = _without_hairs(mask, half_width)
+    return _Ink(np.array([left, top], np.float64), smooth[cut], mask, half_width)
+
+
+def _without_specks(mask: Mask, paper: Mask) -> Mask:
+    """`mask` without parts of fewer than SPECK pixels, and without holes with less `paper`."""
+    parts = label(mask, EVERYWHERE)[0]
+    kept = np.bincount(parts.ravel()) >= SPECK
+    kept[0] = False
+    ink = kept[parts]
+    holes, count = label(np.pad(~ink, 1, constant_values=True))
+    holes = holes[1:-1, 1:-1]
+    gone = np.bincount(holes[paper], minlength=count + 1) < SPECK
+    gone[1] = False  # around the drawing
+    return gone[holes] | ink
+
+
+def _without_hairs(mask: Mask, half_width: Grid) -> Mask:
+    """`mask` without what no disc of half-width HAIR reaches; parts without any such disc stay."""
+    core = half_width > HAIR * HALF
+    opened = distance_transform_edt(~core) <= HAIR * HALF if core.any() else core
+    parts = label(mask, EVERYWHERE)[0]
+    thin = np.ones(parts.max() + 1, bool)
+    thin[parts[core]] = False
+    return mask & (opened | thin[parts])
+
+
+def _areas(ink: _Ink, strokes: tuple[Stroke, ...]) -> tuple[Points, ...]:
+    """The outlines of what is wide and left white by the strokes, in [0, 1]."""
+    parts = label(ink.half_width > TAPER * HALF, EVERYWHERE)[0]
+    wide = np.zeros(parts.max() + 1, bool)
+    wide[parts[ink.half_width > FILLED * HALF]] = True
+    if not wide.any():
+        return ()
+    # what discs in the core cover, closed so that discs beside each other leave no slits
+    reached = distance_transform_edt(~wide[parts]) <= (TAPER + SLIT) * HALF
+    body = (distance_transform_edt(reached) > SLIT * HALF) & ink.mask
+    left, top = ink.corner.astype(int)
+    height, across = body.shape
+    covered = drawn(Drawing(strokes), GRID, PEN)[top : top + height, left : left + across] > 0.5
+    parts = label(body, EVERYWHERE)[0]
+    white = np.bincount(parts[body & ~covered], minlength=parts.max() + 1)
+    body &= (white > UNCOVERED * np.bincount(parts.ravel()))[parts]
+    if not body.any():
+        return ()
+    inside = distance_transform_edt(body) - distance_transform_edt(~body)
+    level = np.minimum(ink.logits, gaussian_filter(inside, SMOOTHED) + 1)
+    outlines = find_contours(np.pad(level, 1, constant_values=-CERTAIN), 0.0)
+    return tuple(ink.framed(outline[:, ::-1] - 1) for outline in outlines)
+
+
+def _stroke(path: Path, ink: _Ink, half: float) -> Stroke:
+    """The smooth curve of a path, for a pen of half-width `half` in pixels; or a dot."""
+    points = path.points
+    middle = points.mean(0)
+    x, y = np.rint(middle).astype(int)
+    if all(path.free) and _along(points)[-1] <= DOT * ink.half_width[y, x]:
+        return Stroke(ink.framed(middle[None]), width=2 * float(ink.half_width[y, x]) / GRID)
+    curve = smooth(points, closed=path.closed)
+    if path.free[0]:
+        curve = _ended(curve, ink, half)
+    if path.free[1]:
+        curve = _ended(curve[::-1], ink, half)[::-1]
+    # every other point is enough: a chord is within a tenth of a pixel of the sharpest bend
+    kept = (
+        curve[::2] if path.closed or len(curve) % 2 else np.concatenate([curve[:-1:2], curve[-1:]])
+    )
+    return Stroke(ink.framed(kept), path.closed)
+
+
+def smooth(points: Points, *, closed: bool = False) -> Points:
+    """A smooth curve along `points` (N, 2), in pixels: points about a pixel apart."""
+    if closed:
+        points = np.concatenate([points, points[:1]])
+    along = _along(points)
+    count = max(2, round(float(along[-1])) + 1)
+    even = np.linspace(0, along[-1], count)
+    points = np.stack([np.interp(even, along, axis) for axis in points.T], 1)
+    if count < 6:
+        return points[:-1] if closed else points
+    if not closed:
+        return _smoothed(points)
+    around = min(count - 1, WRAP)
+    ring = np.concatenate([points[-around - 1 : -1], points, points[1 : around + 1]])
+    return _smoothed(ring)[around : around + count - 1]
+
+
+def _smoothed(points: Points) -> Points:
+    """Points (N, 2), evenly spaced, smoothed: the curve p with the least |p - points|^2 +
+    STIFF |w D p|^2, where D is the second difference (Whittaker 1923).
+
+    The squared weights w^2 are 1 where the curve bends less than CORNER, and fall with the square
+    of its curvature where it bends more, so that wobbles go and corners stay.
+    """
+    weight = np.ones(len(points) - 2)
+    second = (1.0, -2.0, 1.0)
+    curve = points
+    for _ in range(ROUNDS):
+        banded = np.zeros((3, len(points)))
+        banded[0] = 1
+        for i, a in enumerate(second):
+            for j, b in enumerate(second[: i + 1]):
+                banded[i - j, j : j + len(weight)] += STIFF * weight * a * b
+        curve = solveh_banded(banded, points, lower=True)
+        bend = np.hypot(*np.diff(curve, 2, axis=0).T)
+        weight = np.minimum(1, (CORNER / np.maximum(bend, 1e-9)) ** 2)
+    return curve
+
+
+def _ended(curve: Points, ink: _Ink, half: float) -> Points:
+    """A curve whose beginning is moved along its direction, until the pen ends where the ink does.
+
+    Thinning shortens strokes by about half their width, and more where they are pointed.
+    """
+    back = min(len(curve) - 1, max(2, round(HALF)))
+    direction = curve[0] - curve[back]
+    direction = direction / max(float(np.hypot(*direction)), 1e-9)
+    reach = np.arange(0, 4 * HALF, 0.5)
+    ahead = np.rint(curve[0] + reach[:, None] * direction).astype(int)
+    limit = np.array(ink.logits.shape[::-1])
+    outside = ((ahead < 0) | (ahead >= limit)).any(1)
+    x, y = ahead.clip(0, limit - 1).T
+    paper = np.flatnonzero(outside | (ink.logits[y, x] <= 0))
+    more = (float(reach[paper[0]]) if len(paper) else half) - half
+    if more > 0:
+        steps = np.arange(more, 0, -1.0)
+        return np.concatenate([curve[0] + steps[:, None] * direction, curve])
+    along = _along(curve)
+    return curve[along >= min(-more, 0.4 * float(along[-1]))]
+
+
+def _along(points: Points) -> Points:
+    """The length of the way to each point."""
+    return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
