@@ -21,9 +21,9 @@ from oneshot_cli.devices import resolve_device
 from oneshot_cli.drawing import Variations, apart, contexts_of, noise_for, some
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.concerns import Concern, concerns
-from oneshot_cli.imaging.exemplar import Drawing, Picture, at_size, drawing, exemplar
+from oneshot_cli.imaging.exemplar import PEN, Drawing, Picture, at_size, drawing, exemplar
 from oneshot_cli.imaging.likeness import ink_distance
-from oneshot_cli.imaging.rendering import Bytes, inked
+from oneshot_cli.imaging.rendering import Bytes, inked, penned
 from oneshot_cli.model import Context, GenerativeModel, SequentialGenerator
 from oneshot_cli.paths import flagship
 
@@ -113,11 +113,29 @@ class Oneshot:
         """Where the weights are."""
         return next(self.model.parameters()).device
 
-    def render(self, pictures: Tensor) -> Bytes:
+    def pen(self, size: int, width: float | None = None) -> float:
+        """The width, as a part of the frame, of the pen that draws pictures of `size` pixels; 0 is
+        no pen.
+
+        `width` if it is given. Otherwise there is a pen above the model's own size, for a model
+        that draws after exemplars: those have strokes of that width when they are read.
+        """
+        config = self.model.config
+        if config.observation != "bernoulli" or config.channels != 1:
+            return 0.0
+        if width is None:
+            return PEN if config.conditional and size > self.size else 0.0
+        return width
+
+    def render(self, pictures: Tensor, pen: float | None = None) -> Bytes:
         """Pictures (..., C, H, W) as levels (..., H, W), or (..., H, W, 3) in colour.
 
-        Ink is black on white, with crisp edges at any size; grey and colour are as they are.
+        Ink is black on white, with crisp edges at any size; grey and colour are as they are. Above
+        the model's own size its strokes are drawn anew with a round pen. `pen` is the width of the
+        pen as a part of the frame; 0 draws the outline of what the model drew.
         """
+        if width := self.pen(pictures.shape[-1], pen):
+            return penned(pictures, width)
         if pictures.shape[-3] == 1:
             binary = self.model.config.observation == "bernoulli"
             sharp = self.model.config.reading if binary else pictures.shape[-1]

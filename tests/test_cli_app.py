@@ -54,7 +54,8 @@ def test_the_module_runs_as_the_program_does() -> None:
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys, oneshot_cli, oneshot_cli.app\n"
-        "heavy = {'torch', 'numpy', 'PIL', 'matplotlib', 'imageio', 'safetensors'}\n"
+        "heavy = {'torch', 'numpy', 'scipy', 'skimage', 'PIL', 'matplotlib', 'imageio',"
+        " 'safetensors'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -83,9 +83,48 @@ def test_vary_writes_every_variation_and_a_grid(glyph: Path, weights: Path, tmp_
     assert names(out) == ["glyph-01.png", "glyph-02.png", "glyph-03.png", "glyph-grid.png"]
     assert result.stdout == f"{out}/glyph-01.png ... glyph-03.png\n{out}/glyph-grid.png\n"
     model = api.load(weights)
-    expected = inked(model.vary(glyph, 3, size=40), 28)
+    expected = model.render(model.vary(glyph, 3, size=40))
     for i in range(3):
         assert abs(levels(out / f"glyph-0{i + 1}.png").astype(int) - expected[i]).max() <= 1
+
+
+@pytest.mark.parametrize("command", ["vary", "alphabet", "sample"])
+def test_the_pen_draws_strokes_anew_above_the_models_own_size(
+    command: str, glyph: Path, weights: Path, tmp_path: Path
+) -> None:
+    given = [] if command == "sample" else [glyph]
+    made = {}
+    for pen, size in ((None, 28), (None, 64), ("off", 64), ("0.05", 64), ("0.1", 64), ("0.1", 28)):
+        out = tmp_path / f"out{len(made)}"
+        chosen = [] if pen is None else ["--pen", pen]
+        words = ("-n", "2", "-c", weights, "-o", out, "--size", str(size), "--json", *chosen)
+        content = document(oneshot(command, *given, *words))
+        first = next(path for path in sorted(out.iterdir()) if path.stem.endswith("-01"))
+        made[pen, size] = content["pen"], levels(first)
+    pens = {key: pen for key, (pen, _) in made.items()}
+    assert pens == {
+        (None, 28): 0, (None, 64): 0.05, ("off", 64): 0, ("0.05", 64): 0.05,
+        ("0.1", 64): 0.1, ("0.1", 28): 0.1,
+    }  # fmt: skip
+    shown = {key: picture for key, (_, picture) in made.items()}
+    assert (shown[None, 64] == shown["0.05", 64]).all()
+    assert (shown[None, 64] != shown["off", 64]).any()
+    assert (shown["0.1", 28] != shown[None, 28]).any()
+    assert shown["0.1", 64].mean() < shown["0.05", 64].mean(), "a wider pen leaves more ink"
+    model = api.load(weights)
+    if command == "vary":
+        drawn = model.vary(glyph, 2, size=64)
+        assert (shown["off", 64] == inked(drawn, 28)[0]).all()
+        assert (shown["0.1", 64] == model.render(drawn, pen=0.1)[0]).all()
+
+
+@pytest.mark.parametrize("wrong", ["thick", "0", "0.5", "-1", "nan", ""])
+def test_a_pen_that_cannot_be_is_refused(
+    wrong: str, glyph: Path, weights: Path, tmp_path: Path
+) -> None:
+    result = oneshot("vary", glyph, "-c", weights, "-o", tmp_path / "x", f"--pen={wrong}", code=2)
+    assert "0.01 to 0.2" in " ".join(result.stderr.split())
+    assert not (tmp_path / "x").exists()
 
 
 def test_vary_json_is_one_document_that_names_the_files(

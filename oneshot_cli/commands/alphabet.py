@@ -15,12 +15,14 @@ from oneshot_cli.commands.common import (
     ForceOption,
     JsonOption,
     OutputOption,
+    PenOption,
     QuietOption,
     Screen,
     SeedOption,
     SizeOption,
     SpreadOption,
     VerboseOption,
+    pen_width,
     refuse_to_overwrite,
 )
 
@@ -41,6 +43,7 @@ def alphabet(
     size: SizeOption = DRAWN,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
+    pen: PenOption = None,
     checkpoint: CheckpointOption = None,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
@@ -57,6 +60,7 @@ def alphabet(
     """
     from oneshot_cli.commands.pictures import Target, pictures_in
 
+    width = pen_width(pen)
     found, target = list(pictures_in(exemplars)), Target.of(output)
     if len(found) > MOST:
         raise typer.BadParameter(f"{len(found)} pictures; {MOST} say enough about an alphabet")
@@ -73,7 +77,7 @@ def alphabet(
     screen = Screen(json, quiet, verbose)
     model = load(checkpoint, device.value)
     made = model.new_characters([p for _, p in found], n, seed=seed, spread=spread, size=size)
-    greys = list(model.render(made.pictures))
+    greys = list(model.render(made.pictures, width))
     for file, grey in zip(files, greys, strict=False):
         save_picture(Image.fromarray(grey), file)
     given = [of_mask(drawing(path, model.size).mask, size) for _, path in found]
@@ -89,6 +93,7 @@ def alphabet(
             "seed": seed,
             "spread": ALPHABET_SPREAD if spread is None else spread,
             "size": size,
+            "pen": model.pen(size, width),
             "given": [path for _, path in found],
             "characters": [
                 {

@@ -75,7 +75,8 @@ def animate(
 
     A coloured frame shows where each drawing is being written; a frame of the same colour, on the
     exemplar at the left, where the model is looking meanwhile. The finished drawings are those of
-    vary, or sample, with the same seed, spread and closeness.
+    vary, or sample, with the same seed, spread and closeness, and --pen off. A film shows the
+    canvas itself: the centre lines of an unfinished drawing would jump from step to step.
     """
     from oneshot_cli.commands.pictures import pictures_in
     from oneshot_cli.imaging.animation import Strip, film, save_film
@@ -108,7 +109,7 @@ def animate(
             )
             strips.append(
                 Strip(
-                    canvases=model.render(made.frames),
+                    canvases=model.render(made.frames, pen=0),
                     writing=made.write_windows if windows else None,
                     seen=None if path is None else of_mask(drawing(path, model.size).mask, size),
                     reading=(made.target_windows if reconstruct else made.read_windows)

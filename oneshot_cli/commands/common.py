@@ -31,6 +31,10 @@ DRAWN = 112
 """The usual --size: the model's own pictures are small for a person to look at."""
 
 
+WIDTHS = (0.01, 0.2)
+"""The finest and the widest --pen, as parts of the frame."""
+
+
 class Device(str, Enum):
     """Where the model runs; `auto` takes CUDA, then Apple's MPS, then the CPU."""
 
@@ -88,6 +92,17 @@ ClosenessOption = Annotated[
         max=1.0,
         help="How near variations come to the exemplar: 0 draws from the prior alone, as in the "
         "paper; 1 redraws the exemplar, deformed a little; without it, as the checkpoint says.",
+        show_default=False,
+    ),
+]
+PenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pen",
+        metavar="WIDTH",
+        help="The strokes are drawn anew with a round pen of this width, 0.01 to 0.2 of the frame; "
+        "'off' keeps the outline of what the model drew. Without it, 0.05 above the model's own "
+        "size if it draws after exemplars, off otherwise.",
         show_default=False,
     ),
 ]
@@ -222,6 +237,26 @@ class Screen:
         with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(label, total=total)
             yield lambda steps: bar.advance(task, steps)
+
+
+def pen_width(given: str | None) -> float | None:
+    """The width that `--pen` gives; 0 for "off", None without the option.
+
+    Raises BadParameter for anything else.
+    """
+    if given is None:
+        return None
+    if given == "off":
+        return 0.0
+    try:
+        width = float(given)
+    except ValueError:
+        width = 0.0
+    if not WIDTHS[0] <= width <= WIDTHS[1]:
+        raise typer.BadParameter(
+            f"--pen is a width from {WIDTHS[0]} to {WIDTHS[1]} of the frame, or off, not {given}"
+        )
+    return width
 
 
 def refuse_to_overwrite(paths: Iterable[Path], force: bool) -> None:

@@ -16,12 +16,14 @@ from oneshot_cli.commands.common import (
     ForceOption,
     JsonOption,
     OutputOption,
+    PenOption,
     QuietOption,
     Screen,
     SeedOption,
     SizeOption,
     SpreadOption,
     VerboseOption,
+    pen_width,
     refuse_to_overwrite,
 )
 from oneshot_cli.errors import OneshotError
@@ -33,6 +35,7 @@ def sample(
     size: SizeOption = DRAWN,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
+    pen: PenOption = None,
     nearest: Annotated[
         bool,
         typer.Option(
@@ -56,6 +59,7 @@ def sample(
     """
     from oneshot_cli.commands.pictures import Target
 
+    width = pen_width(pen)
     target = Target.of(output)
     files, grid = target.numbered("sample", n), target.grid("samples")
     refuse_to_overwrite([*files, grid], force)
@@ -71,13 +75,19 @@ def sample(
     temperature = 1.0 if spread is None else spread
     if nearest and model.model.config.channels != 1:
         raise OneshotError("--nearest compares ink; this model draws in colour")
-    drawn = model.render(model.sample(n, seed=seed, spread=temperature, size=size))
+    drawn = model.render(model.sample(n, seed=seed, spread=temperature, size=size), width)
     for file, levels in zip(files, drawn, strict=False):
         save_picture(Image.fromarray(levels), file)
     columns = math.ceil(n**0.5)
     picture = sheet([Group("samples" if nearest else "", list(drawn))], columns)
     document: dict[str, Any] = {"checkpoint": model.path, "n": n, "seed": seed}
-    document |= {"spread": temperature, "size": size, "samples": files, "grid": grid}
+    document |= {
+        "spread": temperature,
+        "size": size,
+        "pen": model.pen(size, width),
+        "samples": files,
+        "grid": grid,
+    }
     if nearest:
         from oneshot_cli.imaging.likeness import nearest_drawings
 

@@ -115,13 +115,17 @@ class Report:
 
 @dataclass(frozen=True)
 class Variations:
-    """Variations of every job, written to `target`, with a grid laid out as `layout` says."""
+    """Variations of every job, written to `target`, with a grid laid out as `layout` says.
+
+    `pen` is the width of the pen that draws them, as in `Oneshot.render`.
+    """
 
     jobs: Sequence[Job]
     target: Target
     kept: int
     layout: str
     show_input: bool
+    pen: float | None = None
 
     @property
     def pages(self) -> list[Sequence[Job]]:
@@ -233,7 +237,7 @@ class Variations:
         drawn = model.vary_batch(inks, **asdict(settings))
         groups = {}
         for (job, drawings), ink, pictures, found in zip(read, inks, drawn, concerns, strict=True):
-            greys = model.render(pictures)
+            greys = model.render(pictures, self.pen)
             files = self.target.numbered(job.name, self.kept)
             if files:
                 with ThreadPoolExecutor(WRITERS) as pool:  # waiting for the disk, mostly

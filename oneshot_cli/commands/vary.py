@@ -18,12 +18,14 @@ from oneshot_cli.commands.common import (
     ForceOption,
     JsonOption,
     OutputOption,
+    PenOption,
     QuietOption,
     Screen,
     SeedOption,
     SizeOption,
     SpreadOption,
     VerboseOption,
+    pen_width,
     refuse_to_overwrite,
 )
 
@@ -47,6 +49,7 @@ def vary(
     seed: SeedOption = 0,
     spread: SpreadOption = None,
     closeness: ClosenessOption = None,
+    pen: PenOption = None,
     together: Annotated[
         bool, typer.Option("--together", help="All exemplars are drawings of one character.")
     ] = False,
@@ -96,13 +99,14 @@ def vary(
 
     if keep_best is not None and keep_best > n:
         raise typer.BadParameter(f"the best {keep_best} of {n} cannot be kept")
+    width = pen_width(pen)
     found, target = jobs(exemplars, together), Target.of(output)
 
     from oneshot_cli.api import load
     from oneshot_cli.commands.variations import Settings, Variations
     from oneshot_cli.distributed import HOURS, joined
 
-    work = Variations(found, target, keep_best or n, layout.value, show_input)
+    work = Variations(found, target, keep_best or n, layout.value, show_input, width)
     with joined(device.value, HOURS) as world:
         if not skip_existing:
             world.from_main(lambda: refuse_to_overwrite(work.files(), force))
@@ -119,7 +123,8 @@ def vary(
         screen.detail(f"on {model.device}: {settings}")
         report = work.make(screen, model, settings, skip_existing=skip_existing, world=world)
     if world.is_main:
-        screen.document({"checkpoint": model.path, **asdict(settings), **report.document()})
+        document = {"checkpoint": model.path, **asdict(settings), "pen": model.pen(size, width)}
+        screen.document(document | report.document())
         report.tell(screen)
     if report.failed:
         raise typer.Exit(1)
