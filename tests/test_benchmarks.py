@@ -13,10 +13,11 @@ from tiny import context, images, noise, tiny_model
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as program
-from benchmarks import training
+from benchmarks import pen, training
 from benchmarks.reference import Reference
 from benchmarks.roofline import floor
 from benchmarks.training import Case, Row, cases, training_step
+from oneshot_cli.evaluation.oneshot_scores import Scores, bootstrap
 from oneshot_cli.model import SequentialGenerator
 
 CANVASES = ["additive", "gated"]
@@ -110,3 +111,18 @@ def test_the_table_is_whole_without_a_terminal(
     assert ("left out" in printed) is not pays
     rows = json.loads(output.read_text())["training"]
     assert [Case(**row["case"]) for row in rows] == wanted
+
+
+def test_the_pens_benchmark_reads_ink_and_compares_the_same_characters() -> None:
+    drawn = torch.rand(3, 2, 1, 8, 8)
+    ink, taken = pen.pictures(drawn, lambda each: (255 * (1 - each[:, 0])).round().byte().numpy())
+    assert ink.shape == drawn.shape
+    assert (ink - drawn).abs().max() <= 0.5 / 255 + 1e-6
+    assert taken > 0
+    found = torch.rand(3, 4)
+    better, worse = (
+        Scores(bootstrap(each.mean(1)), bootstrap(found.mean(1)), 3,
+               {"recognizability": each.mean(1)}, each)
+        for each in (found, found - 0.25)
+    )  # fmt: skip
+    assert "-0.2500 [-0.2500, -0.2500]" in pen.row("pen", worse, better)

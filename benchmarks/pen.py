@@ -1,0 +1,79 @@
+"""What the pen costs in recognizability: `python -m benchmarks.pen [CHECKPOINT]`.
+
+Variations of one exemplar of each held-out character are drawn once, and made into pictures in both
+ways: by the outline of what the model drew, and anew with the pen. The project's critics read both,
+brought to 28 x 28 by one rule. The parameters of the pen were chosen on `--split weak-validation`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from oneshot_cli import api, data
+from oneshot_cli.evaluation.oneshot_scores import Critics, Scores, bootstrap, people, score
+from oneshot_cli.imaging.exemplar import PEN
+from oneshot_cli.imaging.rendering import Bytes
+
+AT_ONCE = 10
+
+
+def drawings(model: api.Oneshot, exemplars: Tensor, n: int, size: int) -> Tensor:
+    """Variations (C, n, 1, size, size) of exemplars (C, 1, S, S), at the model's own spread."""
+    sets = [[exemplar[None] for exemplar in rows] for rows in exemplars.split(AT_ONCE)]
+    return torch.cat([model.vary_batch(each, n, size=size) for each in sets])
+
+
+def pictures(drawn: Tensor, render: Callable[[Tensor], Bytes]) -> tuple[Tensor, float]:
+    """The ink (C, n, 1, H, W) of rendered pictures, and the milliseconds that each took."""
+    started = time.perf_counter()
+    levels = [render(each) for each in drawn]
+    taken = 1000 * (time.perf_counter() - started) / drawn[:, :, 0, 0, 0].numel()
+    return torch.from_numpy(1 - np.stack(levels) / np.float32(255))[:, :, None], taken
+
+
+def row(name: str, scores: Scores, other: Scores | None = None, taken: float | None = None) -> str:
+    """A line of the table; the difference to `other` with its 95 % interval, over characters."""
+    text = f"{name:20} {scores.recognizability.value:.4f} {scores.diversity.value:9.4f}"
+    if other is None:
+        return text
+    lost = bootstrap(
+        scores.per_character["recognizability"] - other.per_character["recognizability"]
+    )
+    text += f"   {lost.value:+.4f} [{lost.low:+.4f}, {lost.high:+.4f}]"
+    return text if taken is None else f"{text} {taken:8.1f}"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pen", description=__doc__)
+    parser.add_argument("checkpoint", nargs="?")
+    parser.add_argument("--split", choices=("weak", "weak-validation"), default="weak")
+    parser.add_argument("--sizes", default="112,208", help="sides of the pictures, in pixels")
+    parser.add_argument("--width", type=float, default=PEN, help="of the pen, of the frame")
+    parser.add_argument("-n", type=int, default=20, help="variations of each character")
+    options = parser.parse_args()
+    model, critics = api.load(options.checkpoint, device="cpu"), Critics.load()
+    own, small = (
+        people(data.load("omniglot", split=options.split, part="test", size=size))[0]
+        for size in (model.size, 28)
+    )
+    print(f"{'':20} found  diversity   against the outline          ms a picture")
+    own_scores = score(small, drawings(model, own, options.n, model.size), critics)
+    print(row(f"model, {model.size}", own_scores), flush=True)
+    for size in map(int, options.sizes.split(",")):
+        drawn = drawings(model, own, options.n, size)
+        outline, slow = pictures(drawn, lambda each: model.render(each, pen=0))
+        base = score(small, outline, critics)
+        print(row(f"outline, {size}", base, base, slow), flush=True)
+        inked, slow = pictures(drawn, lambda each: model.render(each, pen=options.width))
+        print(row(f"pen, {size}", score(small, inked, critics), base, slow), flush=True)
+
+
+if __name__ == "__main__":
+    main()
