@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from oneshot_cli.deformation import PEOPLE, Deformation, Spread, displacements, linear_maps
+from oneshot_cli.deformation import PEOPLE, Deformation, Spread, depths, displacements, linear_maps
 
 NONE = Spread(scale=0, aspect=0, shear=0, turn=0, shift=0, bend=0)
 
@@ -59,6 +59,27 @@ def test_a_shift_moves_the_ink_by_as_much() -> None:
     assert torch.equal(moved, drawing().roll((-6, 3), (1, 2)))
 
 
+def test_a_stroke_keeps_its_width_whatever_the_scale() -> None:
+    """Its length grows and shrinks; Omniglot's strokes are 3 pixels wide at 52."""
+    bar = torch.zeros(1, 52, 52)
+    bar[0, 16:36, 24:27] = 1
+    for log_scale in (-0.4, -0.2, 0.0, 0.2, 0.4):
+        noise = torch.zeros(1, Deformation.NUMBERS)
+        noise[0, 0] = log_scale
+        made = Deformation.of(bar, noise, replace(NONE, scale=1.0)).applied(bar, 52)[0]
+        across, along = made.any(0).sum().item(), made.any(1).sum().item()
+        assert across == pytest.approx(3, abs=1.01), "within a pixel"
+        assert along == pytest.approx(17 * math.exp(-log_scale) + 3, abs=2)
+
+
+def test_depths_are_distances_to_the_outline() -> None:
+    bar = torch.zeros(1, 10, 10)
+    bar[0, 4:7] = 1
+    expected = [-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 0.5, -0.5, -1.5, -2.5]
+    assert depths(bar)[0, :, 5].tolist() == expected
+    assert depths(bar[:0]).shape == (0, 10, 10)
+
+
 def test_displacements_are_sums_of_cosines() -> None:
     places = torch.tensor([[-1.0, -1.0], [0.3, -0.2]])
     modes = torch.zeros(1, 12)
@@ -74,7 +95,7 @@ def test_ink_stays_in_the_frame_and_is_centred_where_it_cannot() -> None:
     far = replace(NONE, shift=5.0)
     moved = Deformation.of(drawing().expand(50, -1, -1), numbers(50), far)
     shown = moved.applied(drawing().expand(50, -1, -1), 52)
-    assert ((shown.sum((1, 2)) - drawing().sum()).abs() <= 4).all(), "but for half pixels"
+    assert ((shown.sum((1, 2)) - drawing().sum()).abs() <= 12).all(), "but for half pixels"
     assert shown[:, 0].sum() == shown[:, -1].sum() == shown[..., 0].sum() == 0
     # Bends are inverted to first order, which is not exact for all.
     inks = drawing().expand(200, -1, -1)
