@@ -94,13 +94,13 @@ class Deformation:
     def applied(self, inks: Tensor, size: int) -> Tensor:
         """The drawings (B, S, S), deformed: float ink (B, size, size), 0 or 1.
 
-        Lines are deformed, and the pen stays as it is: people draw a large character with the same
-        pen as a small one. A stroke is where the depth of the ink exceeds a threshold; magnified s
-        times, it keeps its width 2 r where the threshold is r (1 - 1 / s).
+        People draw a large character with the same pen as a small one. So strokes of a magnified
+        drawing keep their width 2 r: ink is where the depth exceeds r (1 - 1 / s), magnified s
+        times. Those of a shrunken drawing get finer with it, or small loops would fill.
         """
         place = pixels(size, inks.dtype, inks.device)
         radius, shrunk = PEN * inks.shape[-1], torch.linalg.det(self.linear).sqrt()
-        threshold = radius * (1 - shrunk)
+        threshold = radius * (1 - shrunk).clamp(min=0)
         depth = depths(inks).clamp(min=-OUTSIDE) + OUTSIDE
         grid = torch.stack(torch.meshgrid(place, place, indexing="xy"), -1).flatten(0, 1)
         side = len(place)
