@@ -24,6 +24,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from oneshot_cli import checkpoint, data
+from oneshot_cli.evaluation.nll import fitting, measure
+from oneshot_cli.files import atomic_write_bytes
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
 
@@ -157,22 +160,23 @@ def measured(folder: RunFolder) -> dict[str, float]:
     """The bound and the KL of the test part, in nats; measured once."""
     path = folder.path / "test.json"
     if not path.exists():
-        words = [
-            "eval-nll",
-            str(folder.last),
-            "--limit",
-            str(DRAWINGS),
-            "--particles",
-            "1",
-            "--json",
-        ]
-        command = [sys.executable, "-m", "oneshot_cli", *words]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-        (found,) = json.loads(done.stdout)["results"]
-        figures = {name: found[name]["nats"] for name in ("elbo", "kl")}
-        path.write_text(json.dumps(figures) + "\n")
-    figures = json.loads(path.read_text())
-    return figures
+        model, header = checkpoint.load(folder.last)
+        name, split = header.data["dataset"], header.data["split"]
+        found = data.load(name, split=split, part="test", size=model.config.reading)
+        context = int(model.config.conditional)
+        figures = measure(
+            model,
+            fitting(found, name, context, model.config),
+            checkpoint=folder.last.name,
+            part="test",
+            context=context,
+            particles=[1],
+            limit=DRAWINGS,
+        )
+        told = {"elbo": figures.elbo.value, "kl": figures.kl.value}
+        atomic_write_bytes(path, (json.dumps(told) + "\n").encode())
+    measured: dict[str, float] = json.loads(path.read_text())
+    return measured
 
 
 def row(name: str, folder: RunFolder, base: float | None) -> tuple[str, float]:
