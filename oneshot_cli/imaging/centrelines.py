@@ -35,7 +35,7 @@ HOLE = 1.5
 half-widths of the usual stroke: there is a hole of some pixels in the crossing."""
 CUT = 0.7
 """Of each branch so much next to a junction is drawn anew, in half-widths of the junction."""
-HOOK = 0.3
+HOOK = 0.15
 """Of each free end so much is drawn anew, in half-widths."""
 TANGENT = 2.5
 """The direction of a branch is measured over this length beyond the cut, in half-widths."""

@@ -25,25 +25,25 @@ HALF = PEN * GRID / 2
 """Half the width that strokes are expected to have, in pixels of the grid."""
 CERTAIN = 3.0
 """Logits beyond which a pixel counts as certain."""
-SMOOTHED = 1.3
+SMOOTHED = 1.0
 """Standard deviation of the smoothing of the logits, in pixels of the grid."""
 LEVEL = 0.4
 """Ink is where smoothed logits are above this: what is unsure is no stroke."""
 SPECK = 16
 """Parts and holes of fewer pixels of the grid are none."""
-HAIR = 0.25
+HAIR = 0.4
 """Connections with a smaller half-width, in HALF, are cut: a pen would make strokes of them."""
 DOT = 0.5
 """A part whose centre line is shorter than this, in half-widths, is a dot."""
-FILLED = 1.5
+FILLED = 1.4
 """Ink that is wider than so many usual strokes is a filled area, if strokes leave it white."""
 TAPER = 1.15
 """A filled area reaches into strokes as far as they are wider than so many usual strokes."""
 SLIT = 0.9
 """Slits in filled areas close if they are narrower than twice this, in HALF."""
-UNCOVERED = 0.15
+UNCOVERED = 0.1
 """Strokes leave an area white if they leave this share of it; otherwise they just cross there."""
-STIFF = 120.0
+STIFF = 80.0
 """Weight of the curvature when lines are smoothed: bends shorter than 2 pi STIFF^(1/4) go."""
 CORNER = 0.12
 """Curvature, in radians a pixel of the grid, beyond which a bend is meant: it stays."""
