@@ -94,6 +94,9 @@ def vary(
     With a closeness above 0, what the model redraws is the exemplar deformed, for each variation
     anew: place, size, slant and bend differ as they do between people's drawings of one character.
     Of several exemplars of one character (--together) each is redrawn in turn.
+
+    A line on stderr says so, and --json under "concerns", where an exemplar is more than the model
+    can vary: several characters, a filled shape, detail too fine, or what it cannot redraw.
     """
     from oneshot_cli.commands.pictures import Target, jobs
 
