@@ -3,9 +3,8 @@
 For each closeness the spread at which variations of the `weak-validation` test characters are as
 diverse as people's drawings of them; of those, where the overlap with the exemplar is no more than
 MOST_OVERLAP above people's, the one that is recognized best. Both go into the checkpoint's header,
-under `sampling`. A model of the `weak` split that was not trained with validation characters held out has
-seen these ones in training (the card says so of the flagship); those of its test it has not seen,
-and they take no part.
+under `sampling`. A model of the `weak` split has seen most of these characters in training (the
+card says so of the flagship); those of its test it has not seen, and they take no part.
 """
 
 from __future__ import annotations
