@@ -61,6 +61,7 @@ def main() -> None:
             picture = IMAGES / f"vary-{size}.png"
             oneshot("vary", exemplars[4], "-n", "5", "--size", size, "-o", picture)
         oneshot("vary", HERE / "exemplars", "-o", IMAGES / "exemplars.png")
+        oneshot("vary", HERE / "glyphs", "-o", IMAGES / "glyphs.png")
         oneshot("sample", "-n", "48", "-o", IMAGES / "sample.png")
         digits = HERE.parent / "checkpoints" / "mnist.safetensors"
         oneshot("sample", "-c", digits, "-n", "49", "-o", IMAGES / "mnist.png")
