@@ -31,7 +31,7 @@ from scipy.ndimage import distance_transform_edt, map_coordinates
 from scipy.optimize import least_squares
 
 from oneshot_cli import data
-from oneshot_cli.deformation import Deformation, Spread, linear_maps
+from oneshot_cli.deformation import Deformation, Spread, depths, linear_maps
 
 Array = NDArray[Any]
 
@@ -108,7 +108,9 @@ def left(inks: list[Array], spread: Spread, generator: np.random.Generator) -> f
     """The mean distance that registration leaves between drawings and their deformations."""
     noise = torch.from_numpy(generator.standard_normal((len(inks), Deformation.NUMBERS))).float()
     originals = torch.from_numpy(np.stack(inks)).float()
-    deformed = Deformation.of(originals, noise, spread).applied(originals, SIZE).numpy() > 0.5
+    deformed = (
+        Deformation.of(originals, noise, spread).applied(depths(originals), SIZE).numpy() > 0.5
+    )
     return float(
         np.mean([register(a, b, generator)[1] for a, b in zip(inks, deformed, strict=True)])
     )

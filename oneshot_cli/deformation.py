@@ -91,27 +91,27 @@ class Deformation:
         shift = _within_frame(inks, centre, linear.inverse(), modes, numbers[:, 4:6])
         return cls(centre, linear, shift, modes)
 
-    def applied(self, inks: Tensor, size: int) -> Tensor:
-        """The drawings (B, S, S), deformed: float ink (B, size, size), 0 or 1.
+    def applied(self, depth: Tensor, size: int) -> Tensor:
+        """The drawings of these `depths` (B, S, S), deformed: float ink (B, size, size), 0 or 1.
 
         People draw a large character with the same pen as a small one. So strokes of a magnified
         drawing keep their width 2 r: ink is where the depth exceeds r (1 - 1 / s), magnified s
         times. Those of a shrunken drawing get finer with it, or small loops would fill.
         """
-        place = pixels(size, inks.dtype, inks.device)
-        radius, shrunk = PEN * inks.shape[-1], torch.linalg.det(self.linear).sqrt()
+        place = pixels(size, depth.dtype, depth.device)
+        radius, shrunk = PEN * depth.shape[-1], torch.linalg.det(self.linear).sqrt()
         threshold = radius * (1 - shrunk).clamp(min=0)
-        depth = depths(inks).clamp(min=-OUTSIDE) + OUTSIDE
+        depth = depth.clamp(min=-OUTSIDE) + OUTSIDE
         grid = torch.stack(torch.meshgrid(place, place, indexing="xy"), -1).flatten(0, 1)
         side = len(place)
         made = []
-        for rows in torch.arange(len(inks)).split(AT_ONCE):
+        for rows in torch.arange(len(depth)).split(AT_ONCE):
             moved = grid - (self.centre + self.shift)[rows, None]
             where = moved @ self.linear[rows].mT + self.centre[rows, None]
             where = (where + displacements(self.modes[rows], grid)).unflatten(1, (side, side))
             found = sample(depth[rows][:, None], where)[:, 0] - OUTSIDE
             made.append((found > threshold[rows, None, None]).float())
-        return torch.cat(made) if made else inks.new_zeros(0, size, size)
+        return torch.cat(made) if made else depth.new_zeros(0, size, size)
 
 
 def depths(inks: Tensor) -> Tensor:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from oneshot_cli.deformation import PEOPLE, Deformation
+from oneshot_cli.deformation import PEOPLE, Deformation, depths
 from oneshot_cli.imaging.likeness import ink_distance
 from oneshot_cli.model import Context
 
@@ -76,6 +77,12 @@ class Variations:
     def __len__(self) -> int:
         return len(self.noise)
 
+    @cached_property
+    def _depths(self) -> Tensor:
+        """`depths` of the exemplars, once for all their variations: (E, M, 1, S, S)."""
+        images = self.sets.images
+        return depths(images.flatten(0, 2)).view_as(images)
+
     def deformed(self, rows: Tensor, temperature: float) -> tuple[Context, Tensor]:
         """The contexts of the variations `rows` (B,), and the targets (B, 1, S, S) they come near.
 
@@ -87,7 +94,8 @@ class Variations:
         inks = context.images.flatten(0, 2)
         noise = temperature * self.bends[rows].repeat_interleave(members, 0)
         maps = Deformation.of(inks, noise, PEOPLE)
-        images = maps.applied(inks, size).view_as(context.images)
+        depth = self._depths[rows // self.n].flatten(0, 2)
+        images = maps.applied(depth, size).view_as(context.images)
         turn = (rows % self.n) % context.mask.sum(1)
         target = images[torch.arange(len(rows)), turn]
         return Context(images, context.mask, context.alphabet), target

@@ -33,7 +33,7 @@ def test_without_noise_a_drawing_stays_as_it_is_to_the_pixel() -> None:
     inside = inks.clone()
     inside[:, 0] = inside[:, -1] = inside[:, :, 0] = inside[:, :, -1] = 0
     still = Deformation.of(inside, torch.zeros(5, Deformation.NUMBERS), PEOPLE)
-    assert torch.equal(still.applied(inside, 28), inside)
+    assert torch.equal(still.applied(depths(inside), 28), inside)
 
 
 def test_linear_maps_against_closed_forms() -> None:
@@ -55,7 +55,7 @@ def test_a_shift_moves_the_ink_by_as_much() -> None:
     noise = torch.zeros(1, Deformation.NUMBERS)
     noise[0, 4:6] = torch.tensor([1.0, -2.0])
     spread = replace(NONE, shift=2 * 3 / 52)  # three pixels
-    moved = Deformation.of(drawing(), noise, spread).applied(drawing(), 52)
+    moved = Deformation.of(drawing(), noise, spread).applied(depths(drawing()), 52)
     assert torch.equal(moved, drawing().roll((-6, 3), (1, 2)))
 
 
@@ -66,7 +66,7 @@ def test_a_magnified_stroke_keeps_its_width() -> None:
     for log_scale in (-0.4, -0.2, 0.0, 0.2, 0.4):
         noise = torch.zeros(1, Deformation.NUMBERS)
         noise[0, 0] = log_scale
-        made = Deformation.of(bar, noise, replace(NONE, scale=1.0)).applied(bar, 52)[0]
+        made = Deformation.of(bar, noise, replace(NONE, scale=1.0)).applied(depths(bar), 52)[0]
         across, along = made.any(0).sum().item(), made.any(1).sum().item()
         magnified = math.exp(-log_scale)
         assert across == pytest.approx(3 * min(1, magnified), abs=1.01), "within a pixel"
@@ -95,27 +95,31 @@ def test_displacements_are_sums_of_cosines() -> None:
 def test_ink_stays_in_the_frame_and_is_centred_where_it_cannot() -> None:
     far = replace(NONE, shift=5.0)
     moved = Deformation.of(drawing().expand(50, -1, -1), numbers(50), far)
-    shown = moved.applied(drawing().expand(50, -1, -1), 52)
+    shown = moved.applied(depths(drawing().expand(50, -1, -1)), 52)
     assert ((shown.sum((1, 2)) - drawing().sum()).abs() <= 12).all(), "but for half pixels"
     assert shown[:, 0].sum() == shown[:, -1].sum() == shown[..., 0].sum() == 0
     # Bends are inverted to first order, which is not exact for all.
     inks = drawing().expand(200, -1, -1)
-    made = Deformation.of(inks, numbers(200), PEOPLE).applied(inks, 52)
+    made = Deformation.of(inks, numbers(200), PEOPLE).applied(depths(inks), 52)
     edges = made[:, 0].sum(1) + made[:, -1].sum(1) + made[..., 0].sum(1) + made[..., -1].sum(1)
     assert (edges > 3).sum() <= 3, "strokes are hardly ever cut off"
     huge = replace(NONE, scale=2.0)
     noise = torch.zeros(1, Deformation.NUMBERS)
     noise[0, 0] = -0.5
-    large = Deformation.of(drawing(), noise, huge).applied(drawing(), 52)
+    large = Deformation.of(drawing(), noise, huge).applied(depths(drawing()), 52)
     assert large.any()
     blank = torch.zeros(2, 28, 28)
-    assert not Deformation.of(blank, numbers(2), PEOPLE).applied(blank, 28).any()
+    assert not Deformation.of(blank, numbers(2), PEOPLE).applied(depths(blank), 28).any()
 
 
 def test_a_deformation_does_not_depend_on_those_beside_it() -> None:
     inks = drawing().expand(40, -1, -1)
-    together = Deformation.of(inks, numbers(40), PEOPLE).applied(inks, 52)
-    alone = Deformation.of(inks[17:18], numbers(40)[17:18], PEOPLE).applied(inks[17:18], 52)
+    together = Deformation.of(inks, numbers(40), PEOPLE).applied(depths(inks), 52)
+    alone = Deformation.of(inks[17:18], numbers(40)[17:18], PEOPLE).applied(depths(inks[17:18]), 52)
     assert torch.equal(together[17:18], alone)
     assert len({picture.numpy().tobytes() for picture in together}) == 40
-    assert Deformation.of(inks[:0], numbers(0), PEOPLE).applied(inks[:0], 52).shape == (0, 52, 52)
+    assert Deformation.of(inks[:0], numbers(0), PEOPLE).applied(depths(inks[:0]), 52).shape == (
+        0,
+        52,
+        52,
+    )
