@@ -26,6 +26,7 @@ from oneshot_cli.imaging.likeness import ink_distance
 from oneshot_cli.imaging.rendering import Bytes, inked, penned
 from oneshot_cli.model import Context, GenerativeModel, SequentialGenerator
 from oneshot_cli.paths import flagship
+from oneshot_cli.ranges import SHARE, Range
 
 Pictures: TypeAlias = "Picture | list[Picture] | tuple[Picture, ...]"
 
@@ -46,6 +47,23 @@ PARTICLES = 16
 
 COPY_DISTANCE = 0.8
 """Characters nearer than this (`ink_distance`, pixels of 28) count as the same."""
+
+
+ARGUMENTS = {
+    "n": Range(least=0, most=10**6),
+    "spread": Range(least=0, most=2),
+    "closeness": SHARE,
+    "size": Range(least=1, most=512),
+    "keep_best": Range(least=1, most=10**6),
+}
+"""What arguments of the methods of `Oneshot` may be; the commands' options have the same limits."""
+
+
+def check(**given: float | None) -> None:
+    """Raise OneshotError for an argument out of its range; None stands for the default."""
+    for name, value in given.items():
+        if value is not None and value not in ARGUMENTS[name]:
+            raise OneshotError(f"{name} is {value}, but has to be {ARGUMENTS[name]}")
 
 
 @dataclass(frozen=True)
@@ -76,7 +94,7 @@ class NewCharacters:
 class Oneshot:
     """A model and what it can do. Pictures in are whatever `imaging.exemplar` reads; pictures out
     are float tensors (n, 1, H, W), ink 1, on the CPU. Every method raises OneshotError for pictures
-    that cannot be read."""
+    that cannot be read, and for numbers out of their range, see ARGUMENTS."""
 
     def __init__(
         self, model: GenerativeModel, header: checkpoints.Header, path: Path | None = None
@@ -191,6 +209,7 @@ class Oneshot:
         keep_best: int | None = None,
     ) -> Tensor:
         """`vary` for many sets of exemplars (M, 1, S, S), as `read` gives: (E, n, 1, H, W)."""
+        check(n=n, spread=spread, closeness=closeness, size=size, keep_best=keep_best)
         made = Variations.of(exemplars, n, seed, self._conditional().noise_shape)
         temperature = self.spread if spread is None else spread
         near = self.closeness if closeness is None else closeness
@@ -263,6 +282,7 @@ class Oneshot:
         Up to `effort` times n are drawn, and those nearer than COPY_DISTANCE to a context image, or
         to one drawn before, are passed over; if too few are left, the furthest of them fill up.
         """
+        check(n=n, spread=spread, size=size)
         self._conditional()
         exemplars = self.read(images)
         wanted = ALPHABET_SPREAD if spread is None else spread
@@ -282,6 +302,7 @@ class Oneshot:
         size: int | None = None,
     ) -> Tensor:
         """n characters (n, 1, H, W) out of nothing: the model's own distribution at spread 1."""
+        check(n=n, spread=spread, size=size)
         noise = self._noise("sample", seed, None, range(n))
         context = Context.empty(n, self.size, self.device)
         return self._draw(context, noise, 1.0 if spread is None else spread, size)
@@ -303,6 +324,7 @@ class Oneshot:
         `reconstruct` the posterior draws `image` itself: what `vary` does at a closeness of 1 and a
         spread of 0, and also a model that takes no context.
         """
+        check(n=n, spread=spread, closeness=closeness, size=size)
         if image is None:
             if reconstruct:
                 raise OneshotError("there is no picture to reconstruct")

@@ -247,3 +247,27 @@ def test_each_of_several_exemplars_is_redrawn_in_turn(model: Oneshot) -> None:
     for i in range(4):
         assert torch.equal(target[i], inks[i % 2])
         assert torch.equal(context.images[i], torch.stack(inks))
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("n", -1),
+        ("spread", -0.1),
+        ("spread", float("nan")),
+        ("spread", 1e30),
+        ("closeness", 1.1),
+        ("closeness", float("nan")),
+        ("size", 0),
+        ("size", 2000),
+        ("keep_best", 0),
+    ],
+)
+def test_numbers_out_of_range_are_refused_in_words(
+    model: Oneshot, argument: str, value: float
+) -> None:
+    with pytest.raises(OneshotError, match=f"{argument} is .* has to be"):
+        model.vary(np.eye(28, dtype=np.float32), **{"n": 2, argument: value})
+    if argument != "keep_best":
+        with pytest.raises(OneshotError, match=f"{argument} is"):
+            model.draw(None, **{"n": 2, argument: value})

@@ -121,8 +121,15 @@ def test_the_pens_benchmark_reads_ink_and_compares_the_same_characters() -> None
     assert taken > 0
     found = torch.rand(3, 4)
     better, worse = (
-        Scores(bootstrap(each.mean(1)), bootstrap(found.mean(1)), 3,
-               {"recognizability": each.mean(1)}, each)
+        Scores(
+            recognizability=bootstrap(each.mean(1)),
+            diversity=bootstrap(found.mean(1)),
+            overlap=bootstrap(found.mean(1)),
+            overlap_in_place=bootstrap(found.mean(1)),
+            ways=3,
+            per_character={"recognizability": each.mean(1)},
+            found=each,
+        )
         for each in (found, found - 0.25)
-    )  # fmt: skip
+    )
     assert "-0.2500 [-0.2500, -0.2500]" in pen.row("pen", worse, better)
