@@ -55,6 +55,7 @@ ARGUMENTS = {
     "closeness": SHARE,
     "size": Range(least=1, most=512),
     "keep_best": Range(least=1, most=10**6),
+    "pen": Range(least=0, most=0.2),
 }
 """What arguments of the methods of `Oneshot` may be; the commands' options have the same limits."""
 
@@ -64,6 +65,14 @@ def check(**given: float | None) -> None:
     for name, value in given.items():
         if value is not None and value not in ARGUMENTS[name]:
             raise OneshotError(f"{name} is {value}, but has to be {ARGUMENTS[name]}")
+
+
+def pictures_of(given: Pictures) -> list[Picture]:
+    """One picture or several as a list. Raises OneshotError for none."""
+    each: list[Picture] = list(given) if isinstance(given, list | tuple) else [given]
+    if not each:
+        raise OneshotError("no exemplar was given")
+    return each
 
 
 @dataclass(frozen=True)
@@ -152,6 +161,7 @@ class Oneshot:
         the model's own size its strokes are drawn anew with a round pen. `pen` is the width of the
         pen as a part of the frame; 0 draws the outline of what the model drew.
         """
+        check(pen=pen)
         if width := self.pen(pictures.shape[-1], pen):
             return penned(pictures, width)
         if pictures.shape[-3] == 1:
@@ -162,10 +172,8 @@ class Oneshot:
 
     def read(self, pictures: Pictures) -> Tensor:
         """One picture, or several, as the model sees them: ink (M, 1, S, S), 0 or 1."""
-        each: list[Picture] = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
-        if not each:
-            raise OneshotError("no exemplar was given")
-        return torch.stack([exemplar(picture, self.size)[None] for picture in each])
+        each = [exemplar(picture, self.size)[None] for picture in pictures_of(pictures)]
+        return torch.stack(each)
 
     def vary(
         self,
@@ -210,6 +218,8 @@ class Oneshot:
     ) -> Tensor:
         """`vary` for many sets of exemplars (M, 1, S, S), as `read` gives: (E, n, 1, H, W)."""
         check(n=n, spread=spread, closeness=closeness, size=size, keep_best=keep_best)
+        if keep_best is not None and keep_best > n:
+            raise OneshotError(f"the best {keep_best} of {n} cannot be kept")
         made = Variations.of(exemplars, n, seed, self._conditional().noise_shape)
         temperature = self.spread if spread is None else spread
         near = self.closeness if closeness is None else closeness
@@ -226,7 +236,7 @@ class Oneshot:
 
     def concerns(self, image: Pictures) -> list[Concern]:
         """What speaks against the exemplars of one character: why `vary` may disappoint."""
-        each: list[Picture] = list(image) if isinstance(image, list | tuple) else [image]
+        each = pictures_of(image)
         return self.concerns_batch([[drawing(picture, self.size) for picture in each]])[0]
 
     def concerns_batch(self, exemplars: Sequence[Sequence[Drawing]]) -> list[list[Concern]]:
@@ -246,7 +256,7 @@ class Oneshot:
         """The posterior's redrawing (N, S, S) of exemplars (1, 1, S, S), without noise."""
         model, pictures = self._conditional(), [torch.empty(0, self.size, self.size)]
         with torch.inference_mode():
-            for rows in torch.arange(len(inks)).split(self._at_once(self.size)):
+            for rows in torch.arange(len(inks)).split(self._at_once(self.size)) if inks else ():
                 some_inks = [inks[row] for row in rows.tolist()]
                 context = contexts_of(some_inks, 1, self.device)
                 noise = torch.zeros(len(rows), *model.noise_shape, device=self.device)
@@ -325,6 +335,8 @@ class Oneshot:
         spread of 0, and also a model that takes no context.
         """
         check(n=n, spread=spread, closeness=closeness, size=size)
+        if n == 0:
+            raise OneshotError("a film has at least one drawing, n is 0")
         if image is None:
             if reconstruct:
                 raise OneshotError("there is no picture to reconstruct")

@@ -271,3 +271,22 @@ def test_numbers_out_of_range_are_refused_in_words(
     if argument != "keep_best":
         with pytest.raises(OneshotError, match=f"{argument} is"):
             model.draw(None, **{"n": 2, argument: value})
+
+
+def test_what_cannot_be_drawn_is_refused_in_words(model: Oneshot) -> None:
+    ink = np.eye(28, dtype=np.float32)
+    with pytest.raises(OneshotError, match="best 3 of 2"):
+        model.vary(ink, 2, keep_best=3)
+    with pytest.raises(OneshotError, match="at least one drawing"):
+        model.draw(ink, 0)
+    for empty in (lambda: model.vary([]), lambda: model.concerns([])):
+        with pytest.raises(OneshotError, match="no exemplar was given"):
+            empty()
+    assert model.concerns_batch([]) == []
+    for pen in (-1.0, float("nan"), 5.0):
+        with pytest.raises(OneshotError, match="pen is"):
+            model.render(torch.rand(1, 1, 100, 100), pen)
+    speck = np.ones((105, 105), dtype=np.float32)
+    speck[50, 50] = 0
+    with pytest.raises(OneshotError, match="smaller than what the model reads"):
+        model.vary(speck, 2)

@@ -41,7 +41,7 @@ def exemplar(picture: Picture, size: int) -> Tensor:
     `picture` is a file, a Pillow picture, or an array or tensor of grey levels (H, W), of floats
     in [0, 1] or of bytes; dark on light and light on dark are told apart by the border. Omniglot
     drawings pass unchanged but for the data set's own resampling (`box_ink`). Raises OneshotError
-    for an unreadable or blank picture.
+    for an unreadable or blank picture, and one whose ink is lost at that size.
     """
     return at_size(drawing(picture, size).mask, size)
 
@@ -67,7 +67,10 @@ def drawing(picture: Picture, size: int) -> Drawing:
     try:
         grey = _grey(picture)
         found = omniglot_drawing(grey, size)
-        return redraw(grey) if found is None else Drawing(found, found)
+        read = redraw(grey) if found is None else Drawing(found, found)
+        if not at_size(read.mask, size).any():
+            raise OneshotError("no drawing found: its ink is smaller than what the model reads")
+        return read
     except OneshotError as error:
         if isinstance(picture, str | Path) and str(picture) not in str(error):
             raise OneshotError(f"{picture}: {error}") from None
