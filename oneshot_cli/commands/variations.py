@@ -104,7 +104,7 @@ class Report:
             screen.note(f"note: {concern}")
         if len(self.concerns) > LISTED:
             screen.note(f"note: and {len(self.concerns) - LISTED:,} more, see --json")
-        parts = [f"{self.pictures:,} variations of {len(self.made):,} exemplars"]
+        parts = [f"{self.pictures:,} variations of {len(self.made):,} {_exemplars(len(self.made))}"]
         parts += [f"{self.skipped:,} skipped"] if self.skipped else []
         parts += [f"{len(self.failed):,} failed"] if self.failed else []
         rate = self.pictures / max(self.seconds, 1e-9)
@@ -267,6 +267,10 @@ class Variations:
             picture = paper(groups) if self.layout == "paper" else sheet(groups)
             save_picture(picture, file)
             report.grids.append(file)
+
+
+def _exemplars(count: int) -> str:
+    return "exemplar" if count == 1 else "exemplars"
 
 
 def _group(job: Job, greys: Iterable[Bytes], exemplar: Mask) -> Group:

@@ -95,8 +95,8 @@ def vary(
     anew: place, size, slant and bend differ as they do between people's drawings of one character.
     Of several exemplars of one character (--together) each is redrawn in turn.
 
-    A line on stderr says so, and --json under "concerns", where an exemplar is more than the model
-    can vary: several characters, a filled shape, detail too fine, or what it cannot redraw.
+    Some exemplars are more than the model can vary: several characters, a filled shape, detail that
+    is too fine, or what it cannot redraw. Then a line on stderr says so, and --json under "concerns".
     """
     from oneshot_cli.commands.pictures import Target, jobs
 
