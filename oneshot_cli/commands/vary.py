@@ -96,7 +96,8 @@ def vary(
     Of several exemplars of one character (--together) each is redrawn in turn.
 
     Some exemplars are more than the model can vary: several characters, a filled shape, detail that
-    is too fine, or what it cannot redraw. Then a line on stderr says so, and --json under "concerns".
+    is too fine, or what it cannot redraw. Then a line on stderr says so, and --json has it under
+    "concerns".
     """
     from oneshot_cli.commands.pictures import Target, jobs
 
