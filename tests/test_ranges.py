@@ -165,4 +165,5 @@ def test_other_commands_refuse_seeds_and_numbers_alike() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_lie_in_their_ranges(name: str) -> None:
-    TrainConfig(**PRESETS[name].training)
+    config = TrainConfig(**PRESETS[name].training).to_dict()
+    assert {field: config[field] for field in PRESETS[name].training} == PRESETS[name].training
