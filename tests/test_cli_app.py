@@ -14,7 +14,13 @@ from typer.testing import CliRunner
 
 from oneshot_cli import __version__
 from oneshot_cli.app import app
-from oneshot_cli.commands.common import Command, Screen, VerboseOption, refuse_to_overwrite
+from oneshot_cli.commands.common import (
+    Command,
+    Screen,
+    VerboseOption,
+    pen_width,
+    refuse_to_overwrite,
+)
 from oneshot_cli.errors import OneshotError
 
 COMMANDS = ("vary", "alphabet", "sample", "animate", "train", "info", "data")
@@ -134,3 +140,12 @@ def test_the_command_reference_is_up_to_date() -> None:
     docs = Path(__file__).parent.parent / "docs"
     made = runpy.run_path(str(docs / "make_commands.py"))
     assert made["reference"]() == (docs / "commands.md").read_text(), "run `make docs`"
+
+
+def test_the_pen_is_off_in_any_case() -> None:
+    assert pen_width("off") == pen_width("OFF") == 0
+    assert pen_width(None) is None
+    assert pen_width("0.05") == 0.05
+    for wrong in ("", "on", "nan", "0", "1"):
+        with pytest.raises(typer.BadParameter, match="or off"):
+            pen_width(wrong)

@@ -246,7 +246,7 @@ def pen_width(given: str | None) -> float | None:
     """
     if given is None:
         return None
-    if given == "off":
+    if given.lower() == "off":
         return 0.0
     try:
         width = float(given)
