@@ -18,7 +18,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from oneshot_cli.app import app
+from oneshot_cli.cli.app import app
 
 EXEMPLAR = Path(__file__).parent.parent / "docs" / "exemplars" / "pen-photo.jpg"
 RUNS = 5

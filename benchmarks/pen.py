@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from oneshot_cli import api, data
+from oneshot_cli import data
+from oneshot_cli.drawing import oneshot as api
 from oneshot_cli.evaluation.oneshot_scores import Critics, Scores, bootstrap, people, score
 from oneshot_cli.imaging.exemplar import PEN
 from oneshot_cli.imaging.rendering import Bytes

@@ -17,8 +17,8 @@ import torch
 
 from benchmarks.reference import Reference
 from benchmarks.timing import alternate, ratio
-from oneshot_cli.api import CLOSENESS, Oneshot
 from oneshot_cli.checkpoint import Header
+from oneshot_cli.drawing.oneshot import CLOSENESS, Oneshot
 from oneshot_cli.model import Context, ModelConfig, SequentialGenerator
 
 SIZES = (28, 52, 112)

@@ -20,7 +20,7 @@ import torch
 
 import oneshot_cli
 from oneshot_cli import checkpoint, data
-from oneshot_cli.api import Oneshot
+from oneshot_cli.drawing.oneshot import Oneshot
 from oneshot_cli.evaluation.curve import crossing
 from oneshot_cli.evaluation.oneshot_scores import Critics, people, references, score
 

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from oneshot_cli.commands.train import seconds
+from oneshot_cli.cli.train import seconds
 from oneshot_cli.training.folder import RunFolder
 
 RUNS = Path("runs")

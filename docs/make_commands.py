@@ -13,7 +13,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from typer.models import ArgumentInfo, OptionInfo
 
-from oneshot_cli.app import app
+from oneshot_cli.cli.app import app
 
 HERE = Path(__file__).parent
 WORDS = {int: "NUMBER", float: "NUMBER", str: "TEXT", Path: "PATH"}

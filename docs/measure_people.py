@@ -10,10 +10,10 @@ deviations over pairs are half of the range between the percentiles 16 and 84, w
 registrations do not widen.
 
 Such a map leaves a distance from ink to ink. The bend is the one for which drawings that were
-deformed by `oneshot_cli.deformation` (with the measured linear maps and shifts) leave as much as
-people's do: as if all that is left were smooth, so it is an upper limit.
+deformed by `oneshot_cli.drawing.deformation` (with the measured linear maps and shifts) leave as
+much as people's do: as if all that is left were smooth, so it is an upper limit.
 
-`oneshot_cli.deformation.PEOPLE` holds what this prints.
+`oneshot_cli.drawing.deformation.PEOPLE` holds what this prints.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from scipy.ndimage import distance_transform_edt, map_coordinates
 from scipy.optimize import least_squares
 
 from oneshot_cli import data
-from oneshot_cli.deformation import Deformation, Spread, depths, linear_maps
+from oneshot_cli.drawing.deformation import Deformation, Spread, depths, linear_maps
 
 Array = NDArray[Any]
 

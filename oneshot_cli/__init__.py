@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oneshot_cli.api import Oneshot as Oneshot
-    from oneshot_cli.api import load as load
+    from oneshot_cli.drawing.oneshot import Oneshot as Oneshot
+    from oneshot_cli.drawing.oneshot import load as load
 
 __version__ = "0.1.0"
 __all__ = ["Oneshot", "__version__", "load"]
@@ -21,7 +21,7 @@ __all__ = ["Oneshot", "__version__", "load"]
 
 def __getattr__(name: str) -> Any:
     if name in ("Oneshot", "load"):
-        from oneshot_cli import api
+        from oneshot_cli.drawing import oneshot as api
 
         return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,5 @@
 """`python -m oneshot_cli` is the `oneshot` command."""
 
-from oneshot_cli.app import main
+from oneshot_cli.cli.app import main
 
 main()

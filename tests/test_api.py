@@ -13,8 +13,8 @@ from torch import Tensor
 
 import oneshot_cli as oneshot
 from oneshot_cli import checkpoint
-from oneshot_cli.api import CLOSENESS, PARTICLES, Oneshot
-from oneshot_cli.drawing import Variations, apart, contexts_of, noise_for
+from oneshot_cli.drawing.oneshot import CLOSENESS, PARTICLES, Oneshot
+from oneshot_cli.drawing.variations import Variations, apart, contexts_of, noise_for
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.likeness import ink_distance
 from oneshot_cli.model import Context, VAEConfig, build
@@ -81,7 +81,7 @@ def test_large_pictures_are_drawn_in_parts_alike(
     model: Oneshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = model.vary(glyph(), n=7, size=40)
-    monkeypatch.setattr("oneshot_cli.api.PIXELS_AT_ONCE", 2 * 4 * 40 * 40)
+    monkeypatch.setattr("oneshot_cli.drawing.oneshot.PIXELS_AT_ONCE", 2 * 4 * 40 * 40)
     torch.testing.assert_close(model.vary(glyph(), n=7, size=40), whole)
 
 

@@ -13,8 +13,8 @@ import typer
 from typer.testing import CliRunner
 
 from oneshot_cli import __version__
-from oneshot_cli.app import app
-from oneshot_cli.commands.common import (
+from oneshot_cli.cli.app import app
+from oneshot_cli.cli.options import (
     Command,
     Screen,
     VerboseOption,
@@ -59,7 +59,7 @@ def test_the_module_runs_as_the_program_does() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys, oneshot_cli, oneshot_cli.app\n"
+        "import sys, oneshot_cli, oneshot_cli.cli.app\n"
         "heavy = {'torch', 'numpy', 'scipy', 'skimage', 'PIL', 'matplotlib', 'imageio',"
         " 'safetensors'}\n"
         "print(sorted(heavy & set(sys.modules)))"

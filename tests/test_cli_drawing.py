@@ -15,9 +15,10 @@ from PIL import Image, ImageDraw
 from tiny import tiny_drawings, tiny_model
 from typer.testing import CliRunner, Result
 
-from oneshot_cli import api, checkpoint, data
-from oneshot_cli.app import app
+from oneshot_cli import checkpoint, data
+from oneshot_cli.cli.app import app
 from oneshot_cli.data.spec import DataSpec
+from oneshot_cli.drawing import oneshot as api
 from oneshot_cli.imaging.exemplar import exemplar
 from oneshot_cli.imaging.rendering import inked
 from oneshot_cli.model import VAEConfig, build

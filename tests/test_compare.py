@@ -12,7 +12,7 @@ import pytest
 import typer
 from tiny import write_crosses
 
-from oneshot_cli.app import app
+from oneshot_cli.cli.app import app
 
 SCRIPT = Path(__file__).parents[1] / "checkpoints" / "compare.py"
 

@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 from typer.testing import CliRunner
 
 from oneshot_cli import data, load
-from oneshot_cli.api import Oneshot
-from oneshot_cli.app import app
+from oneshot_cli.cli.app import app
 from oneshot_cli.data import omniglot
+from oneshot_cli.drawing.oneshot import Oneshot
 from oneshot_cli.imaging.concerns import depth, lost_holes, missed, several_characters
 from oneshot_cli.imaging.exemplar import Drawing, drawing
 from oneshot_cli.imaging.ink import Mask

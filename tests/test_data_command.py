@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from oneshot_cli.app import app
+from oneshot_cli.cli.app import app
 from oneshot_cli.data import DATASETS
 
 runner = CliRunner()

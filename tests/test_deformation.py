@@ -9,7 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from oneshot_cli.deformation import PEOPLE, Deformation, Spread, depths, displacements, linear_maps
+from oneshot_cli.drawing.deformation import (
+    PEOPLE,
+    Deformation,
+    Spread,
+    depths,
+    displacements,
+    linear_maps,
+)
 
 NONE = Spread(scale=0, aspect=0, shear=0, turn=0, shift=0, bend=0)
 

@@ -21,7 +21,7 @@ from torch.multiprocessing.spawn import spawn
 from typer.testing import CliRunner
 
 from oneshot_cli import checkpoint
-from oneshot_cli.app import app
+from oneshot_cli.cli.app import app
 from oneshot_cli.data.augmentation import PLAIN, Augmentation
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
@@ -434,7 +434,7 @@ import atexit, pathlib, sys
 def say_which_threads_are_left():
     for name in pathlib.Path("/proc/self/task").glob("*/comm"):
         print("left:", name.read_text().strip(), file=sys.stderr)
-from oneshot_cli.app import main
+from oneshot_cli.cli.app import main
 main()
 """
 

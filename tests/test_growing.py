@@ -12,7 +12,7 @@ from tiny import write_crosses
 from typer.testing import CliRunner
 
 from oneshot_cli import checkpoint, load
-from oneshot_cli.app import app
+from oneshot_cli.cli.app import app
 
 SMALL = ["--steps", "2", "--hidden", "8", "--glimpse", "4", "--patch", "4", "--summary", "0"]
 BRIEF = ["--dataset", "folder", "--batch", "4", "--eval-drawings", "4", "--threads", "1"]

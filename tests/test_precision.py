@@ -16,8 +16,8 @@ from tiny import small, write_crosses
 from typer.testing import CliRunner
 
 from oneshot_cli import devices
-from oneshot_cli.app import app
-from oneshot_cli.commands import precision
+from oneshot_cli.cli.app import app
+from oneshot_cli.workflows import precision
 
 Train = Callable[..., Any]
 CPU, CUDA, MPS = (torch.device(kind) for kind in ("cpu", "cuda", "mps"))

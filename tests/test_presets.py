@@ -14,10 +14,8 @@ import typer
 from tiny import small, tiny_drawings
 
 from oneshot_cli import checkpoint, data
-from oneshot_cli.commands import runs
-from oneshot_cli.commands.common import Screen
-from oneshot_cli.commands.material import Material, data_plan, material
-from oneshot_cli.commands.train import train
+from oneshot_cli.cli.options import Screen
+from oneshot_cli.cli.train import train
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.errors import OneshotError
@@ -26,6 +24,8 @@ from oneshot_cli.model.registry import MODELS, config_from
 from oneshot_cli.presets import PRESETS
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
+from oneshot_cli.workflows import train as runs
+from oneshot_cli.workflows.material import Material, data_plan, material
 
 CONDITIONAL = ("flagship", "paper")
 

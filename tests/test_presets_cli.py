@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw, ImageSequence
 from tiny import small
 from typer.testing import CliRunner
 
-from oneshot_cli.app import app
-from oneshot_cli.commands.resuming import SETTLED
-from oneshot_cli.commands.train import train
+from oneshot_cli.cli.app import app
+from oneshot_cli.cli.resuming import SETTLED
+from oneshot_cli.cli.train import train
 from oneshot_cli.presets import PRESETS
 
 

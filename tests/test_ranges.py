@@ -12,7 +12,7 @@ import torch
 from tiny import tiny_drawings
 from typer.testing import CliRunner
 
-from oneshot_cli.app import app
+from oneshot_cli.cli.app import app
 from oneshot_cli.data.augmentation import Augmentation
 from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.model.config import DRAWConfig, ModelConfig, NADEConfig, VAEConfig

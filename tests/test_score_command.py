@@ -16,7 +16,7 @@ from tiny import tiny_model
 from typer.testing import CliRunner
 
 from oneshot_cli import checkpoint
-from oneshot_cli.app import app
+from oneshot_cli.cli.app import app
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.evaluation.published import tables
 
@@ -45,7 +45,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def few_to_train_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixty training characters instead of 1,473."""
-    from oneshot_cli.commands import scoring
+    from oneshot_cli.workflows import score as scoring
 
     original = scoring.data.load
 
@@ -194,8 +194,8 @@ def test_plots_without_matplotlib_are_refused_at_once(
 def test_trains_critics_into_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    from oneshot_cli.commands import scoring
     from oneshot_cli.evaluation.critics import critic_settings
+    from oneshot_cli.workflows import score as scoring
 
     for name in ("PROTONET", "SIMCLR"):
         few = replace(getattr(scoring, name), iterations=2, classes=8)

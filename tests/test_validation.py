@@ -14,9 +14,8 @@ from tiny import TINY, tiny_drawings, write_crosses
 from typer.testing import CliRunner
 
 from oneshot_cli import checkpoint, data
-from oneshot_cli.app import app
-from oneshot_cli.commands.common import Screen
-from oneshot_cli.commands.material import data_plan, material
+from oneshot_cli.cli.app import app
+from oneshot_cli.cli.options import Screen
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes
 from oneshot_cli.data.splits import OFFICIAL, USUAL_SHARE, VALIDATION, WEAK, parts
@@ -25,6 +24,7 @@ from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.evaluations import evaluated
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loop import Rhythm, Trainer
+from oneshot_cli.workflows.material import data_plan, material
 
 SILENT = Screen(False, True, False)
 

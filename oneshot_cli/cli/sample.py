@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oneshot_cli.commands.common import (
+from oneshot_cli.cli.options import (
     DRAWN,
     CheckpointOption,
     DataDirOption,
@@ -57,7 +57,7 @@ def sample(
     Without --spread they are exact samples of the model (a spread of 1). With --nearest the grid
     shows whether the model draws or recalls.
     """
-    from oneshot_cli.commands.pictures import Target
+    from oneshot_cli.workflows.jobs import Target
 
     width = pen_width(pen)
     target = Target.of(output)
@@ -66,7 +66,7 @@ def sample(
 
     from PIL import Image
 
-    from oneshot_cli.api import load
+    from oneshot_cli.drawing.oneshot import load
     from oneshot_cli.imaging.grid import Group, beside, sheet
     from oneshot_cli.imaging.rendering import save_picture
 

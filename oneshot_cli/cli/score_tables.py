@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from oneshot_cli.commands.common import Screen
+from oneshot_cli.cli.options import Screen
 from oneshot_cli.evaluation.generalization import Generalization, RunsResult
 from oneshot_cli.evaluation.memorization import Memorization
 from oneshot_cli.evaluation.oneshot_scores import Scores

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from oneshot_cli import data
-from oneshot_cli.api import Oneshot, load
-from oneshot_cli.commands.common import Screen
-from oneshot_cli.commands.likelihood_tables import (
+from oneshot_cli.cli.nll_tables import (
     bounds_table,
     csv_text,
     latents_table,
     published_table,
 )
+from oneshot_cli.cli.options import Screen
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.distributed import World
+from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.errors import unit
 from oneshot_cli.evaluation.nll import Nll, fitting, gaps, measure, published_beside

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from oneshot_cli.commands.common import (
+from oneshot_cli.cli.options import (
     DRAWN,
     CheckpointOption,
     ClosenessOption,
@@ -99,16 +99,16 @@ def vary(
     is too fine, or what it cannot redraw. Then a line on stderr says so, and --json has it under
     "concerns".
     """
-    from oneshot_cli.commands.pictures import Target, jobs
+    from oneshot_cli.workflows.jobs import Target, jobs
 
     if keep_best is not None and keep_best > n:
         raise typer.BadParameter(f"the best {keep_best} of {n} cannot be kept")
     width = pen_width(pen)
     found, target = jobs(exemplars, together), Target.of(output)
 
-    from oneshot_cli.api import load
-    from oneshot_cli.commands.variations import Settings, Variations
     from oneshot_cli.distributed import HOURS, joined
+    from oneshot_cli.drawing.oneshot import load
+    from oneshot_cli.workflows.vary import Settings, Variations
 
     work = Variations(found, target, keep_best or n, layout.value, show_input, width)
     with joined(device.value, HOURS) as world:

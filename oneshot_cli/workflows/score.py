@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from oneshot_cli import data
-from oneshot_cli.api import Oneshot, load
-from oneshot_cli.commands import score_tables as show
-from oneshot_cli.commands.common import Screen, require_folder
+from oneshot_cli.cli import score_tables as show
+from oneshot_cli.cli.options import Screen, require_folder
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import Remote, find
+from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import classification as runs_module
 from oneshot_cli.evaluation.critics import binary_ink, critic_path, save_critic

@@ -8,8 +8,8 @@ from pathlib import Path
 import typer
 
 from oneshot_cli import data as data_sets
-from oneshot_cli.commands.common import Screen
-from oneshot_cli.commands.loading import loading
+from oneshot_cli.cli.loading import loading
+from oneshot_cli.cli.options import Screen
 from oneshot_cli.data import omniglot
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.resampling import RESAMPLINGS

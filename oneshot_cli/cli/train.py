@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oneshot_cli.commands.common import (
+from oneshot_cli.cli.options import (
     DataDirOption,
     Device,
     DeviceOption,
@@ -19,7 +19,7 @@ from oneshot_cli.commands.common import (
     Screen,
     VerboseOption,
 )
-from oneshot_cli.commands.resuming import refuse_changes
+from oneshot_cli.cli.resuming import refuse_changes
 from oneshot_cli.data.splits import MOST_SHARE, USUAL_SHARE
 from oneshot_cli.presets import PRESETS
 from oneshot_cli.ranges import MOST_SEED
@@ -315,12 +315,13 @@ def train(
     import torch
 
     from oneshot_cli import checkpoint
-    from oneshot_cli.commands import precision, runs
-    from oneshot_cli.commands.material import data_plan, default_dataset, material
     from oneshot_cli.compiling import compile_model
     from oneshot_cli.distributed import joined
     from oneshot_cli.training.folder import RunFolder
     from oneshot_cli.training.loop import Rhythm
+    from oneshot_cli.workflows import precision
+    from oneshot_cli.workflows import train as runs
+    from oneshot_cli.workflows.material import data_plan, default_dataset, material
 
     folder = RunFolder(output)
     if threads is not None:

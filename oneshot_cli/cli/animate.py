@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oneshot_cli.commands.common import (
+from oneshot_cli.cli.options import (
     DRAWN,
     CheckpointOption,
     ClosenessOption,
@@ -78,14 +78,14 @@ def animate(
     vary, or sample, with the same seed, spread and closeness, and --pen off. A film shows the
     canvas itself: the centre lines of an unfinished drawing would jump from step to step.
     """
-    from oneshot_cli.commands.pictures import pictures_in
     from oneshot_cli.imaging.animation import Strip, film, save_film
+    from oneshot_cli.workflows.jobs import pictures_in
 
     if reconstruct and not exemplars:
         raise typer.BadParameter("--reconstruct needs an exemplar")
     refuse_to_overwrite([output], force)
 
-    from oneshot_cli.api import load
+    from oneshot_cli.drawing.oneshot import load
     from oneshot_cli.imaging.exemplar import drawing
     from oneshot_cli.imaging.rendering import of_mask
 

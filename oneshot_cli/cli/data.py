@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oneshot_cli.commands.common import (
+from oneshot_cli.cli.options import (
     DataDirOption,
     JsonOption,
     QuietOption,
@@ -83,7 +83,7 @@ def _print_list(rows: list[dict[str, Any]], screen: Screen) -> None:
 
 
 def _fetch(dataset: DataSet, data_dir: Path | None, screen: Screen) -> None:
-    from oneshot_cli.commands.loading import loading
+    from oneshot_cli.cli.loading import loading
     from oneshot_cli.data import load
     from oneshot_cli.data.fetch import data_folder
 

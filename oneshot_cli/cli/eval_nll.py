@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from oneshot_cli.commands.common import (
+from oneshot_cli.cli.options import (
     DataDirOption,
     Device,
     DeviceOption,
@@ -145,8 +145,8 @@ def eval_nll(
     wanted = counts(particles, 1, "--particles")
     contexts = None if context is None else counts(context, 0, "--context")
 
-    from oneshot_cli.commands import likelihoods
     from oneshot_cli.distributed import HOURS, joined
+    from oneshot_cli.workflows import nll as likelihoods
 
     files = [path for path in (csv, plot) if path is not None]
     job = likelihoods.Job(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from oneshot_cli.commands.common import Screen
+    from oneshot_cli.cli.options import Screen
     from oneshot_cli.data.fetch import Progress
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from oneshot_cli import checkpoint as checkpoints
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.devices import resolve_device
-from oneshot_cli.drawing import Variations, apart, contexts_of, noise_for, some
+from oneshot_cli.drawing.variations import Variations, apart, contexts_of, noise_for, some
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.concerns import Concern, concerns
 from oneshot_cli.imaging.exemplar import PEN, Drawing, Picture, at_size, drawing, exemplar

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oneshot_cli.commands.common import (
+from oneshot_cli.cli.options import (
     CheckpointOption,
     ClosenessOption,
     DataDirOption,
@@ -166,7 +166,7 @@ def score(
         raise typer.BadParameter("score a checkpoint, or --images, or --train-critics: one of them")
     screen = Screen(json, quiet, verbose)
 
-    from oneshot_cli.commands import scoring
+    from oneshot_cli.workflows import score as scoring
 
     if train_critics:
         scoring.train(screen, output, data_dir)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oneshot_cli.commands.common import JsonOption, QuietOption, Screen, VerboseOption
+from oneshot_cli.cli.options import JsonOption, QuietOption, Screen, VerboseOption
 
 
 def info(

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 import typer
 
-from oneshot_cli.commands.common import Screen
-from oneshot_cli.commands.material import Material
+from oneshot_cli.cli.options import Screen
 from oneshot_cli.data.augmentation import Augmentation
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
@@ -25,6 +24,7 @@ from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.evaluations import evaluated, in_words
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loop import Rhythm, Trainer
+from oneshot_cli.workflows.material import Material
 
 OF_THE_DATA = ("size", "channels")
 """Fields of a model that its data decide."""
@@ -246,10 +246,10 @@ def begin_from(run: Trainer, weights: GenerativeModel) -> None:
 
 def fit(run: Trainer, limit: float | None, screen: Screen, tensorboard: bool) -> None:
     """Train with a display, pictures and learning curves, and say how it ended."""
+    from oneshot_cli.cli.training_display import display
     from oneshot_cli.imaging.progress import progress_sheet
     from oneshot_cli.imaging.rendering import save_picture
     from oneshot_cli.training.curves import board, write_curves
-    from oneshot_cli.training.display import display
     from oneshot_cli.training.loop import Hooks
 
     folder = run.folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from oneshot_cli.commands.common import Screen
+from oneshot_cli.cli.options import Screen
 from oneshot_cli.devices import CLEARLY, bf16_gain, bf16_pays
 
 

@@ -12,16 +12,16 @@ from typing import Annotated
 import typer
 
 from oneshot_cli import __version__
-from oneshot_cli.commands.alphabet import alphabet
-from oneshot_cli.commands.animate import animate
-from oneshot_cli.commands.common import Command
-from oneshot_cli.commands.data import data
-from oneshot_cli.commands.eval_nll import eval_nll
-from oneshot_cli.commands.info import info
-from oneshot_cli.commands.sample import sample
-from oneshot_cli.commands.score import score
-from oneshot_cli.commands.train import train
-from oneshot_cli.commands.vary import vary
+from oneshot_cli.cli.alphabet import alphabet
+from oneshot_cli.cli.animate import animate
+from oneshot_cli.cli.data import data
+from oneshot_cli.cli.eval_nll import eval_nll
+from oneshot_cli.cli.info import info
+from oneshot_cli.cli.options import Command
+from oneshot_cli.cli.sample import sample
+from oneshot_cli.cli.score import score
+from oneshot_cli.cli.train import train
+from oneshot_cli.cli.vary import vary
 
 DRAW, MEASURE, MAKE = "Draw", "Measure", "Train and look"
 

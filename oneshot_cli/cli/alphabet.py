@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oneshot_cli.commands.common import (
+from oneshot_cli.cli.options import (
     DRAWN,
     CheckpointOption,
     Device,
@@ -58,7 +58,7 @@ def alphabet(
     pixels of the model's picture. Two people's drawings of one character are usually 0.8 apart,
     different characters 1.5. The usual --spread is 0.8.
     """
-    from oneshot_cli.commands.pictures import Target, pictures_in
+    from oneshot_cli.workflows.jobs import Target, pictures_in
 
     width = pen_width(pen)
     found, target = list(pictures_in(exemplars)), Target.of(output)
@@ -69,7 +69,7 @@ def alphabet(
 
     from PIL import Image
 
-    from oneshot_cli.api import ALPHABET_SPREAD, load
+    from oneshot_cli.drawing.oneshot import ALPHABET_SPREAD, load
     from oneshot_cli.imaging.exemplar import drawing
     from oneshot_cli.imaging.grid import Group, sheet
     from oneshot_cli.imaging.rendering import of_mask, save_picture

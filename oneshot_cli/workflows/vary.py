@@ -16,15 +16,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from oneshot_cli.api import Oneshot
-from oneshot_cli.commands.common import Screen, peak_memory
-from oneshot_cli.commands.pictures import Job, Target
+from oneshot_cli.cli.options import Screen, peak_memory
 from oneshot_cli.distributed import ALONE, World
+from oneshot_cli.drawing.oneshot import Oneshot
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.exemplar import Drawing, at_size, drawing
 from oneshot_cli.imaging.grid import Group, paper, sheet
 from oneshot_cli.imaging.ink import Mask
 from oneshot_cli.imaging.rendering import Bytes, of_mask, save_picture
+from oneshot_cli.workflows.jobs import Job, Target
 
 PAGE = 20
 """Exemplars on one page of the grid, and in one batch."""
