@@ -15,6 +15,8 @@ import torch
 
 from oneshot_cli.data import load
 from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.data.spec import DataSpec
+from oneshot_cli.experiment import Experiment
 from oneshot_cli.model import ModelConfig
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
@@ -41,11 +43,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Trainer(
             RunFolder(Path(folder)),
-            SMALL,
-            TrainConfig(iterations=ITERATIONS, batch=16),
+            Experiment(
+                SMALL,
+                TrainConfig(iterations=ITERATIONS, batch=16),
+                DataSpec("glyphs", size=SMALL.size),
+            ),
             Episodes(drawings, TaskMix(), seed=0),
             drawings,
-            {},
             rhythm=Rhythm(log=EVERY, evaluate=EVERY // 2, save=EVERY // 2, evaluation_drawings=64),
             hooks=Hooks(metrics=note),
         ).fit()

@@ -25,7 +25,9 @@ from benchmarks.__main__ import describe_machine, wide_console
 from benchmarks.timing import ratio, synchronize
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes
+from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.distributed import ALONE, World, joined
+from oneshot_cli.experiment import Experiment
 from oneshot_cli.model import ModelConfig
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
@@ -115,7 +117,8 @@ def trainer(size: int, config: TrainConfig, world: World = ALONE) -> Trainer:
     )
     episodes = Episodes(drawings, config.tasks, seed=config.seed, device=world.device)
     folder = RunFolder(Path(tempfile.gettempdir()) / "scaling")
-    return Trainer(folder, ModelConfig(size=size), config, episodes, drawings, {}, world=world)
+    experiment = Experiment(ModelConfig(size=size), config, DataSpec("random", size=size))
+    return Trainer(folder, experiment, episodes, drawings, world=world)
 
 
 def _print(seconds: Times, work: Times, world: World, config: TrainConfig, size: int) -> None:

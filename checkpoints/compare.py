@@ -152,7 +152,7 @@ def iterations(folder: RunFolder) -> int | None:
     """The length of a run that has been made."""
     if not folder.last.exists():
         return None
-    length: int = folder.read_config()["training"]["iterations"]
+    length: int = folder.experiment().training.iterations
     return length if folder.rows()[-1]["step"] == length else None
 
 
@@ -181,8 +181,8 @@ def measured(folder: RunFolder) -> dict[str, float]:
 
 def row(name: str, folder: RunFolder, base: float | None) -> tuple[str, float]:
     """A line of the table, and the bound in it."""
-    trained = folder.read_config()["training"]
-    steps, found = trained["iterations"] + trained["steps_before"], measured(folder)
+    trained = folder.experiment().training
+    steps, found = trained.iterations + trained.steps_before, measured(folder)
     nats = found["elbo"]
     change = "" if base is None else f"{nats - base:+.1f}"
     cells = name, f"{steps:,}", f"{nats:.1f}", f"{found['kl']:.1f}", change

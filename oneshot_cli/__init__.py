@@ -4,24 +4,50 @@
     model = oneshot.load()                       # the flagship; or a path
     pictures = model.vary("glyph.png", n=10)     # (10, 1, H, W), ink in [0, 1]
 
-Importing the package costs nothing: torch is imported when `load` is first used.
+    experiment = oneshot.new_experiment("flagship", data=oneshot.DataChoice("omniglot"))
+    oneshot.train(experiment, "runs/mine")       # what `oneshot train` does
+
+What each command does is a function in `oneshot_cli.workflows`. Importing the package costs
+nothing: torch is imported when one of these names is first used.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from oneshot_cli.data.spec import DataSpec as DataSpec
     from oneshot_cli.drawing.oneshot import Oneshot as Oneshot
     from oneshot_cli.drawing.oneshot import load as load
+    from oneshot_cli.errors import OneshotError as OneshotError
+    from oneshot_cli.experiment import Experiment as Experiment
+    from oneshot_cli.workflows.prepare import DataChoice as DataChoice
+    from oneshot_cli.workflows.prepare import new_experiment as new_experiment
+    from oneshot_cli.workflows.train import Conduct as Conduct
+    from oneshot_cli.workflows.train import resume as resume
+    from oneshot_cli.workflows.train import train as train
 
 __version__ = "0.1.0"
-__all__ = ["Oneshot", "__version__", "load"]
+
+_MODULES = {
+    "Conduct": "workflows.train",
+    "DataChoice": "workflows.prepare",
+    "DataSpec": "data.spec",
+    "Experiment": "experiment",
+    "Oneshot": "drawing.oneshot",
+    "OneshotError": "errors",
+    "load": "drawing.oneshot",
+    "new_experiment": "workflows.prepare",
+    "resume": "workflows.train",
+    "train": "workflows.train",
+}
+"""Where the public names are defined."""
+
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Oneshot", "load"):
-        from oneshot_cli.drawing import oneshot as api
-
-        return getattr(api, name)
+    if name in _MODULES:
+        return getattr(import_module(f"oneshot_cli.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 
 import torch
@@ -85,3 +86,14 @@ def _seconds(dtype: torch.dtype) -> float:
         if ended > end:
             break
     return best
+
+
+def peak_memory() -> int | None:
+    """The most memory that this process has held so far, in MB; None where the system does not
+    count it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(used / (1e6 if sys.platform == "darwin" else 1e3))

@@ -14,6 +14,7 @@ import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
@@ -153,14 +154,36 @@ ALONE = World()
 """One process on the CPU."""
 
 
+def is_main_process() -> bool:
+    """Whether this is the process that reports: the first of torchrun's, or the only one."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 @contextmanager
 def joined(device: str = "auto", patience: timedelta = PATIENCE) -> Iterator[World]:
     """The world that torchrun put this process into, while the block runs; alone without torchrun.
 
-    `device` is as for `resolve_device`; of several GPUs each process takes its own. Raises
+    `device` is as for `resolve_device`; of several GPUs each process takes its own. Inside another
+    such block it is the world of that. Raises
     OneshotError where there are too few, and when another process ends early or says nothing for
     as long as `patience`.
     """
+    if (current := _current.get()) is not None:
+        yield current
+        return
+    with _joined(device, patience) as world:
+        token = _current.set(world)
+        try:
+            yield world
+        finally:
+            _current.reset(token)
+
+
+_current: ContextVar[World | None] = ContextVar("current", default=None)
+
+
+@contextmanager
+def _joined(device: str, patience: timedelta) -> Iterator[World]:
     rank, size, local_rank = (
         int(os.environ.get(name, default))
         for name, default in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))

@@ -1,4 +1,4 @@
-"""The one exception that a person is meant to read."""
+"""The exceptions that a person is meant to read."""
 
 
 class OneshotError(Exception):
@@ -6,3 +6,7 @@ class OneshotError(Exception):
 
     The command line prints the message to stderr and exits with 1; library users catch it.
     """
+
+
+class UsageError(OneshotError):
+    """An argument that cannot be, whatever the files hold. The command line exits with 2."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from oneshot_cli.errors import OneshotError
 
 
 @contextmanager
@@ -36,3 +38,22 @@ def atomic_write_bytes(path: str | Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_bytes(data)
+
+
+def refuse_to_overwrite(paths: Iterable[Path], force: bool) -> None:
+    """Raise OneshotError if one of `paths` exists and `force` was not given."""
+    if force:
+        return
+    for path in paths:
+        if path.exists():
+            raise OneshotError(
+                f"{path} exists already\ngive --force to overwrite, or another --output"
+            )
+
+
+def require_folder(path: Path) -> Path:
+    """`path`, made if missing; OneshotError if a file stands in its place."""
+    if path.exists() and not path.is_dir():
+        raise OneshotError(f"{path} is a file, but a folder is needed there")
+    path.mkdir(parents=True, exist_ok=True)
+    return path

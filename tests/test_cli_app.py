@@ -14,14 +14,11 @@ from typer.testing import CliRunner
 
 from oneshot_cli import __version__
 from oneshot_cli.cli.app import app
-from oneshot_cli.cli.options import (
-    Command,
-    Screen,
-    VerboseOption,
-    pen_width,
-    refuse_to_overwrite,
-)
+from oneshot_cli.cli.command import Command
+from oneshot_cli.cli.options import VerboseOption, pen_width
+from oneshot_cli.cli.screen import Screen
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.files import refuse_to_overwrite
 
 COMMANDS = ("vary", "alphabet", "sample", "animate", "train", "info", "data")
 runner = CliRunner()

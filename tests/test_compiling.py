@@ -11,7 +11,9 @@ from tiny import TINY, context, images, noise, tiny_drawings, tiny_model
 
 from oneshot_cli.compiling import compile_model
 from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.experiment import Experiment
 from oneshot_cli.model import Config, VAEConfig
 from oneshot_cli.model.objective import objective
 from oneshot_cli.training.config import TrainConfig
@@ -51,7 +53,8 @@ def trainer(folder: Path, model: Config, recompute: int) -> Trainer:
     drawings = tiny_drawings()
     config = TrainConfig(iterations=2, batch=4, recompute=recompute)
     episodes = Episodes(drawings, TaskMix(), seed=0)
-    return Trainer(RunFolder(folder), model, config, episodes, drawings, {})
+    experiment = Experiment(model, config, DataSpec("tiny"))
+    return Trainer(RunFolder(folder), experiment, episodes, drawings)
 
 
 def test_a_run_that_recomputes_is_the_same_run(tmp_path: Path) -> None:

@@ -25,9 +25,11 @@ from oneshot_cli.cli.app import app
 from oneshot_cli.data.augmentation import PLAIN, Augmentation
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.distributed import ALONE, World, joined
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.bounds import evaluate
+from oneshot_cli.experiment import Experiment
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loop import Rhythm, Trainer
@@ -56,14 +58,13 @@ POISONED = 3
 
 
 def trainer(folder: Path, config: TrainConfig = CONFIG, world: World = ALONE) -> Trainer:
-    world.from_main(lambda: RunFolder(folder).write_config({}))
+    experiment = Experiment(TINY, config, DataSpec("tiny"))
+    world.from_main(lambda: experiment.write(RunFolder(folder).config))
     return Trainer(
         RunFolder(folder),
-        TINY,
-        config,
+        experiment,
         Episodes(DRAWINGS, config.tasks, seed=config.seed),
         DRAWINGS,
-        {"dataset": "tiny"},
         world=world,
         rhythm=Rhythm(log=2, evaluate=4, save=5, sample=6, evaluation_drawings=10),
     )

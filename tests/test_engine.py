@@ -11,6 +11,8 @@ from tiny import TINY, context, images, noise, tiny_drawings, tiny_model
 
 from benchmarks.reference import Gates, Reference
 from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.data.spec import DataSpec
+from oneshot_cli.experiment import Experiment
 from oneshot_cli.model import summary as module
 from oneshot_cli.model.canvas import GatedCanvas
 from oneshot_cli.model.objective import objective
@@ -186,7 +188,8 @@ def test_a_long_run_does_not_leak(tmp_path: Path) -> None:
     drawings = tiny_drawings(characters=8, each=6)
     config = TrainConfig(iterations=1_000, batch=4)
     episodes = Episodes(drawings, TaskMix(), seed=0)
-    run = Trainer(RunFolder(tmp_path), TINY, config, episodes, drawings, {})
+    experiment = Experiment(TINY, config, DataSpec("tiny"))
+    run = Trainer(RunFolder(tmp_path), experiment, episodes, drawings)
 
     def held_after(iterations: int) -> tuple[int, int]:
         while run.counters.step < iterations:

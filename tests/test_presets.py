@@ -10,22 +10,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import typer
 from tiny import small, tiny_drawings
 
 from oneshot_cli import checkpoint, data
-from oneshot_cli.cli.options import Screen
 from oneshot_cli.cli.train import train
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.spec import DataSpec
-from oneshot_cli.errors import OneshotError
+from oneshot_cli.errors import OneshotError, UsageError
+from oneshot_cli.experiment import Experiment
 from oneshot_cli.model import Config, Context
 from oneshot_cli.model.registry import MODELS, config_from
 from oneshot_cli.presets import PRESETS
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
-from oneshot_cli.workflows import train as runs
-from oneshot_cli.workflows.material import Material, data_plan, material
+from oneshot_cli.training.loop import Rhythm
+from oneshot_cli.training.training_data import TrainingData, load_training_data
+from oneshot_cli.workflows import prepare
+from oneshot_cli.workflows.prepare import DataChoice, data_spec
+from oneshot_cli.workflows.train import trainer
 
 CONDITIONAL = ("flagship", "paper")
 
@@ -34,8 +36,9 @@ def planned(
     name: str, overrides: dict[str, str], task: int | None, drawings: Drawings, **training: Any
 ) -> tuple[Config, TrainConfig]:
     """What `oneshot train` makes of its options and data."""
-    model, trained = runs.models(name, overrides, task, **training)
-    return runs.fitted(model, Material(drawings, drawings), overrides), trained
+    chosen = {**training, **overrides}
+    model, trained = prepare.configurations(prepare.named_preset(name), chosen, task)
+    return prepare.fitted(model, TrainingData(drawings, drawings), chosen), trained
 
 
 def run_of(folder: Path, name: str, drawings: Drawings, iterations: int) -> Any:
@@ -43,20 +46,18 @@ def run_of(folder: Path, name: str, drawings: Drawings, iterations: int) -> Any:
     model, training = planned(name, small(name), None, drawings, batch=3, particles=2, kl_warmup=0)
     training = replace(training, iterations=iterations)
     spec = DataSpec("tiny", "weak", drawings.size)
-    plan = runs.Plan(model, training, spec)
-    rhythm = runs.Rhythm(log=1, evaluate=50, save=50, sample=50, evaluation_drawings=3)
-    loaded = Material(drawings, drawings)
-    return plan, runs.trainer(RunFolder(folder), plan, loaded, rhythm)
+    plan = Experiment(model, training, spec)
+    rhythm = Rhythm(log=1, evaluate=50, save=50, sample=50, evaluation_drawings=3)
+    loaded = TrainingData(drawings, drawings)
+    return plan, trainer(RunFolder(folder), plan, loaded, rhythm)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_trains_resumes_samples_and_traces(tmp_path: Path, name: str) -> None:
     plan, run = run_of(tmp_path, name, tiny_drawings(), 2)
     assert run.fit() == "done"
-    run.folder.write_config(plan.to_dict())
-
-    saved = runs.Plan.of_folder(run.folder)
-    assert saved == plan
+    plan.write(run.folder.config)
+    assert run.folder.experiment() == plan
     _, again = run_of(tmp_path, name, tiny_drawings(), 4)
     again.resume()
     assert again.counters.step == 2
@@ -113,7 +114,7 @@ def test_presets_are_the_rows_of_the_tables() -> None:
 def test_no_preset_has_the_limits_of_gradients_that_starve() -> None:
     """docs/recipe.md: an ordinary example at 52 x 52 has a norm of 100 and more."""
     for name in PRESETS:
-        _, training = runs.models(name, {}, None)
+        _, training = prepare.configurations(prepare.named_preset(name), {})
         assert (training.clip, training.step_clip) == (1000, 2000), name
 
 
@@ -143,7 +144,7 @@ def test_an_observation_of_other_images_is_refused() -> None:
         (replace(grey, dynamic=True), "logistic", "the images are binary"),
         (grey, "bernoulli", "the images are of 256 levels"),
     ):
-        with pytest.raises(typer.BadParameter, match=words):
+        with pytest.raises(UsageError, match=words):
             planned("vae", {"observation": observation}, None, drawings)
     for observation in ("logistic", "logistic-mixture"):
         model, _ = planned("vae", {"observation": observation}, None, grey)
@@ -198,28 +199,28 @@ def test_fields_are_overridden_and_mistakes_are_told() -> None:
         ("vae", {"channels": "3"}, None, "the data decide channels"),
         ("draw-64-gauss", {"size": "14"}, None, "the data decide size"),
     ):
-        with pytest.raises(typer.BadParameter, match=message):
-            runs.models(name, fields, task)
+        with pytest.raises(UsageError, match=message):
+            prepare.configurations(prepare.named_preset(name), fields, task)
 
 
 def test_what_a_run_says_of_its_data() -> None:
-    assert data_plan("mnist", None, None, None).to_dict() == {
+    assert data_spec(DataChoice("mnist")).to_dict() == {
         "dataset": "mnist",
         "split": "official",
         "size": 28,
         "binarization": "dynamic",
         "validation": 0.03,
     }
-    assert data_plan("mnist", None, None, "static").dataset == "mnist-static"
-    assert data_plan("cifar10", None, None, None).size == 32
-    assert data_plan("omniglot", "strong-45-5", "26").to_dict() == {
+    assert data_spec(DataChoice("mnist", binarization="static")).dataset == "mnist-static"
+    assert data_spec(DataChoice("cifar10")).size == 32
+    assert data_spec(DataChoice("omniglot", "strong-45-5", "26")).to_dict() == {
         "dataset": "omniglot",
         "split": "strong-45-5",
         "size": 26,
         "validation": 0.03,
     }
     with pytest.raises(OneshotError, match="binarization"):
-        data_plan("omniglot", None, None, "dynamic")
+        data_spec(DataChoice("omniglot", binarization="dynamic"))
 
 
 def test_a_run_of_an_older_toolkit_resumes(tmp_path: Path) -> None:
@@ -230,8 +231,8 @@ def test_a_run_of_an_older_toolkit_resumes(tmp_path: Path) -> None:
     for later in ("kind", "channels", "observation", "attention", "conditional"):
         fields["model"].pop(later)
     fields["training"].pop("objective")
-    run.folder.write_config(fields)
-    assert runs.Plan.of_folder(run.folder) == plan
+    run.folder.config.write_text(json.dumps(fields))
+    assert run.folder.experiment() == plan
     header = json.loads(checkpoint.read_header(run.folder.last).to_json())
     assert header["model"] == "sequential"
     assert config_from("sequential", fields["model"]) == plan.model
@@ -241,9 +242,10 @@ def test_an_unknown_kind_of_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="hologram"):
         config_from("hologram", {})
     folder = RunFolder(tmp_path)
-    folder.write_config({"model": {"kind": "hologram"}, "training": {}, "data": {}})
+    content = {"model": {"kind": "hologram"}, "training": {}, "data": {}}
+    folder.config.write_text(json.dumps(content))
     with pytest.raises(OneshotError, match="hologram"):
-        runs.Plan.of_folder(folder)
+        folder.experiment()
     assert set(MODELS) == {preset.kind for preset in PRESETS.values()}
 
 
@@ -282,6 +284,6 @@ def test_dynamic_binarization_is_a_new_draw_of_the_grey_value(real_data: Path) -
 
 
 def test_grey_data_cannot_be_augmented(real_data: Path) -> None:
-    plan = data_plan("mnist", None, None, None)
+    spec = data_spec(DataChoice("mnist"))
     with pytest.raises(OneshotError, match="augmented"):
-        material(plan, True, real_data, Screen(False, True, False))
+        load_training_data(spec, augmented=True, data_dir=real_data)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import write_crosses
+from tiny import TINY, write_crosses
+
+from oneshot_cli.data.spec import DataSpec
+from oneshot_cli.experiment import Experiment
+from oneshot_cli.model.warm_start import ADDED_FIELDS
+from oneshot_cli.training.config import TrainConfig
 
 HERE = Path(__file__).parents[1] / "checkpoints"
 SCRIPT = HERE / "train.py"
@@ -23,43 +30,69 @@ def script(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_phases_follow_each_other_however_they_are_cut(
     chunks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: dict[str, Any]
 ) -> None:
-    """Two tiny phases, stopped after every few iterations, end where one sitting ends."""
+    """Two tiny experiments, stopped after every few iterations, end where one sitting ends."""
     monkeypatch.chdir(tmp_path)
     write_crosses(tmp_path / "data")
     monkeypatch.setenv("ONESHOT_DATA", str(tmp_path / "data"))
-    main, phase = script["main"], script["Phase"]
-    brief = "--dataset folder --batch 2 --eval-drawings 2 --threads 1 --quiet"
-    tiny = "--steps 1 --hidden 4 --glimpse 4 --patch 4 --summary 0"
-    recipe = [
-        phase("first", f"{brief} {tiny} --size 14 --iterations 2"),
-        phase("second", f"{brief} --size 14,28 --iterations 3"),
-    ]
-    main.__globals__["RECIPES"] = {"tiny": recipe}
+    main, folder = script["main"], script["RunFolder"]
+    model = replace(TINY, size=14)
+    for name, iterations, sizes in (("first", 2, (14,)), ("second", 3, (14, 28))):
+        several = sizes if len(sizes) > 1 else ()
+        spec = DataSpec("folder", "weak", sizes[-1], several, validation=0.03)
+        experiment = Experiment(model, TrainConfig(iterations=iterations, batch=2), spec)
+        experiment.write(tmp_path / f"{name}.json")
+    main.__globals__["EXPERIMENTS"] = tmp_path
+    main.__globals__["RECIPES"] = {"tiny": ["first", "second"]}
+    brief = ["--eval-drawings", "2", "--threads", "1", "--quiet"]
     for chunk in range(chunks):
         limit = "9m" if chunk == chunks - 1 else "1s"
-        monkeypatch.setattr(sys, "argv", ["train.py", "tiny", "--max-time", limit])
+        monkeypatch.setattr(sys, "argv", ["train.py", "tiny", "--max-time", limit, *brief])
         main()
-    finished, folder = script["finished"], script["RunFolder"]
-    assert finished(folder(Path("runs/first")))
-    assert finished(folder(Path("runs/second")))
-    config = folder(Path("runs/second")).read_config()
-    assert config["training"]["steps_before"] == 2
-    assert config["model"]["read_size"] == 14
+    assert script["finished"](folder(Path("runs/first")))
+    assert script["finished"](folder(Path("runs/second")))
+    second = folder(Path("runs/second")).experiment()
+    assert second.training.steps_before == 2
+    assert second.model.reading == 14
 
 
-def test_recipes_do_not_depend_on_the_learning_rates_of_presets(script: dict[str, Any]) -> None:
-    for name, phases in script["RECIPES"].items():
-        for phase in phases:
-            assert "--learning-rate" in phase.options, name
+def experiments(script: dict[str, Any], recipe: str) -> list[tuple[Experiment, dict[str, Any]]]:
+    """The experiments of a recipe, and what their files say."""
+    paths = [HERE / "recipes" / f"{name}.json" for name in script["RECIPES"][recipe]]
+    return [(Experiment.read(path), json.loads(path.read_text())) for path in paths]
 
 
-def test_only_the_first_run_of_a_recipe_says_what_the_model_is(script: dict[str, Any]) -> None:
-    """The others begin with its weights, and `oneshot train --from` refuses to change a model.
+def test_recipes_leave_nothing_to_defaults(script: dict[str, Any]) -> None:
+    """Except the type of numbers, which is the machine's choice. Every file belongs to a recipe."""
+    named = set()
+    for recipe, names in script["RECIPES"].items():
+        named |= set(names)
+        for experiment, content in experiments(script, recipe):
+            assert json.loads(json.dumps(experiment.to_dict())) == content
+            assert set(content["training"]) == {field.name for field in fields(TrainConfig)}
+            assert experiment.training.bf16 is None
+            assert experiment.data.validation == 0
+    assert named == {path.stem for path in (HERE / "recipes").iterdir()}
 
-    A learned prior and an output network may be added later, where the first run has neither.
-    """
-    fields = {f"--{name}" for name in ("latent", "steps", "hidden", "glimpse", "patch", "summary")}
-    for name, phases in script["RECIPES"].items():
-        for phase in phases[1:]:
-            assert not fields & set(phase.options.split()), name
-        assert script["PLAIN"] in phases[0].options, name
+
+def test_the_runs_of_a_recipe_have_one_model(script: dict[str, Any]) -> None:
+    """What the data decide may change, and a learned prior and an output network may be added."""
+    free = {"size", "read_size", "ink", "observation", *ADDED_FIELDS}
+    for recipe in script["RECIPES"]:
+        first, *others = (
+            experiment.model.to_dict() for experiment, _ in experiments(script, recipe)
+        )
+        for other in others:
+            assert {n for n in first if first[n] != other[n]} <= free, recipe
+
+
+def test_the_checkpoints_that_ship_come_from_their_recipes(script: dict[str, Any]) -> None:
+    """The model in the header is that of the recipe's last experiment."""
+    for path in HERE.glob("*.safetensors"):
+        shipped, (recipe, _) = Experiment.read(path), experiments(script, path.stem)[-1]
+        assert shipped.model == recipe.model, path.name
+        assert (
+            shipped.data.to_dict().items()
+            >= {
+                name: value for name, value in recipe.data.to_dict().items() if name != "validation"
+            }.items()
+        )

@@ -21,7 +21,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from oneshot_cli import checkpoint
 from oneshot_cli.data.augmentation import Augmentation
 from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.experiment import Experiment
 from oneshot_cli.model.attention import sampling
 from oneshot_cli.training.averaging import WeightAverage
 from oneshot_cli.training.config import TrainConfig
@@ -48,15 +50,13 @@ RHYTHM = Rhythm(log=2, evaluate=4, save=5, sample=6, evaluation_drawings=10)
 def trainer(folder: Path, config: TrainConfig = CONFIG, **options: object) -> Trainer:
     run = Trainer(
         RunFolder(folder),
-        TINY,
-        config,
+        Experiment(TINY, config, DataSpec("tiny", "weak", 8)),
         Episodes(DRAWINGS, config.tasks, seed=config.seed),
         DRAWINGS,
-        {"dataset": "tiny", "split": "weak", "size": 8},
         rhythm=RHYTHM,
         **options,  # type: ignore[arg-type]
     )
-    run.folder.write_config({})
+    run.experiment.write(run.folder.config)
     return run
 
 
@@ -207,11 +207,9 @@ def test_a_state_of_another_model_is_refused(tmp_path: Path) -> None:
     trainer(tmp_path).fit()
     other = Trainer(
         RunFolder(tmp_path),
-        replace(TINY, hidden=16),
-        CONFIG,
+        Experiment(replace(TINY, hidden=16), CONFIG, DataSpec("tiny")),
         Episodes(DRAWINGS, CONFIG.tasks, seed=0),
         DRAWINGS,
-        {},
     )
     with pytest.raises(OneshotError, match="another model"):
         other.resume()

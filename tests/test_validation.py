@@ -15,18 +15,18 @@ from typer.testing import CliRunner
 
 from oneshot_cli import checkpoint, data
 from oneshot_cli.cli.app import app
-from oneshot_cli.cli.options import Screen
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes
+from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.data.splits import OFFICIAL, USUAL_SHARE, VALIDATION, WEAK, parts
 from oneshot_cli.data.validation import divided
+from oneshot_cli.experiment import Experiment
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.evaluations import evaluated
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loop import Rhythm, Trainer
-from oneshot_cli.workflows.material import data_plan, material
-
-SILENT = Screen(False, True, False)
+from oneshot_cli.training.training_data import load_training_data
+from oneshot_cli.workflows.prepare import DataChoice, data_spec
 
 
 def numbered(characters: tuple[str, ...], each: int = 4) -> Drawings:
@@ -116,12 +116,16 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_new_run_never_loads_the_test_part(asked: list[str]) -> None:
     for share in (USUAL_SHARE, 0.0):
-        material(data_plan("glyphs", size="14,20", validation=share), True, None, SILENT)
+        load_training_data(
+            data_spec(DataChoice("glyphs", size="14,20", validation=share)), augmented=True
+        )
     assert set(asked) == {"train"}
 
 
 def test_validation_characters_are_in_nothing_that_is_trained_on() -> None:
-    loaded = material(data_plan("glyphs", size="14,20", validation=0.1), True, None, SILENT)
+    loaded = load_training_data(
+        data_spec(DataChoice("glyphs", size="14,20", validation=0.1)), augmented=True
+    )
     assert loaded.originals is not None
     assert len(loaded.validation)
     assert loaded.validation.size == 14
@@ -131,8 +135,8 @@ def test_validation_characters_are_in_nothing_that_is_trained_on() -> None:
 
 
 def test_dynamic_validation_drawings_are_drawn_once(real_data: Path) -> None:
-    plan = data_plan("mnist", binarization="dynamic")
-    loaded = material(plan, False, real_data, SILENT)
+    plan = data_spec(DataChoice("mnist", binarization="dynamic"))
+    loaded = load_training_data(plan, augmented=False, data_dir=real_data)
     assert loaded.drawings.dynamic
     assert not loaded.validation.dynamic
     assert len(loaded.validation) == pytest.approx(1_800, abs=10)
@@ -140,8 +144,8 @@ def test_dynamic_validation_drawings_are_drawn_once(real_data: Path) -> None:
 
 
 def test_a_run_from_before_trains_on_all_and_is_evaluated_as_it_was(asked: list[str]) -> None:
-    plan = replace(data_plan("glyphs", size="14"), validation=None)
-    loaded = material(plan, False, None, SILENT)
+    plan = replace(data_spec(DataChoice("glyphs", size="14")), validation=None)
+    loaded = load_training_data(plan, augmented=False)
     assert asked == ["train", "test"]
     assert loaded.evaluated_on == "held_out"
     train, test = (data.load("glyphs", split="weak", part=p, size=14) for p in ("train", "test"))
@@ -153,11 +157,9 @@ def run_with(folder: Path, validation: Drawings) -> Trainer:
     drawings, config = tiny_drawings(), TrainConfig(iterations=4, batch=4)
     return Trainer(
         RunFolder(folder),
-        TINY,
-        config,
+        Experiment(TINY, config, DataSpec("tiny", "weak", 8)),
         Episodes(drawings, config.tasks, seed=0),
         validation,
-        {"dataset": "tiny", "split": "weak", "size": 8},
         rhythm=Rhythm(log=1, evaluate=2, save=2, sample=100, evaluation_drawings=5),
     )
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from oneshot_cli.cli.options import (
-    DRAWN,
     CheckpointOption,
     Device,
     DeviceOption,
@@ -17,17 +16,14 @@ from oneshot_cli.cli.options import (
     OutputOption,
     PenOption,
     QuietOption,
-    Screen,
     SeedOption,
     SizeOption,
     SpreadOption,
     VerboseOption,
     pen_width,
-    refuse_to_overwrite,
 )
-
-MOST = 100
-"""Pictures that are taken for one alphabet."""
+from oneshot_cli.cli.screen import Screen, span
+from oneshot_cli.drawing.defaults import DRAWN
 
 
 def alphabet(
@@ -58,61 +54,31 @@ def alphabet(
     pixels of the model's picture. Two people's drawings of one character are usually 0.8 apart,
     different characters 1.5. The usual --spread is 0.8.
     """
-    from oneshot_cli.workflows.jobs import Target, pictures_in
-
     width = pen_width(pen)
-    found, target = list(pictures_in(exemplars)), Target.of(output)
-    if len(found) > MOST:
-        raise typer.BadParameter(f"{len(found)} pictures; {MOST} say enough about an alphabet")
-    files, grid = target.numbered("character", n), target.grid("alphabet")
-    refuse_to_overwrite([*files, grid], force)
 
-    from PIL import Image
-
-    from oneshot_cli.drawing.oneshot import ALPHABET_SPREAD, load
-    from oneshot_cli.imaging.exemplar import drawing
-    from oneshot_cli.imaging.grid import Group, sheet
-    from oneshot_cli.imaging.rendering import of_mask, save_picture
+    from oneshot_cli.workflows import alphabet as workflow
 
     screen = Screen(json, quiet, verbose)
-    model = load(checkpoint, device.value)
-    made = model.new_characters([p for _, p in found], n, seed=seed, spread=spread, size=size)
-    greys = list(model.render(made.pictures, width))
-    for file, grey in zip(files, greys, strict=False):
-        save_picture(Image.fromarray(grey), file)
-    given = [of_mask(drawing(path, model.size).mask, size) for _, path in found]
-    distance, nearest = made.distance.min(1)
-    groups = [
-        Group("given", given, labels=[name for name, _ in found], given=True),
-        Group("new", greys, labels=[f"{i + 1}" for i in range(n)]),
-    ]
-    save_picture(sheet(groups), grid)
-    screen.document(
-        {
-            "checkpoint": model.path,
-            "seed": seed,
-            "spread": ALPHABET_SPREAD if spread is None else spread,
-            "size": size,
-            "pen": model.pen(size, width),
-            "given": [path for _, path in found],
-            "characters": [
-                {
-                    "file": files[i] if files else None,
-                    "distances": [round(d, 4) for d in made.distance[i].tolist()],
-                    "nearest": found[int(nearest[i])][1],
-                    "distance": round(float(distance[i]), 4),
-                }
-                for i in range(n)
-            ],
-            "grid": grid,
-        }
+    result = workflow.alphabet(
+        exemplars,
+        output,
+        n=n,
+        size=size,
+        seed=seed,
+        spread=spread,
+        pen=width,
+        checkpoint=checkpoint,
+        device=device.value,
+        force=force,
     )
-    if files:
-        screen.result(f"{files[0]} ... {files[-1].name}" if n > 1 else str(files[0]))
-    screen.result(str(grid))
+    screen.document(result.document())
+    if result.files:
+        screen.result(span(result.files))
+    screen.result(str(result.grid))
+    distance, nearest = result.distance.min(1)
     closest = int(distance.argmin())
     screen.note(
         f"distance to what was given: {float(distance.median()):.2f} pixels in the median; "
         f"nearest is number {closest + 1}, {float(distance[closest]):.2f} from "
-        f"{found[int(nearest[closest])][0]}"
+        f"{result.given[int(nearest[closest])][0]}"
     )

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from oneshot_cli.cli.options import (
-    DRAWN,
     CheckpointOption,
     ClosenessOption,
     Device,
@@ -16,13 +15,13 @@ from oneshot_cli.cli.options import (
     ForceOption,
     JsonOption,
     QuietOption,
-    Screen,
     SeedOption,
     SizeOption,
     SpreadOption,
     VerboseOption,
-    refuse_to_overwrite,
 )
+from oneshot_cli.cli.screen import Screen
+from oneshot_cli.drawing.defaults import DRAWN
 
 
 def animate(
@@ -78,63 +77,30 @@ def animate(
     vary, or sample, with the same seed, spread and closeness, and --pen off. A film shows the
     canvas itself: the centre lines of an unfinished drawing would jump from step to step.
     """
-    from oneshot_cli.imaging.animation import Strip, film, save_film
-    from oneshot_cli.workflows.jobs import pictures_in
-
-    if reconstruct and not exemplars:
-        raise typer.BadParameter("--reconstruct needs an exemplar")
-    refuse_to_overwrite([output], force)
-
-    from oneshot_cli.drawing.oneshot import load
-    from oneshot_cli.imaging.exemplar import drawing
-    from oneshot_cli.imaging.rendering import of_mask
+    from oneshot_cli.workflows import animate as workflow
 
     screen = Screen(json, quiet, verbose)
-    found = [path for _, path in pictures_in(exemplars or [])]
-    if n * max(1, len(found)) > 400:
-        raise typer.BadParameter(f"{n * len(found)} drawings are too many for one film")
-    model = load(checkpoint, device.value)
-    strips = []
-    with screen.progress("drawing", max(1, len(found))) as advance:
-        each: list[Path | None] = [*found] or [None]
-        for path in each:
-            made = model.draw(
-                path,
-                n,
-                seed=seed,
-                spread=spread,
-                closeness=closeness,
-                size=size,
-                reconstruct=reconstruct,
-            )
-            strips.append(
-                Strip(
-                    canvases=model.render(made.frames, pen=0),
-                    writing=made.write_windows if windows else None,
-                    seen=None if path is None else of_mask(drawing(path, model.size).mask, size),
-                    reading=(made.target_windows if reconstruct else made.read_windows)
-                    if windows
-                    else None,
-                )
-            )
-            advance(1)
-    frames = film(strips, fade=fade)
-    save_film(frames, output, fps=fps, hold=hold)
-    screen.document(
-        {
-            "checkpoint": model.path,
-            "animation": output,
-            "exemplars": found,
-            "drawings": n * len(strips),
-            "frames": len(frames),
-            "width": frames[0].width,
-            "height": frames[0].height,
-            "bytes": output.stat().st_size,
-            "seed": seed,
-        }
+    result = workflow.animate(
+        exemplars or (),
+        output,
+        n=n,
+        size=size,
+        seed=seed,
+        spread=spread,
+        closeness=closeness,
+        reconstruct=reconstruct,
+        windows=windows,
+        fade=fade,
+        fps=fps,
+        hold=hold,
+        checkpoint=checkpoint,
+        device=device.value,
+        force=force,
+        reporter=screen,
     )
-    screen.result(str(output))
+    screen.document(result.document())
+    screen.result(str(result.animation))
     screen.note(
-        f"{len(frames)} frames of {frames[0].width} x {frames[0].height} pixels, "
-        f"{output.stat().st_size / 1000:,.0f} kB"
+        f"{result.frames} frames of {result.width} x {result.height} pixels, "
+        f"{result.animation.stat().st_size / 1000:,.0f} kB"
     )

@@ -14,10 +14,10 @@ import typer
 from oneshot_cli import __version__
 from oneshot_cli.cli.alphabet import alphabet
 from oneshot_cli.cli.animate import animate
+from oneshot_cli.cli.command import Command
 from oneshot_cli.cli.data import data
 from oneshot_cli.cli.eval_nll import eval_nll
 from oneshot_cli.cli.info import info
-from oneshot_cli.cli.options import Command
 from oneshot_cli.cli.sample import sample
 from oneshot_cli.cli.score import score
 from oneshot_cli.cli.train import train

@@ -11,9 +11,9 @@ from oneshot_cli.cli.options import (
     DataDirOption,
     JsonOption,
     QuietOption,
-    Screen,
     VerboseOption,
 )
+from oneshot_cli.cli.screen import Screen
 
 if TYPE_CHECKING:
     from oneshot_cli.data import DataSet
@@ -83,11 +83,10 @@ def _print_list(rows: list[dict[str, Any]], screen: Screen) -> None:
 
 
 def _fetch(dataset: DataSet, data_dir: Path | None, screen: Screen) -> None:
-    from oneshot_cli.cli.loading import loading
     from oneshot_cli.data import load
     from oneshot_cli.data.fetch import data_folder
 
-    with loading(screen) as progress:
+    with screen.loading() as progress:
         files = dataset.fetch(data_dir, progress)
         folder = files[0].parent if files else data_folder(data_dir)
         drawings = load(dataset.name, data_dir=folder, part="all", progress=progress)

@@ -15,10 +15,10 @@ from oneshot_cli.cli.options import (
     ForceOption,
     JsonOption,
     QuietOption,
-    Screen,
     VerboseOption,
-    refuse_to_overwrite,
 )
+from oneshot_cli.cli.screen import Screen
+from oneshot_cli.data.splits import OFFICIAL, SPLITS
 from oneshot_cli.ranges import MOST_SEED
 
 DATA, OUTPUT = "Data", "What is written"
@@ -85,7 +85,7 @@ def eval_nll(
     data_split: Annotated[
         str | None,
         typer.Option(
-            help="weak, strong-30-20, strong-40-10, strong-45-5, weak-validation or official.",
+            help=f"{', '.join(SPLITS)} or {OFFICIAL}.",
             show_default=False,
             rich_help_panel=DATA,
         ),
@@ -145,11 +145,12 @@ def eval_nll(
     wanted = counts(particles, 1, "--particles")
     contexts = None if context is None else counts(context, 0, "--context")
 
-    from oneshot_cli.distributed import HOURS, joined
-    from oneshot_cli.workflows import nll as likelihoods
+    from oneshot_cli.distributed import is_main_process
+    from oneshot_cli.workflows.nll import nll
 
-    files = [path for path in (csv, plot) if path is not None]
-    job = likelihoods.Job(
+    screen = Screen(json, quiet or not is_main_process(), verbose)
+    result = nll(
+        checkpoints or (None,),
         parts=["test", "train"] if part is Part.both else [part.value],
         particles=wanted,
         contexts=contexts,
@@ -161,8 +162,23 @@ def eval_nll(
         data_dir=data_dir,
         batch=batch,
         seed=seed,
+        csv=csv,
+        plot=plot,
+        device=device.value,
+        force=force,
+        reporter=screen,
     )
-    with joined(device.value, HOURS) as world:
-        world.from_main(lambda: refuse_to_overwrite(files, force))
-        screen = Screen(json, quiet or not world.is_main, verbose)
-        likelihoods.run(screen, checkpoints or [None], job, csv, plot, world)
+    if not is_main_process():
+        return
+    screen.document(result.document())
+    if not json:
+        from oneshot_cli.cli.nll_tables import bounds_table, latents_table, published_table
+
+        screen.console.print(bounds_table(result.title, result.rows))
+        screen.console.print(latents_table(result.rows))
+        for table in result.published:
+            screen.console.print(published_table(table, result.rows))
+    for file in (csv, plot):
+        if file is not None:
+            screen.result(str(file))
+    screen.note(f"measured in {result.seconds:.0f} s")

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from oneshot_cli.cli.options import JsonOption, QuietOption, Screen, VerboseOption
+from oneshot_cli.cli.options import JsonOption, QuietOption, VerboseOption
+from oneshot_cli.cli.screen import Screen
 
 
 def info(

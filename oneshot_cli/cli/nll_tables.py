@@ -1,9 +1,7 @@
-"""How `oneshot eval-nll` shows its rows: tables for a person, CSV for a program."""
+"""The tables that `oneshot eval-nll` prints."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 
@@ -84,28 +82,6 @@ def published_figure(row: Published) -> str:
     """A published figure with its bound and its error."""
     error = "" if row.error is None else f" ± {row.error:g}"
     return f"{'<= ' if row.bound else ''}{row.value:g}{error}"
-
-
-def csv_text(rows: Sequence[Nll]) -> str:
-    """One line a row, the IWAE bounds of every K in columns of their own; empty where unknown."""
-    particles = sorted({k for row in rows for k in row.iwae})
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    names = ["elbo", "reconstruction", "kl", *(f"iwae_{k}" for k in particles)]
-    head = ["checkpoint", "part", "context_images", "images", "latents", "active_latents"]
-    errors = ("", "_standard_error", "_naive_standard_error")
-    writer.writerow([*head, *(f"{n}{s}" for n in names for s in errors)])
-    for row in rows:
-        figures = [row.elbo, row.reconstruction, row.kl, *(row.iwae[k] for k in particles)]
-        numbers = [
-            "" if math.isnan(x) else f"{x:.4f}"
-            for figure in figures
-            for x in (figure.value, figure.error, figure.naive_error)
-        ]
-        active = "" if row.active is None else sum(row.active)
-        told = [row.checkpoint, row.part, row.context, row.images, sum(row.latents), active]
-        writer.writerow([*told, *numbers])
-    return buffer.getvalue()
 
 
 def _plain() -> Table:

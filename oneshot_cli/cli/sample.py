@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from oneshot_cli.cli.options import (
-    DRAWN,
     CheckpointOption,
     DataDirOption,
     Device,
@@ -18,15 +16,14 @@ from oneshot_cli.cli.options import (
     OutputOption,
     PenOption,
     QuietOption,
-    Screen,
     SeedOption,
     SizeOption,
     SpreadOption,
     VerboseOption,
     pen_width,
-    refuse_to_overwrite,
 )
-from oneshot_cli.errors import OneshotError
+from oneshot_cli.cli.screen import Screen, span
+from oneshot_cli.drawing.defaults import DRAWN
 
 
 def sample(
@@ -57,53 +54,25 @@ def sample(
     Without --spread they are exact samples of the model (a spread of 1). With --nearest the grid
     shows whether the model draws or recalls.
     """
-    from oneshot_cli.workflows.jobs import Target
-
     width = pen_width(pen)
-    target = Target.of(output)
-    files, grid = target.numbered("sample", n), target.grid("samples")
-    refuse_to_overwrite([*files, grid], force)
 
-    from PIL import Image
-
-    from oneshot_cli.drawing.oneshot import load
-    from oneshot_cli.imaging.grid import Group, beside, sheet
-    from oneshot_cli.imaging.rendering import save_picture
+    from oneshot_cli.workflows import sample as workflow
 
     screen = Screen(json, quiet, verbose)
-    model = load(checkpoint, device.value)
-    temperature = 1.0 if spread is None else spread
-    if nearest and model.model.config.channels != 1:
-        raise OneshotError("--nearest compares ink; this model draws in colour")
-    drawn = model.render(model.sample(n, seed=seed, spread=temperature, size=size), width)
-    for file, levels in zip(files, drawn, strict=False):
-        save_picture(Image.fromarray(levels), file)
-    columns = math.ceil(n**0.5)
-    picture = sheet([Group("samples" if nearest else "", list(drawn))], columns)
-    document: dict[str, Any] = {"checkpoint": model.path, "n": n, "seed": seed}
-    document |= {
-        "spread": temperature,
-        "size": size,
-        "pen": model.pen(size, width),
-        "samples": files,
-        "grid": grid,
-    }
-    if nearest:
-        from oneshot_cli.imaging.likeness import nearest_drawings
-
-        drawings = model.trained_on.load(size=model.size, data_dir=data_dir)
-        inks = model.sample(n, seed=seed, spread=temperature)[:, 0] > 0.5
-        half = 0.5 * int(drawings.images.max())
-        index, distance = nearest_drawings(inks, drawings.images > half)
-        found = model.render(drawings.images[index, None] / (2 * half))
-        label = "the nearest training drawings"
-        picture = beside(picture, sheet([Group(label, list(found))], columns))
-        document["nearest"] = [
-            {"character": drawings.characters[int(drawings.character[i])], "distance": round(d, 4)}
-            for i, d in zip(index.tolist(), distance.tolist(), strict=True)
-        ]
-    save_picture(picture, grid)
-    screen.document(document)
-    if files:
-        screen.result(f"{files[0]} ... {files[-1].name}" if n > 1 else str(files[0]))
-    screen.result(str(grid))
+    result = workflow.sample(
+        output,
+        n=n,
+        size=size,
+        seed=seed,
+        spread=spread,
+        pen=width,
+        nearest=nearest,
+        data_dir=data_dir,
+        checkpoint=checkpoint,
+        device=device.value,
+        force=force,
+    )
+    screen.document(result.document())
+    if result.files:
+        screen.result(span(result.files))
+    screen.result(str(result.grid))

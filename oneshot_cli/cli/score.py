@@ -16,10 +16,9 @@ from oneshot_cli.cli.options import (
     ForceOption,
     JsonOption,
     QuietOption,
-    Screen,
     VerboseOption,
-    refuse_to_overwrite,
 )
+from oneshot_cli.cli.screen import Screen
 from oneshot_cli.ranges import MOST_SEED
 
 OUTPUT, PARTS, OTHER = "What is written", "What is measured", "Instead of a checkpoint"
@@ -166,16 +165,50 @@ def score(
         raise typer.BadParameter("score a checkpoint, or --images, or --train-critics: one of them")
     screen = Screen(json, quiet, verbose)
 
-    from oneshot_cli.workflows import score as scoring
+    from oneshot_cli.cli import score_tables as show
+    from oneshot_cli.workflows import score as workflow
 
     if train_critics:
-        scoring.train(screen, output, data_dir)
+        trained = workflow.train_critics(output, data_dir=data_dir, reporter=screen)
+        for path in trained.files:
+            screen.result(str(path))
+        screen.document(trained.document())
+        show.pictures(screen, "", trained)
         return
-    files = scoring.Files.of(output, plot, report, whole=images is None)
-    refuse_to_overwrite(files.all(), force)
-    files.check()
     if images is not None:
-        scoring.score_images(screen, images, files, data_dir, seed)
+        scored = workflow.score_images(
+            images,
+            seed=seed,
+            output=output,
+            plot=plot,
+            data_dir=data_dir,
+            force=force,
+            reporter=screen,
+        )
+        screen.document(scored.document())
+        show.pictures(screen, str(images), scored)
         return
-    parts = scoring.Parts(n, limit, size, closeness, classify, runs, particles, memorization, seed)
-    scoring.score_checkpoint(screen, checkpoint or named, parts, files, data_dir, device.value)
+    result = workflow.score(
+        checkpoint or named,
+        n=n,
+        limit=limit,
+        size=size,
+        closeness=closeness,
+        classify=classify,
+        runs=runs,
+        particles=particles,
+        memorization=memorization,
+        seed=seed,
+        output=output,
+        plot=plot,
+        report=report,
+        data_dir=data_dir,
+        device=device.value,
+        force=force,
+        reporter=screen,
+    )
+    screen.document(result.document())
+    show.checkpoint(screen, result)
+    for path in result.files:
+        screen.result(str(path))
+    screen.note(f"measured in {result.seconds:.0f} s")

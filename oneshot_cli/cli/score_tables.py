@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from oneshot_cli.cli.options import Screen
-from oneshot_cli.evaluation.generalization import Generalization, RunsResult
-from oneshot_cli.evaluation.memorization import Memorization
+from oneshot_cli.cli.screen import Screen
+from oneshot_cli.evaluation.generalization import RunsResult
 from oneshot_cli.evaluation.oneshot_scores import Scores
 from oneshot_cli.evaluation.penmanship import Penmanship
 from oneshot_cli.evaluation.published import tables
@@ -21,6 +20,7 @@ from oneshot_cli.evaluation.report import (
     seen_note,
     stroke_rows,
 )
+from oneshot_cli.workflows.score import PicturesResult, ScoreResult
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -30,22 +30,21 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def generalization(
-    screen: Screen, scores: Generalization, runs: RunsResult | None, recall: Memorization | None
-) -> None:
+def checkpoint(screen: Screen, result: ScoreResult) -> None:
     """Everything that was measured of a checkpoint."""
     if screen.json_only:
         return
+    scores = result.scores
     title = f"{len(scores.characters)} characters, {scores.variations.shape[1]} variations each"
     _scores(screen, title, score_rows(scores))
     screen.console.print(headline(scores), style="bold")
     screen.console.print(_penmanship(scores.penmanship))
     screen.console.print(blobs_note(scores.penmanship))
-    if runs is not None:
-        screen.console.print(_classification(runs))
-        screen.console.print(seen_note(runs), style="dim")
-    if recall is not None:
-        screen.console.print(recall_note(recall))
+    if result.runs is not None:
+        screen.console.print(_classification(result.runs))
+        screen.console.print(seen_note(result.runs), style="dim")
+    if result.recall is not None:
+        screen.console.print(recall_note(result.recall))
 
 
 def _scores(screen: Screen, title: str, rows: Iterable[tuple[str, Scores]]) -> None:
@@ -79,11 +78,9 @@ def _classification(runs: RunsResult) -> Table:
     return table
 
 
-def pictures(
-    screen: Screen, name: str, scores: Scores | None, known: dict[str, Scores], characters: int
-) -> None:
+def pictures(screen: Screen, name: str, result: PicturesResult) -> None:
     """The scores of a folder of pictures beside the reference points."""
     if screen.json_only:
         return
-    rows = [*known.items(), *([(name, scores)] if scores else [])]
-    _scores(screen, f"{characters} characters", rows)
+    rows = [*result.known.items(), *([(name, result.scores)] if result.scores else [])]
+    _scores(screen, f"{result.characters} characters", rows)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,13 +16,16 @@ from oneshot_cli.cli.options import (
     DeviceOption,
     JsonOption,
     QuietOption,
-    Screen,
     VerboseOption,
 )
 from oneshot_cli.cli.resuming import refuse_changes
+from oneshot_cli.cli.screen import Screen
 from oneshot_cli.data.splits import MOST_SHARE, USUAL_SHARE
 from oneshot_cli.presets import PRESETS
 from oneshot_cli.ranges import MOST_SEED
+
+if TYPE_CHECKING:
+    from oneshot_cli.workflows.train import TrainResult
 
 
 class Objective(str, Enum):
@@ -88,16 +91,17 @@ def train(
         ),
     ] = None,
     validation: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="SHARE",
             min=0,
             max=MOST_SHARE,
+            show_default=str(USUAL_SHARE),
             help="Share of the training part that is not trained on: evaluations are of it, and "
             "best.safetensors is chosen by them. 0: none; the best is then the last.",
             rich_help_panel=TRAINING,
         ),
-    ] = USUAL_SHARE,
+    ] = None,
     binarization: Annotated[
         str | None,
         typer.Option(
@@ -118,6 +122,15 @@ def train(
         ),
     ] = None,
     data_dir: DataDirOption = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Run the experiment in a JSON file, such as the config.json of a run, or the one "
+            "that a checkpoint comes from. Other options change it.",
+            show_default=False,
+        ),
+    ] = None,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -128,11 +141,14 @@ def train(
         ),
     ] = None,
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="NAME", help=f"What to train: {', '.join(PRESETS)}.", rich_help_panel=MODEL
+            metavar="NAME",
+            help=f"What to train: {', '.join(PRESETS)}.",
+            show_default="flagship",
+            rich_help_panel=MODEL,
         ),
-    ] = "flagship",
+    ] = None,
     size: Annotated[
         str | None,
         typer.Option(
@@ -216,25 +232,27 @@ def train(
         ),
     ] = None,
     augment: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=0,
             max=1,
+            show_default="0",
             help="Strength of random affine maps, shared by a drawing and its context. "
             "They fade out with the learning rate; a tenth of the drawings is left plain.",
             rich_help_panel=TRAINING,
         ),
-    ] = 0.0,
+    ] = None,
     turn: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=0,
             max=1,
+            show_default="0",
             help="Share of the drawings that are turned by 90, 180 or 270 degrees, with their "
             "context: new characters.",
             rich_help_panel=TRAINING,
         ),
-    ] = 0.0,
+    ] = None,
     clip: Annotated[
         float | None,
         typer.Option(help="Largest gradient norm.", show_default=PRESET, rich_help_panel=TRAINING),
@@ -256,7 +274,10 @@ def train(
             rich_help_panel=RUN,
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, rich_help_panel=TRAINING)] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=MOST_SEED, show_default="0", rich_help_panel=TRAINING),
+    ] = None,
     device: DeviceOption = Device.auto,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")
@@ -296,9 +317,17 @@ def train(
     limit = seconds(max_time) if max_time is not None else None
     if iterations is not None and epochs is not None:
         raise typer.BadParameter("give --iterations or --epochs, not both")
-
-    overrides = _assignments(fields or [])
-    named = {
+    if config is not None and model is not None:
+        raise typer.BadParameter("--config says what to train: leave out --model")
+    options = {
+        "batch": batch,
+        "learning_rate": learning_rate,
+        "kl_warmup": kl_warmup,
+        "objective": objective.value if objective else None,
+        "particles": particles,
+        "clip": clip,
+        "bf16": bf16,
+        "seed": seed,
         "steps": steps,
         "latent": latent,
         "hidden": hidden,
@@ -310,84 +339,74 @@ def train(
         "patch": patch,
         "summary_units": summary,
     }
-    overrides |= {name: text for name, text in named.items() if text is not None}
+    changed = {name: value for name, value in options.items() if value is not None}
+    changed |= _assignments(fields or [])
 
     import torch
 
-    from oneshot_cli import checkpoint
-    from oneshot_cli.compiling import compile_model
-    from oneshot_cli.distributed import joined
+    from oneshot_cli.cli.training_display import display
+    from oneshot_cli.distributed import is_main_process, joined
+    from oneshot_cli.experiment import Experiment
     from oneshot_cli.training.folder import RunFolder
     from oneshot_cli.training.loop import Rhythm
-    from oneshot_cli.workflows import precision
-    from oneshot_cli.workflows import train as runs
-    from oneshot_cli.workflows.material import data_plan, default_dataset, material
+    from oneshot_cli.workflows import train as workflow
+    from oneshot_cli.workflows.prepare import DataChoice, prepare
 
-    folder = RunFolder(output)
     if threads is not None:
         torch.set_num_threads(threads)
-    rhythm = Rhythm(log_every, eval_every, save_every, sample_every, eval_drawings)
+    screen = Screen(json_only, quiet or not is_main_process(), verbose)
+    conduct = workflow.Conduct(
+        max_seconds=limit,
+        data_dir=data_dir,
+        device=device.value,
+        rhythm=Rhythm(log_every, eval_every, save_every, sample_every, eval_drawings),
+        compiled=compiled,
+        tensorboard=tensorboard,
+        watch=partial(display, quiet=screen.quiet),
+        reporter=screen,
+    )
     with joined(device.value) as world:
-        screen = Screen(json_only, quiet or not world.is_main, verbose)
         if resume:
-            plan = world.from_main(lambda: runs.Plan.of_folder(folder))
-            if plan.training.bf16:
-                advice = "this run began with it, a new one can begin with its weights (--from)"
-                precision.warn_if_slow(world.device, screen, advice)
-            with world.one_a_machine_first():
-                loaded = material(plan.data, plan.training.augmentation.any, data_dir, screen)
+            result = workflow.resume(output, iterations=iterations, epochs=epochs, conduct=conduct)
         else:
-            world.from_main(lambda: runs.refuse_to_lose(folder))
-            config, training = runs.models(
-                model,
-                overrides,
-                task,
-                batch=batch,
-                learning_rate=learning_rate,
-                kl_warmup=kl_warmup,
-                objective=objective.value if objective else None,
-                particles=particles,
-                clip=clip,
-                bf16=bf16,
-                seed=seed,
-                augmentation=runs.augmentation(augment, turn),
+            world.from_main(lambda: workflow.refuse_to_lose(RunFolder(output)))
+            experiment, loaded = prepare(
+                model or "flagship",
+                base=None if config is None else Experiment.read(config),
+                start=start,
+                data=DataChoice(dataset, split, size, binarization, resample, validation),
+                fields=changed,
+                task=task,
+                augment=augment,
+                turn=turn,
+                iterations=iterations,
+                epochs=epochs,
+                data_dir=data_dir,
+                device=device.value,
+                reporter=screen,
             )
-            if start is not None:
-                weights, header = checkpoint.load(start)
-                config = runs.as_it_is(header.config, overrides)
-                training = training.after(header.training)
-            data = world.from_main(
-                lambda: data_plan(
-                    dataset or default_dataset(data_dir, screen),
-                    split,
-                    size,
-                    binarization,
-                    resample,
-                    validation,
-                )
-            )
-            if start is not None:
-                runs.tell_what_was_seen(header.data, data, screen)
-            with world.one_a_machine_first():
-                loaded = material(data, training.augmentation.any, data_dir, screen)
-            config = runs.fitted(config, loaded, overrides)
-            if bf16 is None and "bf16" not in overrides:
-                faster = world.from_main(lambda: precision.usual(world.device, screen))
-                training = replace(training, bf16=faster)
-            elif training.bf16:
-                precision.warn_if_slow(world.device, screen, "leave --bf16 out")
-            plan = runs.Plan(config, training, data)
-        length = runs.lasting(plan.training, iterations, epochs, len(loaded.drawings))
-        plan = replace(plan, training=length)
-        run = runs.trainer(folder, plan, loaded, rhythm, world)
-        if compiled:
-            compile_model(run.model, world.device)
-        if resume:
-            run.resume()
-        elif start is not None:
-            runs.begin_from(run, weights)
-        world.from_main(lambda: folder.write_config(plan.to_dict()))
-        runs.fit(run, limit, screen, tensorboard)
+            result = workflow.train(experiment, output, start=start, loaded=loaded, conduct=conduct)
+    if is_main_process():
+        _print(screen, result)
+
+
+def _print(screen: Screen, result: TrainResult) -> None:
+    """How the run ended, and where its checkpoint is."""
+    from oneshot_cli.training.evaluations import in_words
+
+    ending = {"done": "finished", "time": "out of time", "signal": "stopped"}[result.ended]
+    line = f"{ending} after {result.iterations} iterations, {result.seconds:.0f} s"
+    if figures := result.figures:
+        name = result.evaluated_on
+        line += (
+            f": {-figures[f'{name}_bound']:.2f} +- {figures[f'{name}_error']:.2f} nats on "
+            f"{figures['drawings']} {in_words(name)} drawings"
+        )
+    screen.result(line)
+    screen.result(f"checkpoint: {result.folder.last}")
+    if result.ended != "done":
+        screen.note(f"go on with: oneshot train --resume -o {result.folder.path}")
+    screen.document(result.document())
 
 
 def _assignments(texts: list[str]) -> dict[str, str]:

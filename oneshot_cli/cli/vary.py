@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oneshot_cli.cli.options import (
-    DRAWN,
     CheckpointOption,
     ClosenessOption,
     Device,
@@ -20,14 +18,20 @@ from oneshot_cli.cli.options import (
     OutputOption,
     PenOption,
     QuietOption,
-    Screen,
     SeedOption,
     SizeOption,
     SpreadOption,
     VerboseOption,
     pen_width,
-    refuse_to_overwrite,
 )
+from oneshot_cli.cli.screen import Screen, span
+from oneshot_cli.drawing.defaults import DRAWN
+
+if TYPE_CHECKING:
+    from oneshot_cli.workflows.vary import Made
+
+LISTED = 20
+"""With more exemplars than this, results are counted instead of listed."""
 
 
 class Layout(str, Enum):
@@ -99,36 +103,58 @@ def vary(
     is too fine, or what it cannot redraw. Then a line on stderr says so, and --json has it under
     "concerns".
     """
-    from oneshot_cli.workflows.jobs import Target, jobs
-
-    if keep_best is not None and keep_best > n:
-        raise typer.BadParameter(f"the best {keep_best} of {n} cannot be kept")
     width = pen_width(pen)
-    found, target = jobs(exemplars, together), Target.of(output)
 
-    from oneshot_cli.distributed import HOURS, joined
-    from oneshot_cli.drawing.oneshot import load
-    from oneshot_cli.workflows.vary import Settings, Variations
+    from oneshot_cli.distributed import is_main_process
+    from oneshot_cli.workflows import vary as workflow
 
-    work = Variations(found, target, keep_best or n, layout.value, show_input, width)
-    with joined(device.value, HOURS) as world:
-        if not skip_existing:
-            world.from_main(lambda: refuse_to_overwrite(work.files(), force))
-        screen = Screen(json, quiet or not world.is_main, verbose)
-        model = load(checkpoint, str(world.device))
-        settings = Settings(
-            n=n,
-            seed=seed,
-            spread=model.spread if spread is None else spread,
-            closeness=model.closeness if closeness is None else closeness,
-            size=size,
-            keep_best=keep_best,
-        )
-        screen.detail(f"on {model.device}: {settings}")
-        report = work.make(screen, model, settings, skip_existing=skip_existing, world=world)
-    if world.is_main:
-        document = {"checkpoint": model.path, **asdict(settings), "pen": model.pen(size, width)}
-        screen.document(document | report.document())
-        report.tell(screen)
-    if report.failed:
+    screen = Screen(json, quiet or not is_main_process(), verbose)
+    result = workflow.vary(
+        exemplars,
+        output,
+        n=n,
+        size=size,
+        seed=seed,
+        spread=spread,
+        closeness=closeness,
+        pen=width,
+        together=together,
+        keep_best=keep_best,
+        layout=layout.value,
+        show_input=show_input,
+        skip_existing=skip_existing,
+        checkpoint=checkpoint,
+        device=device.value,
+        force=force,
+        reporter=screen,
+    )
+    if is_main_process():
+        screen.document(result.document())
+        _print(screen, result.made, result.seconds)
+    if result.made.failed:
         raise typer.Exit(1)
+
+
+def _print(screen: Screen, made: Made, seconds: float) -> None:
+    """The files, the concerns, and a line about the work."""
+    from oneshot_cli.devices import peak_memory
+
+    for each in made.made if len(made.made) <= LISTED else []:
+        if files := each["variations"]:
+            screen.result(span(files))
+        if "input" in each:
+            screen.result(str(each["input"]))
+    if made.grids:
+        screen.result(span(made.grids))
+    for concern in made.concerns[:LISTED]:
+        screen.note(f"note: {concern}")
+    if len(made.concerns) > LISTED:
+        screen.note(f"note: and {len(made.concerns) - LISTED:,} more, see --json")
+    count = len(made.made)
+    parts = [f"{made.pictures:,} variations of {count:,} exemplar{'' if count == 1 else 's'}"]
+    parts += [f"{made.skipped:,} skipped"] if made.skipped else []
+    parts += [f"{len(made.failed):,} failed"] if made.failed else []
+    rate = made.pictures / max(seconds, 1e-9)
+    memory = peak_memory()
+    used = f", peak memory {memory:,} MB" if memory else ""
+    screen.note(f"{', '.join(parts)} in {seconds:.1f} s ({rate:,.0f} a second{used})")

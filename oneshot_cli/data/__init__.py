@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneshot_cli.data.catalogue import DATASETS, DataSet, known
+from oneshot_cli.data.catalogue import DATASETS, DataSet, known, register
 from oneshot_cli.data.splits import OFFICIAL, Selection
 from oneshot_cli.errors import OneshotError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from oneshot_cli.data.drawings import Drawings
     from oneshot_cli.data.fetch import Progress
 
-__all__ = ["DATASETS", "DataSet", "known", "load"]
+__all__ = ["DATASETS", "DataSet", "known", "load", "register"]
 
 
 def load(
@@ -49,7 +49,8 @@ def load(
         raise OneshotError(f"{name} takes no option {wrong[0]!r}")
     if split is None and OFFICIAL in dataset.splits:
         split = OFFICIAL
-    reader = import_module(f"oneshot_cli.data.{dataset.module}")
+    own = "." not in dataset.module
+    reader = import_module(f"oneshot_cli.data.{dataset.module}" if own else dataset.module)
     drawings: Drawings = reader.load(
         data_dir,
         Selection(split, part, dataset.size if size is None else size, resample),

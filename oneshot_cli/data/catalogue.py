@@ -19,12 +19,37 @@ from oneshot_cli.errors import OneshotError
 
 
 @dataclass(frozen=True)
-class DataSet:
-    """A data set that `load` knows; `module` of this package reads it.
+class PublishedOn:
+    """Keys of published tables (`evaluation/published.json`), and the very data that they are of.
 
-    `splits` begins with the usual one; `options` are what `load` takes beside the common
-    arguments; `size` is the usual one, in pixels; `folders` are where in the user's data folder
-    its `files` may lie. One without `files` is made up, or the user's `own`: the folder itself.
+    None is any split, resampling or binarization.
+    """
+
+    tables: tuple[str, ...]
+    size: int = 28
+    split: str | None = None
+    resample: str | None = None
+    binarization: str | None = None
+
+    def compares(self, split: str | None, size: int, resample: str, binarization: str) -> bool:
+        """Whether the tables are of data prepared like this."""
+        given = {"split": split, "resample": resample, "binarization": binarization}
+        return size == self.size and all(
+            getattr(self, name) in (None, value) for name, value in given.items()
+        )
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set that `load` knows, and all that is true of it.
+
+    `module` reads it: a module of this package, or a full name such as "my_package.runes". It has a
+    function load(data_dir, selection, progress, **options) that returns `Drawings`. `splits` begins
+    with the usual one; `options` are what `load` takes beside the common arguments; `size` is the
+    usual one, in pixels; `folders` are where in the user's data folder its `files` may lie. A data
+    set without `files` is made up, or the user's `own`: the folder itself. `conditional` says
+    whether a model is measured given another drawing of the same character, unless a context is
+    asked for. `published` are the published tables on it.
     """
 
     name: str
@@ -37,6 +62,15 @@ class DataSet:
     source: str = ""
     own: bool = False
     size: int = 28
+    conditional: bool = True
+    published: tuple[PublishedOn, ...] = ()
+
+    def published_tables(
+        self, split: str | None, size: int, resample: str, binarization: str = "dynamic"
+    ) -> list[str]:
+        """Keys of the published tables on these very pictures; others do not compare."""
+        same = [p for p in self.published if p.compares(split, size, resample, binarization)]
+        return [key for each in same for key in each.tables]
 
     def at_hand(self, data_dir: str | Path | None = None) -> list[Path] | None:
         """The files, if `load` would find them without a download; [] if it needs none."""
@@ -76,6 +110,12 @@ def known(name: str) -> DataSet:
     return DATASETS[name]
 
 
+def register(dataset: DataSet) -> DataSet:
+    """Make `dataset` known by its name: to `load`, and to every command of this process."""
+    DATASETS[dataset.name] = dataset
+    return dataset
+
+
 _OMNIGLOT = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
 _MNIST = (
     "https://ossci-datasets.s3.amazonaws.com/mnist",
@@ -113,6 +153,7 @@ _ALL = (
         ),
         folders=("omniglot", "omniglot-py"),
         source="Lake, Salakhutdinov, Tenenbaum 2015; github.com/brendenlake/omniglot",
+        published=(PublishedOn(("omniglot-strong",), 26, "strong-45-5", "max"),),
     ),
     DataSet(
         name="glyphs",
@@ -130,6 +171,8 @@ _ALL = (
         folders=_MNIST_FOLDERS,
         options=("binarization",),
         source="LeCun, Bottou, Bengio, Haffner 1998",
+        conditional=False,
+        published=(PublishedOn(("mnist", "mnist-dynamic"), binarization="dynamic"),),
     ),
     DataSet(
         name="mnist-static",
@@ -150,6 +193,8 @@ _ALL = (
         ),
         folders=("mnist-static", "mnist", "binarized_mnist"),
         source="Salakhutdinov, Murray 2008; files of Larochelle",
+        conditional=False,
+        published=(PublishedOn(("mnist", "mnist-static")),),
     ),
     DataSet(
         name="mnist-two",
@@ -161,6 +206,7 @@ _ALL = (
         options=("binarization", "seed"),
         source="Gregor et al. 2015, section 4.3",
         size=60,
+        conditional=False,
     ),
     DataSet(
         name="omniglot-burda",
@@ -171,6 +217,8 @@ _ALL = (
         folders=("omniglot-burda", "omniglot", "OMNIGLOT"),
         options=("binarization",),
         source="Burda, Grosse, Salakhutdinov 2015; github.com/yburda/iwae, datasets/OMNIGLOT",
+        conditional=False,
+        published=(PublishedOn(("omniglot-burda",)),),
     ),
     DataSet(
         name="cifar10",

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from oneshot_cli.data.catalogue import known
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError
@@ -260,13 +261,5 @@ def published_beside(
     dataset: str, split: str | None, size: int, resample: str, binarization: str = "dynamic"
 ) -> list[Table]:
     """The published tables on this very data; other pictures of the same name do not compare."""
-    keys = {
-        "mnist": ["mnist", "mnist-dynamic"],
-        "mnist-static": ["mnist", "mnist-static"],
-        "omniglot-burda": ["omniglot-burda"],
-    }.get(dataset, [])
-    if size != 28 or (dataset == "mnist" and binarization != "dynamic"):
-        keys = []
-    if (dataset, split, size, resample) == ("omniglot", "strong-45-5", 26, "max"):
-        keys = ["omniglot-strong"]
+    keys = known(dataset).published_tables(split, size, resample, binarization)
     return [tables()[key] for key in keys]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, get_args
 
@@ -53,8 +53,8 @@ class TrainConfig:
     """K, samples of the posterior for each image."""
     objective: Objective = "iwae"
     """L_K, which for one particle is the ELBO; or the ELBO, the mean over the particles."""
-    bf16: bool = False
-    """Matrix products in bfloat16."""
+    bf16: bool | None = False
+    """Matrix products in bfloat16; None leaves it to the machine, see `workflows.precision`."""
     recompute: int = number(0, Range(least=0, most=COUNT.most))
     """Keep only every so many steps' state for the way back and compute the rest again: the same
     gradients in less memory. 0 keeps everything."""
@@ -89,15 +89,16 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> TrainConfig:
-        """Build from JSON. Raises TypeError or ValueError when the fields do not fit."""
-        return cls(
-            **{
-                **fields,
-                "betas": tuple(fields["betas"]),
-                "tasks": TaskMix(**fields["tasks"]),
-                "augmentation": Augmentation(**fields["augmentation"]),
-            }
-        )
+        """Build from JSON; fields that are missing have their defaults.
+
+        Raises TypeError or ValueError when the fields do not fit.
+        """
+        made: dict[str, Callable[[Any], Any]] = {
+            "betas": tuple,
+            "tasks": lambda content: TaskMix(**content),
+            "augmentation": lambda content: Augmentation(**content),
+        }
+        return cls(**{name: made.get(name, _same)(value) for name, value in fields.items()})
 
     def rate(self, step: int) -> float:
         """The learning rate: linear warm-up, constant, linear decay to 0 at the end."""
@@ -114,3 +115,7 @@ class TrainConfig:
         if step >= self.kl_warmup:
             return 1.0
         return self.kl_start + (1 - self.kl_start) * step / self.kl_warmup
+
+
+def _same(value: Any) -> Any:
+    return value

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.experiment import Experiment
 from oneshot_cli.files import atomic_write_bytes
 
 
@@ -50,21 +51,11 @@ class RunFolder:
     def samples(self) -> Path:
         return self.path / "samples"
 
-    def write_config(self, config: dict[str, Any]) -> None:
-        """Write config.json."""
-        atomic_write_bytes(self.config, (json.dumps(config, indent=2) + "\n").encode())
-
-    def read_config(self) -> dict[str, Any]:
-        """Read config.json. Raises OneshotError where there is none, or a broken one."""
-        try:
-            config = json.loads(self.config.read_text())
-        except FileNotFoundError as error:
-            raise OneshotError(f"{self.path}: no run to resume (no config.json there)") from error
-        except (OSError, ValueError) as error:
-            raise OneshotError(f"{self.config}: cannot be read ({error})") from error
-        if not isinstance(config, dict):
-            raise OneshotError(f"{self.config}: is not the configuration of a run")
-        return config
+    def experiment(self) -> Experiment:
+        """What config.json describes. Raises OneshotError where there is none, or a broken one."""
+        if not self.config.exists():
+            raise OneshotError(f"{self.path}: no run to resume (no config.json there)")
+        return Experiment.read(self.config)
 
     def log(self, row: dict[str, Any]) -> None:
         """Append a line to metrics.jsonl."""

@@ -18,10 +18,10 @@ from oneshot_cli.devices import sent
 from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.bounds import evaluate
-from oneshot_cli.model import Config, Context, GenerativeModel, build
+from oneshot_cli.experiment import Experiment
+from oneshot_cli.model import Context, GenerativeModel, build
 from oneshot_cli.training import state
 from oneshot_cli.training.averaging import WeightAverage
-from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.evaluations import VALIDATION
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loss import Loss
@@ -67,26 +67,25 @@ class Trainer:
     def __init__(
         self,
         folder: RunFolder,
-        model: Config,
-        config: TrainConfig,
+        experiment: Experiment,
         episodes: Episodes,
         validation: Drawings,
-        data: dict[str, Any],
         *,
         evaluated_on: str = VALIDATION,
         world: World = ALONE,
         rhythm: Rhythm = Rhythm(),
         hooks: Hooks = Hooks(),
     ) -> None:
-        self.folder, self.config, self.episodes = folder, config, episodes
-        self.validation, self.evaluated_on = validation, evaluated_on
-        self.data, self.rhythm, self.hooks = data, rhythm, hooks
+        config = experiment.training
+        self.folder, self.experiment, self.config = folder, experiment, config
+        self.episodes, self.validation, self.evaluated_on = episodes, validation, evaluated_on
+        self.rhythm, self.hooks = rhythm, hooks
         self.world, self.device = world, world.device
         self.part = world.part(config.batch)
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high")
         torch.manual_seed(config.seed)
-        self.model = build(model).to(self.device)
+        self.model = build(experiment.model).to(self.device)
         if config.recompute:
             self.model.recompute(config.recompute)
         self.average = WeightAverage(self.model, config.average)
@@ -153,7 +152,7 @@ class Trainer:
         # the batch, whether or not the parts are equally large.
         size, processes = len(episode.target), self.world.size
         weight = processes * size / config.batch
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bool(config.bf16)):
             loss, bound = self.loss(
                 episode.target,
                 Context(episode.context, episode.mask, episode.alphabet),
@@ -266,8 +265,8 @@ class Trainer:
     def header(self) -> checkpoint.Header:
         """What a checkpoint of this moment says about itself."""
         return checkpoint.Header(
-            config=self.model.config,
-            data=self.data,
+            config=self.experiment.model,
+            data=self.experiment.data.to_dict(),
             training={**self.config.to_dict(), **asdict(self.counters)},
             figures=self.figures,
             version=oneshot_cli.__version__,

@@ -1,7 +1,10 @@
-"""The work of `oneshot eval-nll`: load, measure with a display, print, write."""
+"""`nll`: bounds on the negative log-likelihood of a data set, beside the published ones."""
 
 from __future__ import annotations
 
+import csv as csv_format
+import io
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,52 +12,122 @@ from pathlib import Path
 from typing import Any
 
 from oneshot_cli import data
-from oneshot_cli.cli.nll_tables import (
-    bounds_table,
-    csv_text,
-    latents_table,
-    published_table,
-)
-from oneshot_cli.cli.options import Screen
 from oneshot_cli.data.spec import DataSpec
-from oneshot_cli.distributed import World
+from oneshot_cli.distributed import HOURS, World, joined
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.errors import unit
 from oneshot_cli.evaluation.nll import Nll, fitting, gaps, measure, published_beside
 from oneshot_cli.evaluation.plots import likelihood_plot, png, require_matplotlib
 from oneshot_cli.evaluation.published import Table as PublishedTable
-from oneshot_cli.files import atomic_write_bytes
+from oneshot_cli.files import atomic_write_bytes, refuse_to_overwrite
 from oneshot_cli.paths import shown
+from oneshot_cli.reporting import SILENT, Reporter
 
 TRAINING_IMAGES = 3_000
-"""Training images are a sample of this size unless --limit says otherwise."""
-
-WITHOUT_CHARACTERS = ("mnist", "mnist-static", "mnist-two", "omniglot-burda")
-"""Data sets on which published figures have no context."""
+"""Training images are a sample of this size unless a limit is given."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """The options of `oneshot eval-nll`."""
+class Measurement:
+    """What is measured: the arguments of `nll`."""
 
-    parts: list[str]
-    particles: list[int]
-    contexts: list[int] | None
-    limit: int | None
-    dataset: str | None
-    split: str | None
-    resample: str | None
-    size: int | None
-    data_dir: Path | None
-    batch: int
+    parts: Sequence[str] = ("test",)
+    particles: Sequence[int] = (1, 10)
+    contexts: Sequence[int] | None = None
+    limit: int | None = None
+    dataset: str | None = None
+    split: str | None = None
+    resample: str | None = None
+    size: int | None = None
+    data_dir: Path | None = None
+    batch: int = 250
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class NllResult:
+    """The rows of one or more checkpoints, on which data, and the published tables on these."""
+
+    models: list[Oneshot]
+    specs: list[DataSpec]
+    rows: list[Nll]
+    published: list[PublishedTable]
     seed: int
+    seconds: float
+
+    @property
+    def title(self) -> str:
+        """The data in words."""
+        return "; ".join(dict.fromkeys(map(title, self.specs)))
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "checkpoints": [_about(*each) for each in zip(self.models, self.specs, strict=True)],
+            "seed": self.seed,
+            "results": [row.as_dict() for row in self.rows],
+            "gaps": [gap.as_dict() for gap in gaps(self.rows)],
+            "published": [_published(table) for table in self.published],
+        }
 
 
-def measured_on(model: Oneshot, job: Job) -> DataSpec:
-    """The data that the job names, else what the checkpoint was trained on. Raises OneshotError."""
+def nll(
+    checkpoints: Sequence[str | Path | None] = (None,),
+    *,
+    parts: Sequence[str] = ("test",),
+    particles: Sequence[int] = (1, 10),
+    contexts: Sequence[int] | None = None,
+    limit: int | None = None,
+    dataset: str | None = None,
+    split: str | None = None,
+    resample: str | None = None,
+    size: int | None = None,
+    data_dir: Path | None = None,
+    batch: int = 250,
+    seed: int = 0,
+    csv: Path | None = None,
+    plot: Path | None = None,
+    device: str = "auto",
+    force: bool = False,
+    reporter: Reporter = SILENT,
+) -> NllResult:
+    """Bound the negative log-likelihood of held-out images, in nats: what `oneshot eval-nll` does.
+
+    A checkpoint is a file, or None for the flagship. `parts` are "test" and "train", `particles`
+    numbers of importance samples (1 is the ELBO), `contexts` numbers of context images. The data
+    are those that a checkpoint was trained on, unless others are named. The rows go to `csv` and a
+    `plot` too, if these are given. Under torchrun the processes share the images. Raises
+    OneshotError.
+    """
+    measurement = Measurement(
+        parts, particles, contexts, limit, dataset, split, resample, size, data_dir, batch, seed
+    )
+    with joined(device, HOURS) as world:
+        files = [path for path in (csv, plot) if path is not None]
+        world.from_main(lambda: refuse_to_overwrite(files, force))
+        if plot is not None:
+            require_matplotlib()
+        started = time.monotonic()
+        models = [load(checkpoint, str(world.device)) for checkpoint in checkpoints]
+        specs = [measured_on(model, measurement) for model in models]
+        rows: list[Nll] = []
+        for model, spec in zip(models, specs, strict=True):
+            rows += _measure(reporter, model, spec, measurement, world)
+        beside = {table.title + table.protocol: table for s in specs for table in published(s)}
+        tables = list(beside.values())
+        if world.is_main:
+            if csv is not None:
+                atomic_write_bytes(csv, csv_text(rows).encode())
+            if plot is not None:
+                atomic_write_bytes(plot, png(likelihood_plot(rows, tables)))
+    return NllResult(models, specs, rows, tables, seed, time.monotonic() - started)
+
+
+def measured_on(model: Oneshot, measurement: Measurement) -> DataSpec:
+    """The data that is asked for, else what the checkpoint was trained on. Raises OneshotError."""
     trained = model.header.data
-    dataset = job.dataset or trained.get("dataset")
+    dataset = measurement.dataset or trained.get("dataset")
     if dataset is None:
         raise OneshotError(f"{model.path}: does not say what it was trained on; give --dataset")
     known = data.known(dataset)
@@ -67,10 +140,10 @@ def measured_on(model: Oneshot, job: Job) -> DataSpec:
         options["binarization"] = trained.get("binarization", "dynamic")
     return replace(
         spec,
-        split=job.split or spec.split,
-        size=job.size or model.model.config.reading,
+        split=measurement.split or spec.split,
+        size=measurement.size or model.model.config.reading,
         sizes=(),
-        resample=job.resample or spec.how,
+        resample=measurement.resample or spec.how,
         options=options,
     )
 
@@ -89,73 +162,52 @@ def title(spec: DataSpec) -> str:
     return ", ".join(filter(None, parts))
 
 
-def run(
-    screen: Screen,
-    checkpoints: Sequence[Path | None],
-    job: Job,
-    csv_file: Path | None,
-    plot: Path | None,
-    world: World,
-) -> None:
-    """Measure every checkpoint, together with the other processes of the world; print, write."""
-    if plot is not None:
-        require_matplotlib()
-    started = time.monotonic()
-    models = [load(checkpoint, str(world.device)) for checkpoint in checkpoints]
-    specs = [measured_on(model, job) for model in models]
-    rows: list[Nll] = []
-    for model, spec in zip(models, specs, strict=True):
-        rows += _measure(screen, model, spec, job, world)
-    if not world.is_main:
-        return
-    beside = {table.title + table.protocol: table for s in specs for table in published(s)}
-    given = list(beside.values())
-    screen.document(
-        {
-            "checkpoints": [_about(*each) for each in zip(models, specs, strict=True)],
-            "seed": job.seed,
-            "results": [row.as_dict() for row in rows],
-            "gaps": [gap.as_dict() for gap in gaps(rows)],
-            "published": [_published(table) for table in given],
-        }
-    )
-    if not screen.json_only:
-        titles = list(dict.fromkeys(map(title, specs)))
-        screen.console.print(bounds_table("; ".join(titles), rows))
-        screen.console.print(latents_table(rows))
-        for table in given:
-            screen.console.print(published_table(table, rows))
-    if csv_file is not None:
-        atomic_write_bytes(csv_file, csv_text(rows).encode())
-        screen.result(str(csv_file))
-    if plot is not None:
-        atomic_write_bytes(plot, png(likelihood_plot(rows, given)))
-        screen.result(str(plot))
-    screen.note(f"measured in {time.monotonic() - started:.0f} s")
+def csv_text(rows: Sequence[Nll]) -> str:
+    """One line a row, the IWAE bounds of every K in columns of their own; empty where unknown."""
+    particles = sorted({k for row in rows for k in row.iwae})
+    buffer = io.StringIO()
+    writer = csv_format.writer(buffer, lineterminator="\n")
+    names = ["elbo", "reconstruction", "kl", *(f"iwae_{k}" for k in particles)]
+    head = ["checkpoint", "part", "context_images", "images", "latents", "active_latents"]
+    errors = ("", "_standard_error", "_naive_standard_error")
+    writer.writerow([*head, *(f"{n}{s}" for n in names for s in errors)])
+    for row in rows:
+        figures = [row.elbo, row.reconstruction, row.kl, *(row.iwae[k] for k in particles)]
+        numbers = [
+            "" if math.isnan(x) else f"{x:.4f}"
+            for figure in figures
+            for x in (figure.value, figure.error, figure.naive_error)
+        ]
+        active = "" if row.active is None else sum(row.active)
+        told = [row.checkpoint, row.part, row.context, row.images, sum(row.latents), active]
+        writer.writerow([*told, *numbers])
+    return buffer.getvalue()
 
 
-def _measure(screen: Screen, model: Oneshot, spec: DataSpec, job: Job, world: World) -> list[Nll]:
+def _measure(
+    reporter: Reporter, model: Oneshot, spec: DataSpec, measurement: Measurement, world: World
+) -> list[Nll]:
     """The rows of one checkpoint: every part with every size of context."""
     config = model.model.config
     never_shown = model.header.training.get("tasks", {}).get("empty", 0) >= 1
     unconditional = never_shown or not config.conditional
-    usual = [0] if unconditional or spec.dataset in WITHOUT_CHARACTERS else [1]
-    contexts = job.contexts or usual
+    usual = [0] if unconditional or not spec.known.conditional else [1]
+    contexts = measurement.contexts or usual
     if never_shown and max(contexts) > 0:
         raise OneshotError(
             f"{model.path} was trained without any context; measure it with --context 0"
         )
     rows = []
-    for part in job.parts:
-        limit = job.limit or (TRAINING_IMAGES if part == "train" else None)
+    for part in measurement.parts:
+        limit = measurement.limit or (TRAINING_IMAGES if part == "train" else None)
         with world.one_a_machine_first():
-            loaded = spec.load(part, data_dir=job.data_dir)
+            loaded = spec.load(part, data_dir=measurement.data_dir)
         drawings = fitting(loaded, spec.dataset, max(contexts), config)
         images = min(limit or len(drawings), len(drawings))
-        work = images * sum(set(job.particles)) // world.size
+        work = images * sum(set(measurement.particles)) // world.size
         for context in contexts:
             name = f"{part}, {context} context images"
-            with screen.progress(name, work) as advance:
+            with reporter.progress(name, work) as advance:
                 rows.append(
                     measure(
                         model.model,
@@ -163,10 +215,10 @@ def _measure(screen: Screen, model: Oneshot, spec: DataSpec, job: Job, world: Wo
                         checkpoint=shown(model.path),
                         part=part,
                         context=context,
-                        particles=job.particles,
+                        particles=measurement.particles,
                         limit=limit,
-                        seed=job.seed,
-                        batch=job.batch,
+                        seed=measurement.seed,
+                        batch=measurement.batch,
                         advance=advance,
                         world=world,
                         unit=unit(spec.split),

@@ -1,4 +1,4 @@
-"""The work of `oneshot score`: load, measure with a display, print, write."""
+"""`score`: one-shot generalization of a checkpoint, or of pictures, beside people's."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import torch
 from torch import Tensor
 
 from oneshot_cli import data
-from oneshot_cli.cli import score_tables as show
-from oneshot_cli.cli.options import Screen, require_folder
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import Remote, find
 from oneshot_cli.drawing.oneshot import Oneshot, load
@@ -32,13 +30,16 @@ from oneshot_cli.evaluation.generalization import (
     measure,
     scores_dict,
 )
-from oneshot_cli.evaluation.memorization import Memorization, memorization
-from oneshot_cli.evaluation.oneshot_scores import Critics, Scores, people, references, score
+from oneshot_cli.evaluation.memorization import Memorization
+from oneshot_cli.evaluation.memorization import memorization as against_training
+from oneshot_cli.evaluation.oneshot_scores import Critics, Scores, people, references
+from oneshot_cli.evaluation.oneshot_scores import score as score_variations
 from oneshot_cli.evaluation.plots import png, require_matplotlib, scatter
 from oneshot_cli.evaluation.report import nearest_sheet, page
-from oneshot_cli.files import atomic_write_bytes
+from oneshot_cli.files import atomic_write_bytes, refuse_to_overwrite, require_folder
 from oneshot_cli.imaging.rendering import save_picture
 from oneshot_cli.paths import shown
+from oneshot_cli.reporting import SILENT, Reporter
 
 AT_ONCE = 10
 """Characters whose variations are drawn in one batch; no figure depends on it."""
@@ -94,16 +95,67 @@ class Files:
             require_matplotlib()
 
 
-def score_checkpoint(
-    screen: Screen,
-    checkpoint: Path | None,
-    parts: Parts,
-    files: Files,
-    data_dir: Path | None,
-    device: str,
-) -> None:
-    """Measure a checkpoint, print, write."""
+@dataclass(frozen=True)
+class ScoreResult:
+    """What was measured of a checkpoint; None is what was left out."""
+
+    content: dict[str, Any]
+    scores: Generalization
+    runs: RunsResult | None
+    recall: Memorization | None
+    files: list[Path]
+    seconds: float
+
+    def document(self) -> dict[str, Any]:
+        """For JSON. It has no times: the same seed gives the same document."""
+        return self.content
+
+
+@dataclass(frozen=True)
+class PicturesResult:
+    """The scores of pictures beside the reference points `known`, of so many characters."""
+
+    content: dict[str, Any]
+    scores: Scores | None
+    known: dict[str, Scores]
+    characters: int
+    files: list[Path]
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return self.content
+
+
+def score(
+    checkpoint: str | Path | None = None,
+    *,
+    n: int = 20,
+    limit: int | None = None,
+    size: int | None = None,
+    closeness: float | None = None,
+    classify: bool = True,
+    runs: Path | None = None,
+    particles: int = 5,
+    memorization: bool = True,
+    seed: int = 0,
+    output: Path | None = None,
+    plot: Path | None = None,
+    report: Path | None = None,
+    data_dir: Path | None = None,
+    device: str = "auto",
+    force: bool = False,
+    reporter: Reporter = SILENT,
+) -> ScoreResult:
+    """Score the variations that a checkpoint draws: what `oneshot score` does.
+
+    The arguments are the options of the command. Files are written to the folder `output`, and to
+    `plot` and `report`, where these are given. Raises OneshotError.
+    """
     started = time.monotonic()
+    files = Files.of(output, plot, report, whole=True)
+    refuse_to_overwrite(files.all(), force)
+    files.check()
+    parts = Parts(n, limit, size, closeness, classify, runs, particles, memorization, seed)
     model = load(checkpoint, device)
     config = model.model.config
     if not config.conditional or config.observation != "bernoulli" or config.channels > 1:
@@ -112,27 +164,24 @@ def score_checkpoint(
             f"{'with' if config.conditional else 'without'} a context), so it has no such score"
         )
     critics = Critics.load(model.device)
-    drawings = _test_drawings(data_dir, 28, parts.limit)
+    drawings = _test_drawings(data_dir, 28, limit)
     trained_on = model.header.data.get("split") or "unknown"
     if trained_on != "weak":
-        screen.note(
+        reporter.note(
             f"trained on {model.header.data.get('dataset', 'unknown')}, split {trained_on}: "
             "it may have seen the test characters of the weak split"
         )
-    scores = _generalization(screen, model, critics, drawings, parts, data_dir)
-    runs = _classification(screen, model, critics, parts, data_dir) if parts.classify else None
-    recall = _memorization(screen, critics, scores, drawings, parts, data_dir)
+    scores = _generalization(reporter, model, critics, drawings, parts, data_dir)
+    classified = _classification(reporter, model, critics, parts, data_dir) if classify else None
+    recall = _memorization(reporter, critics, scores, drawings, parts, data_dir)
     content: dict[str, Any] = {
         "checkpoint": shown(model.path),
         "dataset": "omniglot",
         "split": "weak",
         "trained_on": model.header.data,
-        "seed": parts.seed,
-        **document(scores, runs, recall[0] if recall else None),
+        "seed": seed,
+        **document(scores, classified, recall[0] if recall else None),
     }
-    # No clock inside: the document of the same seed is the same to the byte.
-    screen.document(content)
-    show.generalization(screen, scores, runs, recall[0] if recall else None)
     if files.document:
         atomic_write_bytes(files.document, _json(content))
     if files.plot:
@@ -140,16 +189,20 @@ def score_checkpoint(
     if files.nearest and recall:
         save_picture(nearest_sheet(scores.variations, *recall), files.nearest)
     if files.report:
-        html = page(shown(model.path), content, scores, runs, recall)
+        html = page(shown(model.path), content, scores, classified, recall)
         atomic_write_bytes(files.report, html.encode())
-    for path in files.all():
-        if path.exists():
-            screen.result(str(path))
-    screen.note(f"measured in {time.monotonic() - started:.0f} s")
+    return ScoreResult(
+        content=content,
+        scores=scores,
+        runs=classified,
+        recall=recall[0] if recall else None,
+        files=[path for path in files.all() if path.exists()],
+        seconds=time.monotonic() - started,
+    )
 
 
 def _generalization(
-    screen: Screen,
+    reporter: Reporter,
     model: Oneshot,
     critics: Critics,
     drawings: Drawings,
@@ -163,7 +216,7 @@ def _generalization(
     exemplars = people(own, parts.seed)[0]
     closeness = model.closeness if parts.closeness is None else parts.closeness
     count = len(exemplars)
-    with screen.progress("drawing", (len(SPREADS) + 1) * count * parts.n) as advance:
+    with reporter.progress("drawing", (len(SPREADS) + 1) * count * parts.n) as advance:
 
         def draw(spread: float) -> Tensor:
             drawn = []
@@ -187,13 +240,13 @@ def _generalization(
 
 
 def _classification(
-    screen: Screen, model: Oneshot, critics: Critics, parts: Parts, data_dir: Path | None
+    reporter: Reporter, model: Oneshot, critics: Critics, parts: Parts, data_dir: Path | None
 ) -> RunsResult:
     """Lake's runs if they are at hand, seeded ones otherwise, by the model and by the critic."""
     size = model.model.config.reading
     runs = _runs(parts, data_dir, size)
     small = runs if size == 28 else _runs(parts, data_dir, 28)
-    with screen.progress("classifying", runs.label.numel()) as advance:
+    with reporter.progress("classifying", runs.label.numel()) as advance:
         found = runs_module.model_scores(
             model.model, runs, particles=parts.particles, seed=parts.seed, advance=advance
         )
@@ -222,7 +275,7 @@ def _runs(parts: Parts, data_dir: Path | None, size: int) -> runs_module.Runs:
 
 
 def _memorization(
-    screen: Screen,
+    reporter: Reporter,
     critics: Critics,
     scores: Generalization,
     drawings: Drawings,
@@ -235,8 +288,10 @@ def _memorization(
     training = data.load("omniglot", data_dir=data_dir, split="weak", part="train", size=28)
     samples = binary_ink(scores.variations.flatten(0, 1))
     held_out = drawings.images[:, None].float()
-    with screen.progress("comparing with training drawings", len(samples) + len(held_out)) as step:
-        found = memorization(samples, held_out, training.images, critics.simclr, advance=step)
+    with reporter.progress(
+        "comparing with training drawings", len(samples) + len(held_out)
+    ) as step:
+        found = against_training(samples, held_out, training.images, critics.simclr, advance=step)
     return found, training
 
 
@@ -252,16 +307,32 @@ def _test_drawings(data_dir: Path | None, size: int, limit: int | None) -> Drawi
 
 
 def score_images(
-    screen: Screen, folder: Path, files: Files, data_dir: Path | None, seed: int
-) -> None:
-    """Score the pictures in `folder`, beside people's where Omniglot is at hand."""
+    folder: Path,
+    *,
+    seed: int = 0,
+    output: Path | None = None,
+    plot: Path | None = None,
+    data_dir: Path | None = None,
+    force: bool = False,
+    reporter: Reporter = SILENT,
+) -> PicturesResult:
+    """Score the pictures in `folder`, beside people's where Omniglot is at hand.
+
+    `folder` has a folder for each character, with exemplar.png and its variations. Raises
+    OneshotError.
+    """
+    files = Files.of(output, plot, None, whole=False)
+    refuse_to_overwrite(files.all(), force)
+    files.check()
     found = read_folders(folder)
     for note in found.notes:
-        screen.note(note)
+        reporter.note(note)
     critics = Critics.load()
-    scores = score(found.exemplars, found.variations, critics, present=found.present, seed=seed)
+    scores = score_variations(
+        found.exemplars, found.variations, critics, present=found.present, seed=seed
+    )
     if scores.ways < 20:
-        screen.note(
+        reporter.note(
             f"with {scores.ways} characters, episodes are {scores.ways}-way: recognizability "
             "cannot be compared with 20-way figures"
         )
@@ -269,7 +340,7 @@ def score_images(
     if data.known("omniglot").at_hand(data_dir):
         known = references(_test_drawings(data_dir, 28, None), critics, seed=seed)
     else:
-        screen.note("Omniglot is not at hand: no reference points (oneshot data omniglot)")
+        reporter.note("Omniglot is not at hand: no reference points (oneshot data omniglot)")
     content = {
         "images": str(folder),
         "characters": len(found.names),
@@ -281,25 +352,31 @@ def score_images(
         "per_character": character_rows(found.names, scores),
         "notes": list(found.notes),
     }
-    screen.document(content)
-    show.pictures(screen, str(folder), scores, known, len(found.names))
     if files.document:
         atomic_write_bytes(files.document, _json(content))
     if files.plot:
         atomic_write_bytes(files.plot, png(scatter({**known, folder.name or "images": scores})))
+    written = [path for path in files.all() if path.exists()]
+    return PicturesResult(content, scores, known, len(found.names), written)
 
 
-def train(screen: Screen, output: Path | None, data_dir: Path | None) -> None:
-    """Train both critics on the weak training characters and write their weights."""
+def train_critics(
+    output: Path | None = None, *, data_dir: Path | None = None, reporter: Reporter = SILENT
+) -> PicturesResult:
+    """Train both critics on the weak training characters and write their weights.
+
+    Into `output`, or over those of the package. Returns the scores of the reference points by the
+    new critics. Raises OneshotError.
+    """
     drawings = data.load("omniglot", data_dir=data_dir, split="weak", part="train", size=105)
     test = _test_drawings(data_dir, 28, None)
-    written = {}
+    written, paths = {}, []
     for name, settings in (("protonet", PROTONET), ("simclr", SIMCLR)):
         path = (
             critic_path(name) if output is None else require_folder(output) / f"{name}.safetensors"
         )
         started = time.monotonic()
-        with screen.progress(f"training {name}", settings.iterations) as advance:
+        with reporter.progress(f"training {name}", settings.iterations) as advance:
             critic, record = train_critic(name, drawings, settings, _steps(advance))
         minutes = round((time.monotonic() - started) / 60, 1)
         record |= {"dataset": "omniglot", "split": "weak", "minutes": minutes}
@@ -308,10 +385,10 @@ def train(screen: Screen, output: Path | None, data_dir: Path | None) -> None:
         except OSError as error:
             raise OneshotError(f"{path}: cannot be written ({error}); give --output") from error
         written[name] = critic
-        screen.result(str(path))
+        paths.append(path)
     known = references(test, Critics(written["protonet"], written["simclr"]))
-    screen.document({name: scores_dict(s) for name, s in known.items()})
-    show.pictures(screen, "", None, known, len(test.characters))
+    content = {name: scores_dict(s) for name, s in known.items()}
+    return PicturesResult(content, None, known, len(test.characters), paths)
 
 
 def _steps(advance: Callable[[int], None]) -> Callable[[int, int, float], None]:

@@ -1,4 +1,4 @@
-"""The work of `oneshot vary`: exemplars stream through the model, pictures go to disk.
+"""`vary`: variations of each exemplar, written as pictures and grids.
 
 However many exemplars there are, only one page of the grid is in memory at a time.
 """
@@ -16,15 +16,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from oneshot_cli.cli.options import Screen, peak_memory
-from oneshot_cli.distributed import ALONE, World
-from oneshot_cli.drawing.oneshot import Oneshot
-from oneshot_cli.errors import OneshotError
+from oneshot_cli.devices import peak_memory
+from oneshot_cli.distributed import HOURS, World, joined
+from oneshot_cli.drawing.defaults import DRAWN
+from oneshot_cli.drawing.oneshot import Oneshot, load
+from oneshot_cli.errors import OneshotError, UsageError
+from oneshot_cli.files import refuse_to_overwrite
 from oneshot_cli.imaging.exemplar import Drawing, at_size, drawing
 from oneshot_cli.imaging.grid import Group, paper, sheet
 from oneshot_cli.imaging.ink import Mask
 from oneshot_cli.imaging.rendering import Bytes, of_mask, save_picture
-from oneshot_cli.workflows.jobs import Job, Target
+from oneshot_cli.reporting import SILENT, Reporter
+from oneshot_cli.workflows.jobs import Job, Target, jobs
 
 PAGE = 20
 """Exemplars on one page of the grid, and in one batch."""
@@ -34,9 +37,6 @@ DRAWN_AT_ONCE = 320
 
 WRITERS = 4
 """Files that are written at a time."""
-
-LISTED = 20
-"""With more exemplars than this, results are counted instead of listed."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,12 @@ class Settings:
 
 
 @dataclass
-class Report:
-    """What was made."""
+class Made:
+    """What was made of some exemplars.
+
+    `made` has for each exemplar its files and concerns, `grids` the files of the grids, `failed`
+    the exemplars that could not be read, and `concerns` the gravest concern of each, in words.
+    """
 
     made: list[dict[str, Any]] = field(default_factory=list)
     grids: list[Path] = field(default_factory=list)
@@ -65,56 +69,96 @@ class Report:
     concerns: list[str] = field(default_factory=list)
     skipped: int = 0
     pictures: int = 0
-    seconds: float = 0.0
 
-    @classmethod
-    def of(cls, reports: Sequence[Report], seconds: float) -> Report:
-        """All that the reports of the pages say, in their order."""
-        return cls(
-            made=[made for report in reports for made in report.made],
-            grids=[grid for report in reports for grid in report.grids],
-            failed=[failed for report in reports for failed in report.failed],
-            concerns=[concern for report in reports for concern in report.concerns],
-            skipped=sum(report.skipped for report in reports),
-            pictures=sum(report.pictures for report in reports),
-            seconds=seconds,
-        )
+    def add(self, other: Made) -> None:
+        """Append what `other` has."""
+        self.made += other.made
+        self.grids += other.grids
+        self.failed += other.failed
+        self.concerns += other.concerns
+        self.skipped += other.skipped
+        self.pictures += other.pictures
+
+
+@dataclass(frozen=True)
+class VaryResult:
+    """What `vary` did: how variations were drawn, by which checkpoint, and what was made."""
+
+    checkpoint: Path | None
+    settings: Settings
+    pen: float
+    """Width of the pen as a part of the frame; 0 is none."""
+    made: Made
+    seconds: float
 
     def document(self) -> dict[str, Any]:
-        """The fields of the JSON document."""
+        """For JSON."""
         return {
-            "exemplars": self.made,
-            "grids": self.grids,
-            "failed": self.failed,
-            "skipped": self.skipped,
+            "checkpoint": self.checkpoint,
+            **asdict(self.settings),
+            "pen": self.pen,
+            "exemplars": self.made.made,
+            "grids": self.made.grids,
+            "failed": self.made.failed,
+            "skipped": self.made.skipped,
             "seconds": round(self.seconds, 3),
             "peak_memory_mb": peak_memory(),
         }
 
-    def tell(self, screen: Screen) -> None:
-        """The same for a person: the files, then a line about the work."""
-        for made in self.made if len(self.made) <= LISTED else []:
-            if files := made["variations"]:
-                screen.result(_span(files))
-            if "input" in made:
-                screen.result(str(made["input"]))
-        if self.grids:
-            screen.result(_span(self.grids))
-        for concern in self.concerns[:LISTED]:
-            screen.note(f"note: {concern}")
-        if len(self.concerns) > LISTED:
-            screen.note(f"note: and {len(self.concerns) - LISTED:,} more, see --json")
-        parts = [f"{self.pictures:,} variations of {len(self.made):,} {_exemplars(len(self.made))}"]
-        parts += [f"{self.skipped:,} skipped"] if self.skipped else []
-        parts += [f"{len(self.failed):,} failed"] if self.failed else []
-        rate = self.pictures / max(self.seconds, 1e-9)
-        memory = peak_memory()
-        used = f", peak memory {memory:,} MB" if memory else ""
-        screen.note(f"{', '.join(parts)} in {self.seconds:.1f} s ({rate:,.0f} a second{used})")
+
+def vary(
+    exemplars: Sequence[Path],
+    output: Path | None = None,
+    *,
+    n: int = 10,
+    size: int = DRAWN,
+    seed: int = 0,
+    spread: float | None = None,
+    closeness: float | None = None,
+    pen: float | None = None,
+    together: bool = False,
+    keep_best: int | None = None,
+    layout: str = "sheet",
+    show_input: bool = False,
+    skip_existing: bool = False,
+    checkpoint: str | Path | None = None,
+    device: str = "auto",
+    force: bool = False,
+    reporter: Reporter = SILENT,
+) -> VaryResult:
+    """Draw n variations of each exemplar and write them with a grid: what `oneshot vary` does.
+
+    `exemplars` are pictures, or folders of them; `output` a folder, or the file of the grid, which
+    is then all that is written. The other arguments are the options of the command, and those of
+    `Oneshot.vary`. A picture that cannot be read is reported and passed over. Under torchrun the
+    processes share the exemplars. Raises OneshotError.
+    """
+    if keep_best is not None and keep_best > n:
+        raise UsageError(f"the best {keep_best} of {n} cannot be kept")
+    work = VariationFiles(
+        jobs(exemplars, together), Target.of(output), keep_best or n, layout, show_input, pen
+    )
+    with joined(device, HOURS) as world:
+        if not skip_existing:
+            world.from_main(lambda: refuse_to_overwrite(work.files(), force))
+        model = load(checkpoint, str(world.device))
+        settings = Settings(
+            n=n,
+            seed=seed,
+            spread=model.spread if spread is None else spread,
+            closeness=model.closeness if closeness is None else closeness,
+            size=size,
+            keep_best=keep_best,
+        )
+        reporter.detail(f"on {model.device}: {settings}")
+        started = time.monotonic()
+        made = work.make(reporter, model, settings, skip_existing=skip_existing, world=world)
+        seconds = time.monotonic() - started
+    return VaryResult(model.path, settings, model.pen(size, pen), made, seconds)
 
 
 @dataclass(frozen=True)
-class Variations:
+class VariationFiles:
     """Variations of every job, written to `target`, with a grid laid out as `layout` says.
 
     `pen` is the width of the pen that draws them, as in `Oneshot.render`.
@@ -142,25 +186,27 @@ class Variations:
 
     def make(
         self,
-        screen: Screen,
+        reporter: Reporter,
         model: Oneshot,
         settings: Settings,
         *,
         skip_existing: bool,
-        world: World = ALONE,
-    ) -> Report:
+        world: World,
+    ) -> Made:
         """Draw and write everything. A picture that cannot be read is told and passed over.
 
         The processes of a `world` share the pages, so that every file has one writer and is, bit
         for bit, that of one process; each has the whole report.
         """
-        started, done = time.monotonic(), []
+        done = []
         pages = world.share(list(enumerate(self.pages)))
-        with screen.progress("drawing", sum(len(page) for _, page in pages)) as advance:
+        with reporter.progress("drawing", sum(len(page) for _, page in pages)) as advance:
             for number, page in pages:
-                done.append(self._make_page(number, page, screen, model, settings, skip_existing))
+                done.append(self._make_page(number, page, reporter, model, settings, skip_existing))
                 advance(len(page))
-        report = Report.of(world.gathered(done), time.monotonic() - started)
+        report = Made()
+        for page_made in world.gathered(done):
+            report.add(page_made)
         if report.failed and not report.made and not report.skipped:
             raise OneshotError("nothing could be drawn")
         return report
@@ -169,16 +215,16 @@ class Variations:
         self,
         number: int,
         page: Sequence[Job],
-        screen: Screen,
+        reporter: Reporter,
         model: Oneshot,
         settings: Settings,
         skip_existing: bool,
-    ) -> Report:
-        report = Report()
+    ) -> Made:
+        report = Made()
         there = [skip_existing and self._is_there(job) for job in page]
         report.skipped = sum(there)
         todo = [job for job, is_there in zip(page, there, strict=True) if not is_there]
-        read = self._read(todo, model, screen, report)
+        read = self._read(todo, model, reporter, report)
         drawn = self._draw(read, model, settings, report)
         if any(not grid.exists() for grid in self._grid(number)) or drawn:
             finished = [job for job, is_there in zip(page, there, strict=True) if is_there]
@@ -205,7 +251,7 @@ class Variations:
         return bool(files) and all(path.exists() for path in files)
 
     def _read(
-        self, jobs: Sequence[Job], model: Oneshot, screen: Screen, report: Report
+        self, jobs: Sequence[Job], model: Oneshot, reporter: Reporter, report: Made
     ) -> list[tuple[Job, list[Drawing]]]:
         """The drawings of each job; a picture that cannot be read fails its job."""
         read = []
@@ -215,7 +261,7 @@ class Variations:
             except OneshotError as error:  # noqa: PERF203
                 if len(self.jobs) == 1:
                     raise
-                screen.error(str(error))
+                reporter.error(str(error))
                 report.failed.append({"exemplar": job.name, "error": str(error)})
         return read
 
@@ -224,7 +270,7 @@ class Variations:
         read: Sequence[tuple[Job, list[Drawing]]],
         model: Oneshot,
         settings: Settings,
-        report: Report,
+        report: Made,
     ) -> dict[Job, Group]:
         """Draw a page's variations and write them; the groups of its grid."""
         if not read:
@@ -262,15 +308,11 @@ class Variations:
                 greys.append(np.asarray(picture.convert("L")))
         return _group(job, greys, drawing(job.paths[0], model.size).mask)
 
-    def _lay_out(self, page: int, groups: Sequence[Group], report: Report) -> None:
+    def _lay_out(self, page: int, groups: Sequence[Group], report: Made) -> None:
         for file in self._grid(page) if groups else []:
             picture = paper(groups) if self.layout == "paper" else sheet(groups)
             save_picture(picture, file)
             report.grids.append(file)
-
-
-def _exemplars(count: int) -> str:
-    return "exemplar" if count == 1 else "exemplars"
 
 
 def _group(job: Job, greys: Iterable[Bytes], exemplar: Mask) -> Group:
@@ -278,8 +320,3 @@ def _group(job: Job, greys: Iterable[Bytes], exemplar: Mask) -> Group:
     numbers = [str(i + 1) for i in range(len(pictures))]
     shown = of_mask(exemplar, pictures[0].shape[-1])
     return Group(job.name, pictures, shown, numbers)
-
-
-def _span(files: Sequence[Path]) -> str:
-    """The first and the last of some files, in one line."""
-    return f"{files[0]} ... {files[-1].name}" if len(files) > 1 else str(files[0])

@@ -1,0 +1,101 @@
+"""`Experiment`: everything that decides what a training run computes, as plain data.
+
+A run's config.json is one, `oneshot train --config` reads one, a checkpoint's header holds one, and
+the recipes in checkpoints/recipes are some.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from oneshot_cli.checkpoint import Header, read_header
+from oneshot_cli.data.spec import DataSpec
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.files import atomic_write_bytes
+from oneshot_cli.model import Config, config_from
+from oneshot_cli.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A model, how it is trained, and on which data.
+
+    Two runs of one experiment compute the same, bit for bit, on one kind of machine.
+    """
+
+    model: Config
+    training: TrainConfig
+    data: DataSpec
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it: {"model": {"kind": ...}, "training": ..., "data": ...}."""
+        model = {"kind": self.model.kind, **self.model.to_dict()}
+        return {"model": model, "training": self.training.to_dict(), "data": self.data.to_dict()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Experiment:
+        """Build from JSON. What the model or the training does not name has its default.
+
+        Raises OneshotError where `content` does not describe an experiment.
+        """
+        try:
+            model = dict(content["model"])
+            kind = model.pop("kind", "sequential")  # older runs name no other
+            return cls(
+                config_from(kind, model),
+                TrainConfig.from_dict(content["training"]),
+                DataSpec.from_dict(content["data"]),
+            )
+        except KeyError as error:
+            raise OneshotError(f"does not describe an experiment: it has no {error}") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise OneshotError(f"does not describe an experiment ({error})") from error
+
+    @classmethod
+    def of_header(cls, header: Header) -> Experiment:
+        """The experiment that a checkpoint comes from. Raises OneshotError if it does not say."""
+        known = {field.name for field in fields(TrainConfig)}
+        training = {name: value for name, value in header.training.items() if name in known}
+        return cls.from_dict(
+            {
+                "model": {"kind": header.model, **header.config.to_dict()},
+                "training": training,
+                "data": header.data,
+            }
+        )
+
+    @classmethod
+    def read(cls, path: str | Path) -> Experiment:
+        """The experiment in a JSON file, such as a run's config.json, or in a checkpoint's header.
+
+        Raises OneshotError for a file that is missing, cannot be read, or holds something else.
+        """
+        path = Path(path)
+        if path.suffix == ".safetensors":
+            header = read_header(path)
+            return _named(path, lambda: cls.of_header(header))
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise OneshotError(f"{path}: there is no such file") from error
+        except (OSError, ValueError) as error:
+            raise OneshotError(f"{path}: cannot be read as JSON ({error})") from error
+        if not isinstance(content, dict):
+            raise OneshotError(f"{path}: does not describe an experiment")
+        return _named(path, lambda: cls.from_dict(content))
+
+    def write(self, path: str | Path) -> None:
+        """Write the experiment to a JSON file, whole or not at all."""
+        atomic_write_bytes(path, (json.dumps(self.to_dict(), indent=2) + "\n").encode())
+
+
+def _named(path: Path, read: Callable[[], Experiment]) -> Experiment:
+    """What `read` returns; its error names the file."""
+    try:
+        return read()
+    except OneshotError as error:
+        raise OneshotError(f"{path}: {error}") from error

@@ -1,0 +1,83 @@
+"""The drawings of a run: to learn from, to choose the best weights by, and to augment from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.spec import DataSpec
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.reporting import SILENT, Reporter
+from oneshot_cli.training.evaluations import HELD_OUT, VALIDATION
+
+AUGMENTED_FROM = 105
+"""Side of the originals that augmentation samples from, in pixels: Omniglot's own."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run learns from, what it is evaluated on, and what augmentation samples from.
+
+    Of several sizes `drawings` and `validation` have the smallest, the size that is read, and
+    `others` are the drawings at the larger ones. `evaluated_on` says what `validation` is, see
+    `training.evaluations`.
+    """
+
+    drawings: Drawings
+    validation: Drawings
+    originals: Drawings | None = None
+    others: tuple[Drawings, ...] = ()
+    evaluated_on: str = VALIDATION
+
+    @property
+    def sizes(self) -> list[int]:
+        """All sizes, ascending."""
+        return [self.drawings.size, *(other.size for other in self.others)]
+
+
+def load_training_data(
+    spec: DataSpec,
+    *,
+    augmented: bool,
+    data_dir: Path | None = None,
+    reporter: Reporter = SILENT,
+) -> TrainingData:
+    """Load the drawings of a run on `spec`. Raises OneshotError.
+
+    Nothing of the test part is loaded, except for a run that began before there was a validation
+    part: its description does not name one, and it is still evaluated on the test part.
+    """
+    smallest, *larger = spec.all_sizes
+
+    def load(part: str, size: int, resample: str | None = None) -> Drawings:
+        with reporter.loading() as progress:
+            return spec.load(part, size, resample=resample, data_dir=data_dir, progress=progress)
+
+    drawings = load("train", smallest)
+    evaluated_on = HELD_OUT if spec.validation is None else VALIDATION
+    validation = load("test" if spec.validation is None else "validation", smallest)
+    if augmented and drawings.levels > 2:
+        raise OneshotError(f"{spec.dataset}: only binary drawings can be augmented")
+    sizes = " and ".join(f"{size} x {size}" for size in spec.all_sizes)
+    notes = [sizes, f"split {spec.split}"]
+    content = spec.to_dict()
+    notes += [f"{key} {content[key]}" for key in ("binarization", "resample") if key in content]
+    reporter.note(
+        f"{spec.dataset}: {len(drawings)} drawings of {len(drawings.characters)} characters, "
+        + ", ".join(notes)
+    )
+    if len(validation) and evaluated_on == VALIDATION:
+        characters = len(validation.character.unique())
+        reporter.note(
+            f"validation: {len(validation)} drawings of {characters} characters beside them"
+        )
+    elif not len(validation):
+        reporter.note("no validation drawings: nothing is evaluated, the last weights are the best")
+    return TrainingData(
+        drawings,
+        validation.fixed(),
+        originals=load("train", AUGMENTED_FROM, "area") if augmented else None,
+        others=tuple(load("train", size) for size in larger),
+        evaluated_on=evaluated_on,
+    )

@@ -1,0 +1,112 @@
+"""`alphabet`: new characters in the style of an alphabet, written as pictures and a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from oneshot_cli.drawing.defaults import DRAWN
+from oneshot_cli.drawing.oneshot import ALPHABET_SPREAD, load
+from oneshot_cli.errors import UsageError
+from oneshot_cli.files import refuse_to_overwrite
+from oneshot_cli.imaging.exemplar import drawing
+from oneshot_cli.imaging.grid import Group, sheet
+from oneshot_cli.imaging.rendering import of_mask, save_picture
+from oneshot_cli.workflows.jobs import Target, pictures_in
+
+MOST = 100
+"""The most pictures that are read of one alphabet."""
+
+
+@dataclass(frozen=True)
+class AlphabetResult:
+    """What `alphabet` drew.
+
+    `given` are the names and files of the context; `distance` (n, M) is that of each new character
+    to each of them, in pixels of the model's picture, see `imaging.likeness.ink_distance`.
+    """
+
+    checkpoint: Path | None
+    seed: int
+    spread: float
+    size: int
+    pen: float
+    given: list[tuple[str, Path]]
+    files: list[Path]
+    grid: Path
+    distance: Tensor
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        distance, nearest = self.distance.min(1)
+        return {
+            "checkpoint": self.checkpoint,
+            "seed": self.seed,
+            "spread": self.spread,
+            "size": self.size,
+            "pen": self.pen,
+            "given": [path for _, path in self.given],
+            "characters": [
+                {
+                    "file": self.files[i] if self.files else None,
+                    "distances": [round(d, 4) for d in self.distance[i].tolist()],
+                    "nearest": self.given[int(nearest[i])][1],
+                    "distance": round(float(distance[i]), 4),
+                }
+                for i in range(len(self.distance))
+            ],
+            "grid": self.grid,
+        }
+
+
+def alphabet(
+    exemplars: Sequence[Path],
+    output: Path | None = None,
+    *,
+    n: int = 20,
+    size: int = DRAWN,
+    seed: int = 0,
+    spread: float | None = None,
+    pen: float | None = None,
+    checkpoint: str | Path | None = None,
+    device: str = "auto",
+    force: bool = False,
+) -> AlphabetResult:
+    """Draw n new characters in the style of `exemplars`: what `oneshot alphabet` does.
+
+    `exemplars` are pictures of different characters, or folders of them; `output` a folder, or the
+    file of the grid, which is then all that is written. Raises OneshotError.
+    """
+    found, target = list(pictures_in(exemplars)), Target.of(output)
+    if len(found) > MOST:
+        raise UsageError(f"{len(found)} pictures; {MOST} say enough about an alphabet")
+    files, grid = target.numbered("character", n), target.grid("alphabet")
+    refuse_to_overwrite([*files, grid], force)
+
+    model = load(checkpoint, device)
+    made = model.new_characters([p for _, p in found], n, seed=seed, spread=spread, size=size)
+    greys = list(model.render(made.pictures, pen))
+    for file, grey in zip(files, greys, strict=False):
+        save_picture(Image.fromarray(grey), file)
+    given = [of_mask(drawing(path, model.size).mask, size) for _, path in found]
+    groups = [
+        Group("given", given, labels=[name for name, _ in found], given=True),
+        Group("new", greys, labels=[f"{i + 1}" for i in range(n)]),
+    ]
+    save_picture(sheet(groups), grid)
+    return AlphabetResult(
+        checkpoint=model.path,
+        seed=seed,
+        spread=ALPHABET_SPREAD if spread is None else spread,
+        size=size,
+        pen=model.pen(size, pen),
+        given=found,
+        files=files,
+        grid=grid,
+        distance=made.distance,
+    )

@@ -1,0 +1,330 @@
+"""Experiments from a preset, another experiment or a checkpoint, fitted to their data."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from oneshot_cli import checkpoint
+from oneshot_cli import data as data_sets
+from oneshot_cli.data import omniglot
+from oneshot_cli.data.augmentation import Augmentation
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.episodes import TaskMix
+from oneshot_cli.data.resampling import RESAMPLINGS
+from oneshot_cli.data.spec import DataSpec
+from oneshot_cli.data.splits import USUAL_SHARE
+from oneshot_cli.distributed import joined
+from oneshot_cli.errors import OneshotError, UsageError
+from oneshot_cli.experiment import Experiment
+from oneshot_cli.model import Config
+from oneshot_cli.model.registry import config_type
+from oneshot_cli.model.warm_start import ADDED_FIELDS
+from oneshot_cli.presets import PRESETS, Preset
+from oneshot_cli.reporting import SILENT, Reporter
+from oneshot_cli.training.config import TrainConfig
+from oneshot_cli.training.training_data import TrainingData, load_training_data
+
+DATA_FIELDS = ("size", "channels")
+"""Fields of a model that its data decide."""
+
+SMALLEST, LARGEST = 8, 105
+"""Sides of pictures that models are trained on, in pixels."""
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """What is chosen of the data; None leaves what the data set, or the base, has.
+
+    `size` is a number of pixels, or several, as in "28,52"; `validation` the share of the training
+    part that is kept for validation.
+    """
+
+    dataset: str | None = None
+    split: str | None = None
+    size: str | int | Sequence[int] | None = None
+    binarization: str | None = None
+    resample: str | None = None
+    validation: float | None = None
+
+
+def new_experiment(
+    preset: str = "flagship",
+    *,
+    base: Experiment | None = None,
+    start: str | Path | None = None,
+    data: DataChoice = DataChoice(),
+    fields: Mapping[str, Any] | None = None,
+    task: int | None = None,
+    data_dir: str | Path | None = None,
+) -> Experiment:
+    """The experiment that `oneshot train` would run with these choices.
+
+    It is that of a preset, or `base`, or begins with the checkpoint `start`; `fields` change the
+    model's and the training's fields by their names, `task` (1, 2 or 3) trains for one task alone.
+    The data are loaded, for the model starts from their mean. Raises OneshotError.
+    """
+    folder = None if data_dir is None else Path(data_dir)
+    return prepare(
+        preset, base=base, start=start, data=data, fields=fields, task=task, data_dir=folder
+    )[0]
+
+
+def prepare(
+    preset: str = "flagship",
+    *,
+    base: Experiment | None = None,
+    start: str | Path | None = None,
+    data: DataChoice = DataChoice(),
+    fields: Mapping[str, Any] | None = None,
+    task: int | None = None,
+    augment: float | None = None,
+    turn: float | None = None,
+    iterations: int | None = None,
+    epochs: float | None = None,
+    data_dir: Path | None = None,
+    device: str = "auto",
+    reporter: Reporter = SILENT,
+) -> tuple[Experiment, TrainingData]:
+    """`new_experiment`, with the data that it was fitted to.
+
+    `augment` and `turn` are the strengths of augmentation; `iterations` or `epochs` the length.
+    """
+    chosen = dict(fields or {})
+    if augment is not None or turn is not None or base is None:
+        chosen["augmentation"] = augmentation(augment or 0.0, turn or 0.0)
+    config, training = configurations(base or named_preset(preset), chosen, task)
+    if start is not None:
+        header = checkpoint.read_header(start)
+        if base is None:
+            config = with_additions(header.config, chosen)
+    with joined(device) as world:
+        spec = world.from_main(lambda: data_spec(data, base, data_dir, reporter))
+        if start is not None:
+            _note_what_was_seen(header.data, spec, reporter)
+        with world.one_a_machine_first():
+            loaded = load_training_data(
+                spec,
+                augmented=training.augmentation.any,
+                data_dir=data_dir,
+                reporter=reporter,
+            )
+    same_data = base is not None and base.data.dataset == spec.dataset
+    settled = {*chosen, "ink", "observation"} if same_data else set(chosen)
+    config = fitted(config, loaded, settled)
+    training = lasting(training, iterations, epochs, len(loaded.drawings))
+    return Experiment(config, training, spec), loaded
+
+
+def named_preset(name: str) -> Preset:
+    """The preset of that name. Raises UsageError."""
+    if name not in PRESETS:
+        raise UsageError(f"there is no model {name!r}: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def configurations(
+    base: Preset | Experiment, chosen: Mapping[str, Any], task: int | None = None
+) -> tuple[Config, TrainConfig]:
+    """The configurations of a preset or another experiment, with the fields in `chosen` changed.
+
+    A field given as text is parsed. The data are not known yet, see `fitted`. Raises UsageError.
+    """
+    if isinstance(base, Experiment):
+        name, kind, tasks = f"a {base.model.kind} model", type(base.model), base.training.tasks
+        model, training = base.model.to_dict(), _as_is(base.training)
+    else:
+        name, kind = _preset_name(base), config_type(base.kind)
+        tasks = TaskMix() if base.task is None else TaskMix.of_task(base.task)
+        model, training = dict(base.model), {"bf16": None, **base.training}
+    if task is not None:
+        tasks = TaskMix.of_task(task)
+        model.pop("conditional", None)
+    for field, value in chosen.items():
+        if field in DATA_FIELDS:
+            raise UsageError(f"the data decide {field}; --size says how many pixels")
+        into, owner = (model, kind) if field in settable(kind) else (training, TrainConfig)
+        if field == "augmentation":
+            training[field] = value
+            continue
+        if field not in settable(owner):
+            raise UsageError(f"{name} has no field {field!r}")
+        into[field] = _parsed(field, value, settable(owner)[field])
+    if "conditional" in settable(kind):
+        model.setdefault("conditional", tasks.empty < 1)
+    try:
+        config = kind(**model)
+        if not config.conditional and tasks.empty < 1:
+            raise ValueError(f"{name} draws without a context: train it with --task 1")
+        return config, TrainConfig(**{**training, "tasks": tasks})
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _preset_name(preset: Preset) -> str:
+    return next((name for name, each in PRESETS.items() if each is preset), preset.kind)
+
+
+def _as_is(config: TrainConfig) -> dict[str, Any]:
+    """The fields of a configuration, nested ones as they are."""
+    return {field.name: getattr(config, field.name) for field in fields(config)}
+
+
+def settable(kind: type[Any]) -> dict[str, Any]:
+    """The fields of a configuration that have a plain default, and that default."""
+    plain = (bool, int, float, str, tuple)
+    return {f.name: f.default for f in fields(kind) if isinstance(f.default, plain)}
+
+
+def _parsed(name: str, value: Any, default: Any) -> Any:
+    """A text as a value like `default`: a number, a word, or several with commas between."""
+    if not isinstance(value, str) or isinstance(default, str):
+        return value
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[value.lower()]
+        if isinstance(default, tuple):
+            return tuple(type(default[0])(part) for part in value.split(","))
+        return type(default)(value)
+    except (ValueError, KeyError):
+        raise UsageError(f"{name} cannot be {value!r}; it is like {default!r}") from None
+
+
+def with_additions(config: Config, chosen: Mapping[str, Any]) -> Config:
+    """The model of `--from`, with the parts that may be added to it (see `model.warm_start`).
+
+    Raises UsageError for fields that would change what it has.
+    """
+    known = settable(type(config))
+    added = {}
+    for name, value in chosen.items():
+        if name in known and name not in ADDED_FIELDS:
+            raise UsageError(f"--from keeps the checkpoint's model: no {name} beside it")
+        if name in known:
+            added[name] = _parsed(name, value, known[name])
+    try:
+        return replace(config, **added)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def sizes(given: str | int | Sequence[int]) -> list[int]:
+    """Sizes in pixels, ascending: of 28, "28", "28,52" or (28, 52). Raises UsageError."""
+    parts = given.split(",") if isinstance(given, str) else given
+    try:
+        found = sorted({int(part) for part in ([parts] if isinstance(parts, int) else parts)})
+    except ValueError:
+        raise UsageError(f"--size {given}: write pixels, 28 or 28,52") from None
+    if not found or not SMALLEST <= found[0] <= found[-1] <= LARGEST:
+        raise UsageError(f"--size {given}: sizes are {SMALLEST} to {LARGEST} pixels")
+    return found
+
+
+def data_spec(
+    choice: DataChoice,
+    base: Experiment | None = None,
+    data_dir: Path | None = None,
+    reporter: Reporter = SILENT,
+) -> DataSpec:
+    """The data of a new run. Raises OneshotError for what there is not."""
+    if base is not None and choice.dataset in (None, base.data.dataset):
+        spec = base.data
+    else:
+        name = choice.dataset or default_dataset(data_dir, reporter)
+        if (name, choice.binarization) == ("mnist", "static"):
+            name, choice = "mnist-static", replace(choice, binarization=None)
+        known = data_sets.known(name)
+        binary = {"binarization": "dynamic"} if "binarization" in known.options else {}
+        split = known.splits[0] if known.splits else None
+        spec = DataSpec(name, split, known.size, validation=USUAL_SHARE, options=binary)
+    if choice.size is not None:
+        wanted = sizes(choice.size)
+        several = tuple(wanted) if len(wanted) > 1 else ()
+        spec = replace(spec, size=wanted[-1], sizes=several)
+    if choice.binarization is not None:
+        if "binarization" not in spec.known.options:
+            raise OneshotError(f"{spec.dataset} takes no --binarization")
+        options = {**spec.options, "binarization": choice.binarization}
+        spec = replace(spec, options=options)
+    if choice.resample is not None and choice.resample not in RESAMPLINGS:
+        raise UsageError(f"--resample is one of {', '.join(RESAMPLINGS)}")
+    changed: dict[str, Any] = {
+        name: getattr(choice, name)
+        for name in ("split", "resample", "validation")
+        if getattr(choice, name) is not None
+    }
+    return replace(spec, **changed)
+
+
+def default_dataset(data_dir: Path | None, reporter: Reporter = SILENT) -> str:
+    """omniglot where it is at hand, otherwise glyphs, which needs no download."""
+    if omniglot.at_hand(data_dir):
+        return "omniglot"
+    reporter.note(
+        "Omniglot is not at hand: training on made-up glyphs (--dataset omniglot fetches)"
+    )
+    return "glyphs"
+
+
+def fitted(config: Config, loaded: TrainingData, settled: Container[str]) -> Config:
+    """`config` for images like the loaded: their size, channels, mean and observation.
+
+    The mean and the observation stay where they are `settled`. Of several sizes images are read at
+    the smallest and drawn at the largest. Raises UsageError.
+    """
+    drawings, found_sizes = loaded.drawings, loaded.sizes
+    binary = drawings.levels == 2 or drawings.dynamic
+    if "observation" in settled and (config.observation == "bernoulli") != binary:
+        kind = "binary" if binary else "of 256 levels"
+        raise UsageError(f"observation={config.observation}, but the images are {kind}")
+    found = {
+        "ink": round(_mean(drawings), 3),
+        "observation": "bernoulli" if binary else "logistic",
+    }
+    changes: dict[str, Any] = {name: found[name] for name in found if name not in settled}
+    if len(found_sizes) > 1:
+        if "read_size" not in settable(type(config)):
+            raise UsageError(f"a {config.kind} model has one --size, not {len(found_sizes)}")
+        changes["read_size"] = found_sizes[0]
+    try:
+        return replace(config, size=found_sizes[-1], channels=drawings.channels, **changes)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _mean(drawings: Drawings) -> float:
+    """Mean of the data in [0, 1], kept away from 0 and 1."""
+    some = drawings.images[:: max(1, len(drawings) // 5000)]
+    return min(max(some.float().mean().item() / (drawings.levels - 1), 0.01), 0.99)
+
+
+def lasting(
+    training: TrainConfig, iterations: int | None, epochs: float | None, drawings: int
+) -> TrainConfig:
+    """The same for another length of run, if one is given. Raises UsageError."""
+    if iterations is None and epochs is not None:
+        iterations = max(1, round(epochs * drawings / training.batch))
+    if iterations is None:
+        return training
+    try:
+        return replace(training, iterations=iterations)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def augmentation(strength: float, turned: float) -> Augmentation:
+    """The maps of `--augment` and `--turn`. With `--augment` a tenth is left as it is."""
+    plain = 0.1 if strength > 0 else 0.0
+    return Augmentation(0.1 * strength, 0.03 * strength, turned, plain)
+
+
+def _note_what_was_seen(before: Mapping[str, Any], data: DataSpec, reporter: Reporter) -> None:
+    """A note where the weights of `--from` were trained on what is for validation now."""
+    same = (before.get("dataset"), before.get("split")) == (data.dataset, data.split)
+    if same and (data.validation or 0.0) > before.get("validation", 0.0):
+        reporter.note(
+            "warning: the weights of --from were trained on these validation drawings, which will "
+            "look too good\n--validation 0 trains on all and keeps the last weights"
+        )

@@ -1,0 +1,132 @@
+"""`sample`: unconditional samples, written as pictures and a grid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.drawing.defaults import DRAWN
+from oneshot_cli.drawing.oneshot import Oneshot, load
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.files import refuse_to_overwrite
+from oneshot_cli.imaging import likeness
+from oneshot_cli.imaging.grid import Group, beside, sheet
+from oneshot_cli.imaging.rendering import save_picture
+from oneshot_cli.workflows.jobs import Target
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """For each of n samples the nearest training drawing and its distance, in the model's pixels.
+
+    `drawings` are all that were compared, `index` (n,) the nearest.
+    """
+
+    drawings: Drawings
+    index: Tensor
+    distance: Tensor
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """What `sample` drew."""
+
+    checkpoint: Path | None
+    n: int
+    seed: int
+    spread: float
+    size: int
+    pen: float
+    files: list[Path]
+    grid: Path
+    nearest: Nearest | None
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        document: dict[str, Any] = {
+            "checkpoint": self.checkpoint,
+            "n": self.n,
+            "seed": self.seed,
+            "spread": self.spread,
+            "size": self.size,
+            "pen": self.pen,
+            "samples": self.files,
+            "grid": self.grid,
+        }
+        if self.nearest:
+            names, character = self.nearest.drawings.characters, self.nearest.drawings.character
+            pairs = zip(self.nearest.index.tolist(), self.nearest.distance.tolist(), strict=True)
+            document["nearest"] = [
+                {"character": names[int(character[i])], "distance": round(distance, 4)}
+                for i, distance in pairs
+            ]
+        return document
+
+
+def sample(
+    output: Path | None = None,
+    *,
+    n: int = 64,
+    size: int = DRAWN,
+    seed: int = 0,
+    spread: float | None = None,
+    pen: float | None = None,
+    nearest: bool = False,
+    data_dir: Path | None = None,
+    checkpoint: str | Path | None = None,
+    device: str = "auto",
+    force: bool = False,
+) -> SampleResult:
+    """Draw n characters without a context: what `oneshot sample` does.
+
+    `output` is a folder, or the file of the grid, which is then all that is written. With `nearest`
+    the grid also shows the training drawing nearest to each sample. Raises OneshotError.
+    """
+    target = Target.of(output)
+    files, grid = target.numbered("sample", n), target.grid("samples")
+    refuse_to_overwrite([*files, grid], force)
+
+    model = load(checkpoint, device)
+    if nearest and model.model.config.channels != 1:
+        raise OneshotError("--nearest compares ink; this model draws in colour")
+    temperature = 1.0 if spread is None else spread
+    drawn = model.render(model.sample(n, seed=seed, spread=temperature, size=size), pen)
+    for file, levels in zip(files, drawn, strict=False):
+        save_picture(Image.fromarray(levels), file)
+    columns = math.ceil(n**0.5)
+    picture = sheet([Group("samples" if nearest else "", list(drawn))], columns)
+    found = None
+    if nearest:
+        inks = model.sample(n, seed=seed, spread=temperature)[:, 0] > 0.5
+        found = _nearest(model, inks, data_dir)
+        images = found.drawings.images
+        levels = model.render(images[found.index, None] / int(images.max()))
+        label = "the nearest training drawings"
+        picture = beside(picture, sheet([Group(label, list(levels))], columns))
+    save_picture(picture, grid)
+    return SampleResult(
+        checkpoint=model.path,
+        n=n,
+        seed=seed,
+        spread=temperature,
+        size=size,
+        pen=model.pen(size, pen),
+        files=files,
+        grid=grid,
+        nearest=found,
+    )
+
+
+def _nearest(model: Oneshot, inks: Tensor, data_dir: Path | None) -> Nearest:
+    """The drawings that the model was trained on, and which of them is nearest to each ink."""
+    drawings = model.trained_on.load(size=model.size, data_dir=data_dir)
+    ink: Tensor = drawings.images > 0.5 * int(drawings.images.max())
+    index, distance = likeness.nearest_drawings(inks, ink)
+    return Nearest(drawings, torch.as_tensor(index), torch.as_tensor(distance))

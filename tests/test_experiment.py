@@ -1,0 +1,165 @@
+"""An experiment is plain data: to JSON and back, and the same run from Python and the command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import small, write_crosses
+from typer.testing import CliRunner
+
+import oneshot_cli as oneshot
+from oneshot_cli.cli.app import app
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.experiment import Experiment
+from oneshot_cli.presets import PRESETS
+from oneshot_cli.training.folder import RunFolder
+
+CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    write_crosses(tmp_path / "data")
+    return tmp_path / "data"
+
+
+def command(*words: object) -> Any:
+    result = CliRunner().invoke(app, ["train", *map(str, words), "--threads", "1", "--quiet"])
+    assert result.exit_code == 0, result.stderr or result.exception
+    return result
+
+
+def fields(name: str) -> list[str]:
+    return [word for item in small(name).items() for word in ("--set", "=".join(item))]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "last.safetensors")
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    mine, theirs = weights(one), weights(other)
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def tiny(data_dir: Path, name: str = "flagship", **changed: Any) -> Experiment:
+    chosen = {**small(name), "iterations": 3, "batch": 2, "bf16": False, **changed}
+    data = oneshot.DataChoice("folder", size=14)
+    return oneshot.new_experiment(name, data=data, fields=chosen, data_dir=data_dir)
+
+
+@pytest.mark.parametrize("name", ["flagship", "vae"])
+def test_python_trains_what_the_command_trains_bit_for_bit(
+    name: str, data_dir: Path, tmp_path: Path
+) -> None:
+    experiment = tiny(data_dir, name)
+    conduct = oneshot.Conduct(data_dir=data_dir)
+    result = oneshot.train(experiment, tmp_path / "mine", conduct=conduct)
+    assert (result.ended, result.iterations) == ("done", 3)
+    command(
+        *("-o", tmp_path / "theirs", "--dataset", "folder", "--model", name, "--size", 14),
+        *("--data-dir", data_dir, "--batch", 2, "--iterations", 3, "--fp32"),
+        *fields(name),
+    )
+    assert_same_weights(tmp_path / "mine", tmp_path / "theirs")
+    one, other = (
+        json.loads((tmp_path / n / "config.json").read_text()) for n in ("mine", "theirs")
+    )
+    assert one == other == json.loads(json.dumps(experiment.to_dict()))
+
+
+def test_a_config_file_runs_the_experiment_of_another_run(data_dir: Path, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    oneshot.train(tiny(data_dir), first, conduct=oneshot.Conduct(data_dir=data_dir))
+    for number, source in enumerate((first / "config.json", first / "last.safetensors")):
+        again = tmp_path / f"again-{number}"
+        command("--config", source, "-o", again, "--data-dir", data_dir)
+        assert_same_weights(first, again)
+    other = tmp_path / "other"
+    command(
+        *("--config", first / "config.json", "-o", other, "--data-dir", data_dir),
+        *("--learning-rate", 0.01, "--steps", 1, "--seed", 5, "--iterations", 2, "--augment", 0.5),
+    )
+    changed, base = RunFolder(other).experiment(), RunFolder(first).experiment()
+    assert changed.model == replace(base.model, steps=1)  # type: ignore[call-arg]
+    assert changed.training.augmentation.any
+    assert changed.training == replace(
+        base.training,
+        learning_rate=0.01,
+        seed=5,
+        iterations=2,
+        augmentation=changed.training.augmentation,
+    )
+    assert changed.data == base.data
+
+
+def test_resuming_from_python(data_dir: Path, tmp_path: Path) -> None:
+    conduct = oneshot.Conduct(data_dir=data_dir)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    oneshot.train(tiny(data_dir), whole, conduct=conduct)
+    oneshot.train(tiny(data_dir), parts, conduct=replace(conduct, max_seconds=0.0))
+    assert oneshot.resume(parts, conduct=conduct).iterations == 3
+    assert_same_weights(whole, parts)
+    with pytest.raises(OneshotError, match="already holds a run"):
+        oneshot.train(tiny(data_dir), whole, conduct=conduct)
+
+
+def test_an_experiment_goes_to_json_and_back(data_dir: Path, tmp_path: Path) -> None:
+    for name in PRESETS:
+        experiment = tiny(data_dir, name)
+        experiment.write(tmp_path / "experiment.json")
+        assert Experiment.read(tmp_path / "experiment.json") == experiment
+        assert Experiment.from_dict(experiment.to_dict()) == experiment
+
+
+def test_what_a_file_does_not_name_has_its_default() -> None:
+    content = {"model": {}, "training": {"batch": 3}, "data": {"dataset": "omniglot"}}
+    experiment = Experiment.from_dict(content)
+    assert (experiment.model.kind, experiment.training.batch) == ("sequential", 3)
+    assert experiment.training.learning_rate == 1.5e-3
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("not JSON", "cannot be read as JSON"),
+        ("[]", "does not describe an experiment"),
+        ("{}", "it has no 'model'"),
+        ('{"model": {}, "training": {}}', "it has no 'data'"),
+        ('{"model": {"wings": 2}, "training": {}, "data": {"dataset": "omniglot"}}', "wings"),
+        ('{"model": {}, "training": {"batch": 0}, "data": {"dataset": "omniglot"}}', "batch"),
+        ('{"model": {}, "training": {}, "data": {}}', "what data"),
+        ('{"model": {"kind": "hologram"}, "training": {}, "data": {}}', "hologram"),
+    ],
+)
+def test_a_file_that_is_no_experiment_is_named(content: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "broken.json"
+    path.write_text(content)
+    result = CliRunner().invoke(app, ["train", "--config", str(path), "-o", str(tmp_path / "run")])
+    assert result.exit_code == 1
+    assert "broken.json" in result.stderr
+    assert words in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_config_file_and_a_preset_exclude_each_other(tmp_path: Path) -> None:
+    words = ["train", "--config", "a.json", "--model", "vae", "-o", str(tmp_path / "run")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert "leave out --model" in result.stderr
+    missing = CliRunner().invoke(app, ["train", "--config", str(tmp_path / "a.json")])
+    assert missing.exit_code == 1
+    assert "there is no such file" in missing.stderr
+
+
+def test_every_checkpoint_that_ships_says_its_experiment() -> None:
+    for path in CHECKPOINTS.glob("*.safetensors"):
+        experiment = Experiment.read(path)
+        assert Experiment.from_dict(experiment.to_dict()) == experiment
