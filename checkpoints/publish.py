@@ -20,11 +20,11 @@ from sampling import sampling
 import oneshot_cli
 from oneshot_cli import checkpoint, data
 from oneshot_cli.data.spec import DataSpec
-from oneshot_cli.evaluation.curve import score_curve
-from oneshot_cli.evaluation.errors import unit
 from oneshot_cli.evaluation.generalization import scores_dict
 from oneshot_cli.evaluation.nll import fitting, measure
 from oneshot_cli.evaluation.oneshot_scores import Critics, people, references, score
+from oneshot_cli.evaluation.spread_curve import score_curve
+from oneshot_cli.evaluation.standard_errors import unit
 from oneshot_cli.training.folder import RunFolder
 
 HERE = Path(__file__).parent

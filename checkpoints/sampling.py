@@ -21,8 +21,8 @@ import torch
 import oneshot_cli
 from oneshot_cli import checkpoint, data
 from oneshot_cli.drawing.oneshot import Oneshot
-from oneshot_cli.evaluation.curve import crossing
 from oneshot_cli.evaluation.oneshot_scores import Critics, people, references, score
+from oneshot_cli.evaluation.spread_curve import crossing
 
 CLOSENESSES = (0.5, 0.7, 0.8, 0.9)
 SPREADS = (0.6, 0.75, 0.9)

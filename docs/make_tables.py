@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from oneshot_cli.evaluation.errors import unit
 from oneshot_cli.evaluation.published import Published, tables
+from oneshot_cli.evaluation.standard_errors import unit
 from oneshot_cli.model.registry import config_type
 from oneshot_cli.presets import PRESETS, Preset
 from oneshot_cli.training.config import TrainConfig

@@ -16,7 +16,7 @@ from oneshot_cli import checkpoint
 from oneshot_cli.drawing.oneshot import CLOSENESS, PARTICLES, Oneshot
 from oneshot_cli.drawing.variations import Variations, apart, contexts_of, noise_for
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.imaging.likeness import ink_distance
+from oneshot_cli.imaging.distances import ink_distance
 from oneshot_cli.model import Context, VAEConfig, build
 
 

@@ -367,7 +367,7 @@ def test_the_nearest_are_of_the_pictures_that_were_trained_on(
     checkpoint.save(tmp_path / "max.safetensors", model, header)
     shown: list[torch.Tensor] = []
     monkeypatch.setattr(
-        "oneshot_cli.imaging.likeness.nearest_drawings",
+        "oneshot_cli.imaging.distances.nearest_drawings",
         lambda inks, drawings: (shown.append(drawings), (torch.zeros(4).long(), torch.zeros(4)))[1],
     )
     options = ("-n", "4", "-c", tmp_path / "max.safetensors", "-o", tmp_path / "s.png")

@@ -18,7 +18,7 @@ from oneshot_cli.cli.app import app
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import nll
 from oneshot_cli.evaluation.bounds import evaluate
-from oneshot_cli.evaluation.errors import standard_error
+from oneshot_cli.evaluation.standard_errors import standard_error
 from oneshot_cli.model import VAEConfig, build
 from oneshot_cli.paths import shown
 from oneshot_cli.workflows import nll as likelihoods

@@ -15,7 +15,7 @@ from oneshot_cli.imaging.centrelines import traced
 from oneshot_cli.imaging.exemplar import PEN
 from oneshot_cli.imaging.pen import Drawing, Points, Stroke, drawn
 from oneshot_cli.imaging.rendering import penned
-from oneshot_cli.imaging.stroking import GRID, smooth, strokes_in
+from oneshot_cli.imaging.vectorizing import GRID, smooth, strokes_in
 
 Line = Sequence[tuple[float, float]]
 

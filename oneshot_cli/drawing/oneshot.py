@@ -21,8 +21,8 @@ from oneshot_cli.devices import resolve_device
 from oneshot_cli.drawing.variations import Variations, apart, contexts_of, noise_for, some
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.concerns import Concern, concerns
+from oneshot_cli.imaging.distances import ink_distance
 from oneshot_cli.imaging.exemplar import PEN, Drawing, Picture, at_size, drawing, exemplar
-from oneshot_cli.imaging.likeness import ink_distance
 from oneshot_cli.imaging.rendering import Bytes, inked, penned
 from oneshot_cli.model import Context, GenerativeModel, SequentialGenerator
 from oneshot_cli.paths import flagship

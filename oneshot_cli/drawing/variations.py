@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from oneshot_cli.drawing.deformation import PEOPLE, Deformation, depths
-from oneshot_cli.imaging.likeness import ink_distance
+from oneshot_cli.imaging.distances import ink_distance
 from oneshot_cli.model import Context
 
 BENDS = Deformation.NUMBERS

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.evaluation.classification import Classification
-from oneshot_cli.evaluation.curve import SPREADS, Curve, score_curve
 from oneshot_cli.evaluation.memorization import Memorization
 from oneshot_cli.evaluation.oneshot_scores import (
     FIGURES,
@@ -23,6 +22,7 @@ from oneshot_cli.evaluation.oneshot_scores import (
 )
 from oneshot_cli.evaluation.penmanship import Penmanship, penmanship
 from oneshot_cli.evaluation.published import tables
+from oneshot_cli.evaluation.spread_curve import SPREADS, Curve, score_curve
 
 Draw = Callable[[float], Tensor]
 """The variations (C, n, 1, H, W) of all exemplars at a temperature."""

@@ -16,8 +16,8 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.bounds import evaluate
-from oneshot_cli.evaluation.errors import clusters, standard_error
 from oneshot_cli.evaluation.published import Table, tables
+from oneshot_cli.evaluation.standard_errors import clusters, standard_error
 from oneshot_cli.model import GenerativeModel
 from oneshot_cli.model.config import Config
 
@@ -30,7 +30,7 @@ class Figure:
     """A mean over images, in nats per image, and its standard error.
 
     `error` allows for images of one character or alphabet that resemble each other, see
-    `evaluation.errors`; `naive_error` takes all images for independent.
+    `evaluation.standard_errors`; `naive_error` takes all images for independent.
     """
 
     value: float

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from oneshot_cli.evaluation.oneshot_scores import Estimate, bootstrap
 from oneshot_cli.imaging.ink import Mask, components
-from oneshot_cli.imaging.strokes import distance_to_paper, ends, thin
+from oneshot_cli.imaging.redrawing import distance_to_paper, ends, thin
 
 EACH = 5
 """Drawings of each character that are measured: a hundredth of a second each, at 52 x 52."""

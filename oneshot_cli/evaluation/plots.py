@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.evaluation.curve import Curve
 from oneshot_cli.evaluation.memorization import Memorization
 from oneshot_cli.evaluation.nll import Nll, short_names
 from oneshot_cli.evaluation.oneshot_scores import Scores
 from oneshot_cli.evaluation.published import Table
+from oneshot_cli.evaluation.spread_curve import Curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

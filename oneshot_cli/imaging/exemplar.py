@@ -15,7 +15,7 @@ from oneshot_cli.data.resampling import box_ink
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.ink import Mask, drawing_only, ink_strength
 from oneshot_cli.imaging.reading import Grey, array_to_grey, picture_to_grey, read_picture
-from oneshot_cli.imaging.strokes import drawn_with, lines
+from oneshot_cli.imaging.redrawing import drawn_with, lines
 
 Picture: TypeAlias = "str | Path | Image.Image | np.ndarray[Any, Any] | Tensor"
 

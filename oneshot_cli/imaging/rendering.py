@@ -53,7 +53,7 @@ def penned(probability: Tensor, width: float) -> Bytes:
     `width` is that of the pen, as a part of the frame.
     """
     from oneshot_cli.imaging.pen import drawn
-    from oneshot_cli.imaging.stroking import strokes_in
+    from oneshot_cli.imaging.vectorizing import strokes_in
 
     logits = torch.logit(probability.float(), eps=1e-6).squeeze(-3)
     side = logits.shape[-1]

@@ -28,7 +28,7 @@ class AlphabetResult:
     """What `alphabet` drew.
 
     `given` are the names and files of the context; `distance` (n, M) is that of each new character
-    to each of them, in pixels of the model's picture, see `imaging.likeness.ink_distance`.
+    to each of them, in pixels of the model's picture, see `imaging.distances.ink_distance`.
     """
 
     checkpoint: Path | None

@@ -16,10 +16,10 @@ from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.distributed import HOURS, World, joined
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.evaluation.errors import unit
 from oneshot_cli.evaluation.nll import Nll, fitting, gaps, measure, published_beside
 from oneshot_cli.evaluation.plots import likelihood_plot, png, require_matplotlib
 from oneshot_cli.evaluation.published import Table as PublishedTable
+from oneshot_cli.evaluation.standard_errors import unit
 from oneshot_cli.files import atomic_write_bytes, refuse_to_overwrite
 from oneshot_cli.paths import shown
 from oneshot_cli.reporting import SILENT, Reporter

@@ -16,7 +16,7 @@ from oneshot_cli.drawing.defaults import DRAWN
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import refuse_to_overwrite
-from oneshot_cli.imaging import likeness
+from oneshot_cli.imaging import distances
 from oneshot_cli.imaging.grid import Group, beside, sheet
 from oneshot_cli.imaging.rendering import save_picture
 from oneshot_cli.workflows.jobs import Target
@@ -128,5 +128,5 @@ def _nearest(model: Oneshot, inks: Tensor, data_dir: Path | None) -> Nearest:
     """The drawings that the model was trained on, and which of them is nearest to each ink."""
     drawings = model.trained_on.load(size=model.size, data_dir=data_dir)
     ink: Tensor = drawings.images > 0.5 * int(drawings.images.max())
-    index, distance = likeness.nearest_drawings(inks, ink)
+    index, distance = distances.nearest_drawings(inks, ink)
     return Nearest(drawings, torch.as_tensor(index), torch.as_tensor(distance))

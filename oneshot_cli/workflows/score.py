@@ -20,7 +20,6 @@ from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import classification as runs_module
 from oneshot_cli.evaluation.critics import binary_ink, critic_path, save_critic
 from oneshot_cli.evaluation.critics.training import PROTONET, SIMCLR, train_critic
-from oneshot_cli.evaluation.curve import SPREADS
 from oneshot_cli.evaluation.folders import read_folders
 from oneshot_cli.evaluation.generalization import (
     Generalization,
@@ -36,6 +35,7 @@ from oneshot_cli.evaluation.oneshot_scores import Critics, Scores, people, refer
 from oneshot_cli.evaluation.oneshot_scores import score as score_variations
 from oneshot_cli.evaluation.plots import png, require_matplotlib, scatter
 from oneshot_cli.evaluation.report import nearest_sheet, page
+from oneshot_cli.evaluation.spread_curve import SPREADS
 from oneshot_cli.files import atomic_write_bytes, refuse_to_overwrite, require_folder
 from oneshot_cli.imaging.rendering import save_picture
 from oneshot_cli.paths import shown

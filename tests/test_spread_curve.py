@@ -7,18 +7,18 @@ import math
 import pytest
 import torch
 
-from oneshot_cli.evaluation import curve
+from oneshot_cli.evaluation import spread_curve
 from oneshot_cli.evaluation.oneshot_scores import Critics, score
 
 
 def test_crossing_interpolates_and_says_when_it_cannot() -> None:
     spreads = (0.0, 0.5, 1.0)
     diversity, found = torch.tensor([0.0, 0.4, 0.8]), torch.tensor([0.9, 0.8, 0.4])
-    spread, value = curve.crossing(spreads, diversity, found, 0.6)
+    spread, value = spread_curve.crossing(spreads, diversity, found, 0.6)
     assert spread == pytest.approx(0.75)
     assert value == pytest.approx(0.6)
-    assert curve.crossing(spreads, diversity, found, 0.4)[1] == pytest.approx(0.8)
-    assert all(math.isnan(x) for x in curve.crossing(spreads, diversity, found, 0.9))
+    assert spread_curve.crossing(spreads, diversity, found, 0.4)[1] == pytest.approx(0.8)
+    assert all(math.isnan(x) for x in spread_curve.crossing(spreads, diversity, found, 0.9))
 
 
 def test_headline_of_a_model_that_is_people_at_one_temperature() -> None:
@@ -31,11 +31,11 @@ def test_headline_of_a_model_that_is_people_at_one_temperature() -> None:
         return (shapes - (chance < 0.04 * spread).float()).abs()
 
     people = score(shapes[:, 0], draw(0.6), critics)
-    made = curve.score_curve(draw, shapes[:, 0], people, critics, spreads=(0.0, 0.6, 1.0))
+    made = spread_curve.score_curve(draw, shapes[:, 0], people, critics, spreads=(0.0, 0.6, 1.0))
     assert made.spread == pytest.approx(0.6)
     assert made.headline.value == pytest.approx(people.recognizability.value)
     assert made.headline.low <= made.headline.value <= made.headline.high
     assert made.reached
-    short = curve.score_curve(draw, shapes[:, 0], people, critics, spreads=(0.0, 0.1))
+    short = spread_curve.score_curve(draw, shapes[:, 0], people, critics, spreads=(0.0, 0.1))
     assert not short.reached
     assert short.headline.as_dict() == {"value": None, "low": None, "high": None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from oneshot_cli.imaging.likeness import ink_distance, nearest_drawings
+from oneshot_cli.imaging.distances import ink_distance, nearest_drawings
 
 
 def drawings(n: int, size: int = 12, seed: int = 0) -> torch.Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import tiny_drawings
 
-from oneshot_cli.evaluation.errors import clusters, standard_error, unit
+from oneshot_cli.evaluation.standard_errors import clusters, standard_error, unit
 
 
 def test_with_clusters_of_one_it_is_that_of_a_mean() -> None:

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from oneshot_cli.imaging.ink import components, drawing_only
-from oneshot_cli.imaging.strokes import distance_to_paper, drawn_with, lines, thin
+from oneshot_cli.imaging.redrawing import distance_to_paper, drawn_with, lines, thin
 
 
 def blobs(seed: int, shape: tuple[int, int] = (60, 47), level: float = 0.53) -> np.ndarray:
