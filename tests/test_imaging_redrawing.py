@@ -1,4 +1,4 @@
-"""Distances, parts, centre lines and the pen, against scipy and plain geometry."""
+"""Depth, components, classes, centre lines and the pen, against brute force and geometry."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from oneshot_cli.imaging.ink import components, drawing_only
-from oneshot_cli.imaging.redrawing import distance_to_paper, drawn_with, lines, thin
+from oneshot_cli.imaging.ink import components, depth, drawing_only, two_classes
+from oneshot_cli.imaging.redrawing import drawn_with_pen, line_ends, pen_lines, thinned
 
 
 def blobs(seed: int, shape: tuple[int, int] = (60, 47), level: float = 0.53) -> np.ndarray:
@@ -16,28 +16,61 @@ def blobs(seed: int, shape: tuple[int, int] = (60, 47), level: float = 0.53) -> 
     return ndimage.gaussian_filter(noise, 1.5) > level
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_distance_is_scipys(seed: int) -> None:
-    mask = blobs(seed)
-    expected = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    np.testing.assert_allclose(distance_to_paper(mask), expected, atol=1e-4)
+def test_depth_is_the_distance_to_paper_and_the_outside_is_paper() -> None:
+    mask = blobs(0)
+    rows, columns = np.nonzero(~np.pad(mask, 1))
+    for y, x in np.argwhere(mask)[::17]:
+        expected = np.hypot(rows - 1 - y, columns - 1 - x).min()
+        assert depth(mask)[y, x] == pytest.approx(expected)
+    assert (depth(mask)[~mask] == 0).all()
+    assert depth(np.ones((5, 7), bool)).max() == 3
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_parts_are_scipys(seed: int) -> None:
-    mask = blobs(seed, level=0.5)
-    expected, count = ndimage.label(mask, np.ones((3, 3)))
-    labels = components(mask)
-    assert labels.max() == count
-    pairs = set(zip(labels.ravel().tolist(), expected.ravel().tolist(), strict=True))
-    assert len(pairs) == count + 1, "one name for one part"
-    assert (0, 0) in pairs
+def test_components_touch_by_their_corners() -> None:
+    mask = np.array([[1, 0, 0, 1], [0, 1, 0, 0], [1, 0, 0, 1]], bool)
+    labels, count = components(mask)
+    assert count == 3
+    assert labels.tolist() == [[1, 0, 0, 2], [0, 1, 0, 0], [1, 0, 0, 3]]
+
+
+def test_the_two_classes_of_a_picture() -> None:
+    grey = np.repeat(np.float32([0.1, 0.2, 0.8, 0.9]), [30, 10, 20, 60])
+    threshold, gap, within = two_classes(grey)
+    low, high = 0.125, 0.875
+    assert threshold == pytest.approx((low + high) / 2, abs=1 / 256)
+    assert gap == pytest.approx(high - low, abs=1 / 256)
+    variance = (30 * 0.025**2 + 10 * 0.075**2 + 20 * 0.075**2 + 60 * 0.025**2) / 120
+    assert within == pytest.approx(variance**0.5, abs=1 / 256)
+
+
+@pytest.mark.parametrize("shift", [0.3, 0.7])
+def test_the_threshold_is_the_one_of_least_variance_withinned(shift: float) -> None:
+    """Brute force over all thresholds, as Otsu (1979) defines it."""
+    generator = np.random.default_rng(3)
+    grey = generator.normal(np.where(generator.random(4000) < shift, 0.3, 0.6), 0.08)
+    grey = ((grey.clip(0, 0.999) * 256).astype(int) + 0.5) / 256
+    spread = {
+        t: sum(len(c) * c.var() for c in (grey[grey <= t], grey[grey > t]))
+        for t in np.unique(grey)[:-1]
+    }
+    best = min(spread, key=spread.__getitem__)
+    low, high = grey[grey <= best].mean(), grey[grey > best].mean()
+    threshold, gap, within = two_classes(grey.astype(np.float32))
+    assert threshold == pytest.approx((low + high) / 2, abs=1e-5)
+    assert gap == pytest.approx(high - low, abs=1e-5)
+    assert within == pytest.approx((spread[best] / len(grey)) ** 0.5, abs=1e-4)
+
+
+def test_line_ends_have_one_neighbour() -> None:
+    line = np.zeros((6, 8), bool)
+    line[2, 1:6] = line[3, 6] = line[0, 0] = True
+    assert line_ends(line) == 2, "the single point is no end"
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_centre_lines_are_thin_inside_and_connected_alike(seed: int) -> None:
     mask = blobs(seed)
-    line = thin(mask)
+    line = thinned(mask)
     assert not (line & ~mask).any()
     assert ndimage.label(line, np.ones((3, 3)))[1] == ndimage.label(mask, np.ones((3, 3)))[1]
     squares = line[1:, 1:] & line[1:, :-1] & line[:-1, 1:] & line[:-1, :-1]
@@ -47,7 +80,7 @@ def test_centre_lines_are_thin_inside_and_connected_alike(seed: int) -> None:
 def test_centre_line_of_a_bar_is_its_middle() -> None:
     bar = np.zeros((40, 80), bool)
     bar[15:24, 10:70] = True
-    rows, columns = np.nonzero(thin(bar))
+    rows, columns = np.nonzero(thinned(bar))
     assert abs(np.median(rows) - 19) <= 1
     assert np.ptp(columns) >= 48
 
@@ -55,20 +88,21 @@ def test_centre_line_of_a_bar_is_its_middle() -> None:
 def test_the_pen_is_round_and_as_wide_as_asked() -> None:
     point = np.zeros((31, 31), bool)
     point[15, 15] = True
-    dot = drawn_with(point, 12)
+    dot = drawn_with_pen(point, 12)
     y, x = np.nonzero(dot)
     assert ((y - 15) ** 2 + (x - 15) ** 2).max() <= 36
     assert dot.sum() == pytest.approx(np.pi * 36, rel=0.05)
     corner = np.zeros((9, 9), bool)
     corner[0, 0] = True
-    assert drawn_with(corner, 6).sum() == 11, "nothing comes round from the other side"
+    assert drawn_with_pen(corner, 6).sum() == 11, "it does not wrap around"
+    assert not drawn_with_pen(np.zeros_like(corner), 6).any()
 
 
 def test_lines_keep_strokes_contours_and_sticks_apart() -> None:
     y, x = np.mgrid[:140, :140]
     ball = (y - 45) ** 2 + (x - 70) ** 2 < 40**2
     stick = (abs(x - 70) < 4) & (y > 40) & (y < 135)
-    drawn = lines(ball | stick, fattest=46)
+    drawn = pen_lines(ball | stick, fattest=46)
     assert not drawn[25:65, 50:90].any(), "the ball is hollow"
     assert ndimage.distance_transform_edt(~drawn)[90:130, 70].max() < 4, "the stick is there"
     assert (drawn[95:125].sum(1) == 1).all(), "as one line"

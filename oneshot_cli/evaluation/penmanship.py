@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from oneshot_cli.evaluation.oneshot_scores import Estimate, bootstrap
-from oneshot_cli.imaging.ink import Mask, components
-from oneshot_cli.imaging.redrawing import distance_to_paper, ends, thin
+from oneshot_cli.imaging.ink import Mask, components, depth
+from oneshot_cli.imaging.redrawing import line_ends, thinned
 
 EACH = 5
 """Drawings of each character that are measured: a hundredth of a second each, at 52 x 52."""
@@ -98,12 +98,12 @@ def strokes(drawings: Tensor, seed: int = 0) -> Strokes:
 
 def _measured(mask: Mask) -> tuple[float, ...]:
     """Parts, ends, width and greatest thickness of one drawing; all 0 without ink."""
-    centre = thin(mask)
+    centre = thinned(mask)
     length = max(1, int(centre.sum()))
-    thickest = 2 * float(distance_to_paper(mask).max()) - 1
+    thickest = 2 * float(depth(mask).max()) - 1
     return (
-        float(components(mask).max()),
-        float(ends(centre)),
+        float(components(mask)[1]),
+        float(line_ends(centre)),
         float(mask.sum()) / length,
         max(0.0, thickest),
     )

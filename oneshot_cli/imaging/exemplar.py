@@ -13,9 +13,9 @@ from torch import Tensor
 
 from oneshot_cli.data.resampling import box_ink
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.imaging.ink import Mask, drawing_only, ink_strength
+from oneshot_cli.imaging.ink import Mask, depth, drawing_only, ink_strength
 from oneshot_cli.imaging.reading import Grey, array_to_grey, picture_to_grey, read_picture
-from oneshot_cli.imaging.redrawing import drawn_with, lines
+from oneshot_cli.imaging.redrawing import drawn_with_pen, pen_lines
 
 Picture: TypeAlias = "str | Path | Image.Image | np.ndarray[Any, Any] | Tensor"
 
@@ -123,19 +123,17 @@ def redraw(grey: Grey) -> Drawing:
     longer = max(bottom - top, right - left)
     shape = _fit(cut, round(EXTENT * FRAME) / longer)
     fattest = FILLED * max(shape.shape)
-    line = lines(shape, fattest)
+    line = pen_lines(shape, fattest)
     return Drawing(
-        mask=drawn_with(_centred(line), PEN * FRAME),
+        mask=drawn_with_pen(_centred(line), PEN * FRAME),
         shown=_centred(shape),
         filled=_filled(shape, fattest),
     )
 
 
 def _filled(shape: Mask, fattest: float) -> bool:
-    """Whether a part of `shape` is fatter than any stroke: `lines` keeps its outline only."""
-    from scipy.ndimage import distance_transform_edt
-
-    return bool(distance_transform_edt(np.pad(shape, 1)).max() > fattest / 2)
+    """Whether a part of `shape` is fatter than any stroke: `pen_lines` keeps its outline only."""
+    return bool(depth(shape).max() > fattest / 2)
 
 
 def _fit(ink: Grey, scale: float) -> Mask:

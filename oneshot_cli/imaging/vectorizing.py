@@ -14,7 +14,7 @@ from skimage.morphology import skeletonize
 
 from oneshot_cli.imaging.centrelines import Path, centre_paths
 from oneshot_cli.imaging.exemplar import PEN
-from oneshot_cli.imaging.ink import Mask
+from oneshot_cli.imaging.ink import Mask, components, depth
 from oneshot_cli.imaging.pen import Drawing, Points, Stroke, drawn
 
 Grid = NDArray[np.float32]
@@ -53,7 +53,6 @@ WRAP = 40
 """So many points of a closed line are repeated at its ends while it is smoothed."""
 MARGIN = 4
 """Pixels of paper that are kept around the ink."""
-EVERYWHERE = np.ones((3, 3))
 
 
 @dataclass(frozen=True)
@@ -103,14 +102,14 @@ def _ink(logits: Grid) -> _Ink | None:
     top, left = max(rows[0] - MARGIN, 0), max(columns[0] - MARGIN, 0)
     cut = slice(top, rows[-1] + MARGIN + 1), slice(left, columns[-1] + MARGIN + 1)
     mask = _without_specks(inside[cut], smooth[cut] <= 0)
-    half_width = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1].astype(np.float32)
+    half_width = depth(mask).astype(np.float32)
     mask = _without_hairs(mask, half_width)
     return _Ink(np.array([left, top], np.float64), smooth[cut], mask, half_width)
 
 
 def _without_specks(mask: Mask, paper: Mask) -> Mask:
     """`mask` without parts of fewer than SPECK pixels, and without holes with less `paper`."""
-    parts = label(mask, EVERYWHERE)[0]
+    parts = components(mask)[0]
     kept = np.bincount(parts.ravel()) >= SPECK
     kept[0] = False
     ink = kept[parts]
@@ -125,7 +124,7 @@ def _without_hairs(mask: Mask, half_width: Grid) -> Mask:
     """`mask` without what no disc of half-width HAIR reaches; parts without any such disc stay."""
     core = half_width > HAIR * HALF
     opened = distance_transform_edt(~core) <= HAIR * HALF if core.any() else core
-    parts = label(mask, EVERYWHERE)[0]
+    parts = components(mask)[0]
     thin = np.ones(parts.max() + 1, bool)
     thin[parts[core]] = False
     return mask & (opened | thin[parts])
@@ -133,7 +132,7 @@ def _without_hairs(mask: Mask, half_width: Grid) -> Mask:
 
 def _areas(ink: _Ink, strokes: tuple[Stroke, ...]) -> tuple[Points, ...]:
     """The outlines of what is wide and left white by the strokes, in [0, 1]."""
-    parts = label(ink.half_width > TAPER * HALF, EVERYWHERE)[0]
+    parts = components(ink.half_width > TAPER * HALF)[0]
     wide = np.zeros(parts.max() + 1, bool)
     wide[parts[ink.half_width > FILLED * HALF]] = True
     if not wide.any():
@@ -144,7 +143,7 @@ def _areas(ink: _Ink, strokes: tuple[Stroke, ...]) -> tuple[Points, ...]:
     left, top = ink.corner.astype(int)
     height, across = body.shape
     covered = drawn(Drawing(strokes), GRID, PEN)[top : top + height, left : left + across] > 0.5
-    parts = label(body, EVERYWHERE)[0]
+    parts = components(body)[0]
     white = np.bincount(parts[body & ~covered], minlength=parts.max() + 1)
     body &= (white > UNCOVERED * np.bincount(parts.ravel()))[parts]
     if not body.any():
