@@ -108,6 +108,15 @@ def test_lines_keep_strokes_contours_and_sticks_apart() -> None:
     assert (drawn[95:125].sum(1) == 1).all(), "as one line"
 
 
+def test_a_thin_part_is_a_line_up_to_the_edge_of_the_picture() -> None:
+    y, x = np.mgrid[:140, :140]
+    ball = (y - 45) ** 2 + (x - 70) ** 2 < 40**2
+    stick = (abs(x - 70) < 4) & (y > 40)
+    drawn = pen_lines(ball | stick, fattest=46)
+    assert (drawn[95:].sum(1) <= 1).all()
+    assert drawn[95:135].any(1).all()
+
+
 def test_specks_go_and_so_does_what_reaches_into_a_photo() -> None:
     mask = np.zeros((100, 100), bool)
     mask[30:70, 40:50] = True

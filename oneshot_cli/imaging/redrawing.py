@@ -39,7 +39,7 @@ def pen_lines(mask: Mask, fattest: float) -> Mask:
     labels, count = components(mask)
     filled = np.isin(labels, np.unique(labels[deep > fattest / 2])) & mask
     core = filled & (deep > fattest / 6)
-    body = (depth(~core) <= fattest / 6 + 1) & filled if core.any() else core
+    body = isotropic_dilation(core, fattest / 6 + 1) & filled if core.any() else core
     deepest = np.asarray(maximum(deep, labels, np.arange(count + 1)))
     length = np.bincount(labels[centre], minlength=count + 1)
     dots = np.flatnonzero((length <= deepest) & (deepest <= fattest / 2))
