@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from oneshot_cli.imaging.distances import ink_distance, nearest_drawings
+from oneshot_cli.imaging.distances import centred, ink_distance, nearest_drawings
 
 
 def drawings(n: int, size: int = 12, seed: int = 0) -> torch.Tensor:
@@ -41,6 +41,17 @@ def test_a_blank_drawing_is_far_from_everything() -> None:
     mask = drawings(1)
     assert ink_distance(mask, torch.zeros_like(mask)).item() == pytest.approx(6)
     assert ink_distance(mask, mask[:0]).shape == (1, 0)
+
+
+def test_centred_moves_ink_and_nothing_else() -> None:
+    masks = torch.zeros(5, 28, 28, dtype=torch.bool)
+    masks[:, 9:21, 9:21] = drawings(5)
+    moved = centred(masks.roll((3, -4), (1, 2)))
+    assert torch.equal(moved.sum((1, 2)), masks.sum((1, 2)))
+    for mask in moved:
+        assert ((mask.nonzero().float().mean(0) - 13.5).abs() <= 0.5001).all()
+    blank = torch.zeros(1, 28, 28, dtype=torch.bool)
+    assert torch.equal(centred(blank), blank)
 
 
 def test_nearest_drawing_by_shared_ink() -> None:

@@ -1,4 +1,5 @@
-"""Does the model draw, or recall? The nearest training drawing of samples and of new drawings."""
+"""Does the model copy its training drawings? The nearest of them for samples and for people's
+drawings of held-out characters."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from oneshot_cli.evaluation.critics import Critic, features
+from oneshot_cli.imaging.distances import centred, nearest_aligned
 
 _CHUNK = 200
 
@@ -18,9 +20,9 @@ _CHUNK = 200
 class Nearest:
     """The nearest of the training drawings for each of N pictures: distances and indices (N,).
 
-    `pixel` is the Jaccard distance of the ink after alignment (0 the same pixels, 1 none shared),
-    `critic` the Euclidean distance between SimCLR features, per root feature: 1 is about the
-    distance between unrelated drawings, over the square root of two.
+    `pixel` is the Jaccard distance of the ink after alignment (0 for the same pixels, 1 for none in
+    common). `critic` is the Euclidean distance between SimCLR features divided by the square root
+    of their number: two unrelated drawings are about the square root of 2 apart.
     """
 
     pixel: Tensor
@@ -31,11 +33,12 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Memorization:
-    """Samples beside drawings that people made of the same held-out characters.
+    """The distances of samples to training drawings, beside those of people's new drawings.
 
-    `closer_pixel` and `closer_critic` are the shares of samples that are nearer to a training
-    drawing than 99 % of the held-out drawings are: 0.01 for a model that draws like people, and
-    much more for one that recalls. `pairs` (10, 2) are (sample, training drawing), closest first.
+    `held_out` are drawings that people made of the characters that the samples are of. The 1 %
+    quantile of their distances is the threshold; `closer_pixel` and `closer_critic` are the shares
+    of samples below it: 0.01 for a model that draws like people, much more for one that copies.
+    `pairs` (10, 2) are the indices of the closest pairs (sample, training drawing), closest first.
     """
 
     samples: Nearest
@@ -65,20 +68,20 @@ def memorization(
     pairs: int = 10,
     advance: Callable[[int], None] = lambda pictures: None,
 ) -> Memorization:
-    """Compare pictures (N, 1, S, S), ink in [0, 1], with `training` (M, S, S) drawings.
+    """Compare `samples` and `held_out` pictures (N, 1, S, S) with `training` drawings (M, S, S).
 
-    `advance` is told the number of pictures as they are done.
+    Ink is in [0, 1]. `advance` is called with the number of pictures done since its last call.
     """
-    aligned = centred(training[:, None].float()).flatten(1)
+    aligned = centred(training > 0.5).flatten(1).float()
     known = features(simclr, training[:, None].float()).cpu()
-    near = [nearest(pictures, aligned, known, simclr, advance) for pictures in (samples, held_out)]
-    closest = near[0].pixel.argsort()[:pairs]
+    mine, theirs = (nearest(each, aligned, known, simclr, advance) for each in (samples, held_out))
+    closest = mine.pixel.argsort()[:pairs]
     return Memorization(
-        samples=near[0],
-        held_out=near[1],
-        closer_pixel=share_closer(near[0].pixel, near[1].pixel),
-        closer_critic=share_closer(near[0].critic, near[1].critic),
-        pairs=torch.stack((closest, near[0].pixel_index[closest]), 1),
+        samples=mine,
+        held_out=theirs,
+        closer_pixel=share_closer(mine.pixel, theirs.pixel),
+        closer_critic=share_closer(mine.critic, theirs.critic),
+        pairs=torch.stack((closest, mine.pixel_index[closest]), 1),
     )
 
 
@@ -89,36 +92,20 @@ def nearest(
     simclr: Critic,
     advance: Callable[[int], None] = lambda pictures: None,
 ) -> Nearest:
-    """The nearest of aligned training pixels (M, S * S), and of training features (M, D)."""
-    ink, area = (pictures > 0.5).float(), aligned.sum(1)
+    """The nearest training drawings of `pictures` (N, 1, S, S), ink in [0, 1].
+
+    `aligned` (M, S * S) is the training drawings' ink after alignment, `known` (M, D) their
+    features. Pictures are compared in chunks, which bounds the memory.
+    """
     rows = []
-    for chunk in ink.split(_CHUNK):
-        mine = centred(chunk).flatten(1)
-        shared = mine @ aligned.T
-        union = mine.sum(1)[:, None] + area - shared
-        pixel, where = (1 - shared / union.clamp(min=1)).min(1)
-        distance, like = torch.cdist(features(simclr, chunk).cpu(), known).min(1)
-        rows.append((pixel, where, distance / math.sqrt(known.shape[1]), like))
+    for chunk in (pictures > 0.5).split(_CHUNK):
+        index, pixel = nearest_aligned(centred(chunk[:, 0]).flatten(1), aligned)
+        distance, critic_index = torch.cdist(features(simclr, chunk.float()).cpu(), known).min(1)
+        rows.append((pixel, index, distance / math.sqrt(known.shape[1]), critic_index))
         advance(len(chunk))
     return Nearest(*(torch.cat(column) for column in zip(*rows, strict=True)))
 
 
-def centred(images: Tensor) -> Tensor:
-    """Binary images (B, 1, S, S) rolled by whole pixels so that their ink is centred."""
-    size = images.shape[-1]
-    place = torch.arange(size, dtype=torch.float32)
-    total = images.sum((1, 2, 3)).clamp(min=1)
-    shifts = []
-    for axis in (3, 2):
-        mean = (images.sum((1, axis)) * place).sum(1) / total
-        empty = images.sum((1, 2, 3)) == 0
-        shifts.append(torch.where(empty, 0.0, (size - 1) / 2 - mean).round().long())
-    rows = (torch.arange(size) - shifts[0][:, None]) % size
-    columns = (torch.arange(size) - shifts[1][:, None]) % size
-    batch = torch.arange(len(images))[:, None, None]
-    return images[:, 0][batch, rows[:, :, None], columns[:, None, :]][:, None]
-
-
 def share_closer(samples: Tensor, held_out: Tensor, quantile: float = 0.01) -> float:
-    """The share of `samples` below the given quantile of the distances of `held_out`."""
+    """The share of `samples` (N,) below the `quantile` of the distances `held_out` (M,)."""
     return (samples < held_out.quantile(quantile)).float().mean().item()

@@ -1,60 +1,73 @@
-"""How far apart two drawings are, for telling copies from new ones."""
+"""Distances between drawings: the chamfer distance of their ink, and the Jaccard distance."""
 
 from __future__ import annotations
 
 import torch
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 
 def ink_distance(a: Tensor, b: Tensor) -> Tensor:
-    """The chamfer distance, in pixels, of every drawing in `a` to every one in `b`: (N, M).
+    """The symmetric chamfer distance of each drawing in `a` to each in `b`: (N, M), in pixels.
 
-    From each ink pixel of one drawing to the nearest ink of the other, averaged, both ways, after
-    the centres of mass are brought together. `a` (N, S, S) and `b` (M, S, S) are masks of ink; a
-    blank drawing is as far as the frame is wide.
+    The distance from each ink pixel of one drawing to the nearest ink of the other, averaged over
+    its pixels, then over both directions. `a` (N, S, S) and `b` (M, S, S) are masks of ink; their
+    centres of mass are aligned first. The distance to a blank drawing is S.
     """
-    a, b = _centred(a), _centred(b)
+    a, b = centred(a), centred(b)
     to_a, to_b = _distance_to_ink(a), _distance_to_ink(b)
     ink_a, ink_b = a.flatten(1).float(), b.flatten(1).float()
-    there = ink_a @ to_b.T / ink_a.sum(1, keepdim=True).clamp(min=1)
-    back = (ink_b @ to_a.T / ink_b.sum(1, keepdim=True).clamp(min=1)).T
-    return (there + back) / 2
+    from_a = ink_a @ to_b.T / ink_a.sum(1, keepdim=True).clamp(min=1)
+    from_b = ink_b @ to_a.T / ink_b.sum(1, keepdim=True).clamp(min=1)
+    return (from_a + from_b.T) / 2
 
 
 def nearest_drawings(pictures: Tensor, drawings: Tensor) -> tuple[Tensor, Tensor]:
     """For each of `pictures` (N, S, S) the nearest of `drawings` (M, S, S): indices and distances.
 
-    The Jaccard distance of the ink, with the centres of mass brought together: 0 for the same
-    pixels, 1 for none in common.
+    Both are masks of ink, whose centres of mass are aligned. The distance is that of `jaccard`.
     """
-    known = _centred(drawings).flatten(1).float()
-    mine = _centred(pictures).flatten(1).float()
-    shared = mine @ known.T
-    union = mine.sum(1)[:, None] + known.sum(1) - shared
-    distance, index = (1 - shared / union.clamp(min=1)).min(1)
+    return nearest_aligned(centred(pictures).flatten(1), centred(drawings).flatten(1))
+
+
+def nearest_aligned(pictures: Tensor, drawings: Tensor) -> tuple[Tensor, Tensor]:
+    """`nearest_drawings` for masks that are aligned and flat already, (N, P) and (M, P)."""
+    distance, index = jaccard(pictures, drawings).min(1)
     return index, distance
 
 
-def _centred(masks: Tensor) -> Tensor:
+def jaccard(a: Tensor, b: Tensor) -> Tensor:
+    """The Jaccard distances (N, M) of masks `a` (N, P) and `b` (M, P), 1 - intersection / union.
+
+    0 for the same pixels, 1 for none in common, also between two blank masks.
+    """
+    a, b = a.float(), b.float()
+    shared = a @ b.T
+    union = a.sum(1)[:, None] + b.sum(1) - shared
+    return 1 - shared / union.clamp(min=1)
+
+
+def centred(masks: Tensor) -> Tensor:
     """Masks (N, S, S) rolled by whole pixels, so that the ink's centre of mass is in the middle."""
     size = masks.shape[-1]
-    ink, place = masks.float(), torch.arange(size)
+    ink, pixel = masks.float(), torch.arange(size)
     mass = ink.sum((1, 2)).clamp(min=1)
     rolled = []
     for axis in (2, 1):
-        mean = (ink.sum(axis) * place).sum(1) / mass
+        mean = (ink.sum(axis) * pixel).sum(1) / mass
         shift = torch.where(masks.any(2).any(1), (size - 1) / 2 - mean, 0.0).round().long()
-        rolled.append((place - shift[:, None]) % size)
-    down, right = rolled
-    return masks[torch.arange(len(masks))[:, None, None], down[:, :, None], right[:, None, :]]
+        rolled.append((pixel - shift[:, None]) % size)
+    rows, columns = rolled
+    return masks[torch.arange(len(masks))[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 def _distance_to_ink(masks: Tensor) -> Tensor:
-    """For each pixel of masks (N, S, S) the Euclidean distance to the nearest ink: (N, S * S)."""
-    size = masks.shape[-1]
-    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
-    places = torch.stack([rows.flatten(), columns.flatten()], 1).float()
-    apart = torch.cdist(places, places)
-    blank = torch.full((size * size,), float(size))
-    nearest = [apart[:, m.flatten()].min(1).values if m.any() else blank for m in masks]
-    return torch.stack(nearest) if nearest else torch.empty(0, size * size)
+    """For each pixel of `masks` (N, S, S) the Euclidean distance to the nearest ink: (N, S * S).
+
+    S where there is no ink.
+    """
+    distances = torch.full(masks.shape, float(masks.shape[-1]))
+    for distance, mask in zip(distances, masks.numpy(), strict=True):
+        if mask.any():
+            distance.copy_(torch.from_numpy(distance_transform_edt(~mask)))
+    return distances.flatten(1)
