@@ -47,6 +47,7 @@ def test_centred_moves_ink_and_nothing_else() -> None:
     masks = torch.zeros(5, 28, 28, dtype=torch.bool)
     masks[:, 9:21, 9:21] = drawings(5)
     moved = centred(masks.roll((3, -4), (1, 2)))
+    assert torch.equal(moved, centred(masks)), "wherever the copy lies"
     assert torch.equal(moved.sum((1, 2)), masks.sum((1, 2)))
     for mask in moved:
         assert ((mask.nonzero().float().mean(0) - 13.5).abs() <= 0.5001).all()

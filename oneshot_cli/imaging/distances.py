@@ -55,7 +55,8 @@ def centred(masks: Tensor) -> Tensor:
     rolled = []
     for axis in (2, 1):
         mean = (ink.sum(axis) * pixel).sum(1) / mass
-        shift = torch.where(masks.any(2).any(1), (size - 1) / 2 - mean, 0.0).round().long()
+        # not round(), which takes half a pixel now up, now down: copies would be a pixel apart
+        shift = torch.where(masks.any(2).any(1), size / 2 - mean, 0.0).floor().long()
         rolled.append((pixel - shift[:, None]) % size)
     rows, columns = rolled
     return masks[torch.arange(len(masks))[:, None, None], rows[:, :, None], columns[:, None, :]]
