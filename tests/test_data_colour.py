@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.io import savemat
 
 from oneshot_cli.data import cifar10, load, svhn
 from oneshot_cli.data.episodes import Episodes, TaskMix
@@ -76,16 +77,15 @@ def test_a_cifar_archive_that_lacks_something(tmp_path: Path) -> None:
 
 
 def test_svhn(tmp_path: Path) -> None:
-    scipy_io = pytest.importorskip("scipy.io")
     pictures = np.random.default_rng(0).integers(0, 256, (32, 32, 3, 3), dtype=np.uint8)
     for part, count in svhn.COUNTS.items():
         content = {"X": pictures[..., :count], "y": np.array([[10], [2], [1]])[:count]}
-        scipy_io.savemat(tmp_path / f"{part}_32x32.mat", content)
+        savemat(tmp_path / f"{part}_32x32.mat", content)
     train = load("svhn", data_dir=tmp_path)
     assert train.characters == ("house numbers/0", "house numbers/1", "house numbers/2")
     expected = torch.from_numpy(pictures.transpose(3, 2, 0, 1).copy())
     assert torch.equal(train.images, expected[[0, 2, 1]])
     assert len(load("svhn", data_dir=tmp_path, part="all")) == 5
-    scipy_io.savemat(tmp_path / "test_32x32.mat", {"X": pictures, "y": np.zeros(3)})
+    savemat(tmp_path / "test_32x32.mat", {"X": pictures, "y": np.zeros(3)})
     with pytest.raises(OneshotError, match="2 cropped digits"):
         load("svhn", data_dir=tmp_path, part="test")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.io import savemat
 
 from oneshot_cli.data import burda, load, mnist, mnist_static, mnist_two
 from oneshot_cli.data.drawings import Drawings
@@ -130,14 +131,13 @@ def test_static_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_burdas_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scipy_io = pytest.importorskip("scipy.io")
     monkeypatch.setattr(burda, "COUNTS", {"": 3, "test": 1})
     images = np.random.default_rng(0).random((3, 28, 28))
     columns = images.transpose(0, 2, 1).reshape(3, 784).T  # as the file has it
     alphabets = np.eye(50)[:, [4, 1, 1]]
     content = {"data": columns, "target": alphabets, "targetchar": np.array([[2, 9, 3]])}
     content |= {f"test{name}": value[:, :1] for name, value in content.items()}
-    scipy_io.savemat(tmp_path / "chardata.mat", content)
+    savemat(tmp_path / "chardata.mat", content)
     drawings = load("omniglot-burda", data_dir=tmp_path, binarization="none")
     assert drawings.characters == (
         "alphabet02/character03",
@@ -150,7 +150,7 @@ def test_burdas_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "chardata.mat").write_bytes(b"MATLAB 5.0 MAT-file, cut" * 9)
     with pytest.raises(OneshotError, match="damaged or no MATLAB"):
         load("omniglot-burda", data_dir=tmp_path)
-    scipy_io.savemat(tmp_path / "chardata.mat", {"data": columns})
+    savemat(tmp_path / "chardata.mat", {"data": columns})
     with pytest.raises(OneshotError, match="not Burda's"):
         load("omniglot-burda", data_dir=tmp_path)
 

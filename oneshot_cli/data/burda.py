@@ -31,7 +31,7 @@ def load(
 ) -> Drawings:
     """24,345 drawings to train on, 8,070 to test on, of the same characters.
 
-    Needs SciPy. Raises OneshotError for a file that does not hold them.
+    Raises OneshotError for a file that does not hold them.
     """
     (path,) = DATASETS["omniglot-burda"].obtain(data_dir, progress)
     content = loadmat(path)

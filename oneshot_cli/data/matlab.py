@@ -1,21 +1,19 @@
-"""Reading MATLAB files, which needs SciPy."""
+"""Reading MATLAB files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from scipy import io
+
 from oneshot_cli.errors import OneshotError
 
 
 def loadmat(path: Path) -> dict[str, Any]:
-    """The arrays in `path` by name. Raises OneshotError if it is damaged, or SciPy not there."""
+    """The arrays in `path` by name. Raises OneshotError if the file is damaged."""
     try:
-        from scipy.io import loadmat as read
-    except ImportError:
-        raise OneshotError(f"reading {path} needs SciPy\npip install scipy") from None
-    try:
-        content: dict[str, Any] = read(path)
+        content: dict[str, Any] = io.loadmat(path)
     except Exception as error:  # SciPy raises many kinds on damaged files, some its own
         raise OneshotError(f"{path} is damaged or no MATLAB file ({error})") from None
     return content

@@ -24,7 +24,7 @@ def load(
 ) -> Drawings:
     """73,257 pictures to train on, 26,032 to test on: (N, 3, 32, 32), sorted by digit.
 
-    Needs SciPy. Raises OneshotError for a file that does not hold them.
+    Raises OneshotError for a file that does not hold them.
     """
     paths = dict(zip(COUNTS, DATASETS["svhn"].obtain(data_dir, progress), strict=True))
     parts = tuple(COUNTS) if selection.part == "all" else (selection.part,)
