@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tiny import TINY, tiny_drawings, tiny_model
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from oneshot_cli import checkpoint
@@ -201,6 +202,20 @@ def test_average_follows_the_weights() -> None:
     for name, parameter in model.named_parameters():
         expected = 0.9 * start[name] + 0.1 * parameter
         torch.testing.assert_close(average.model.get_parameter(name), expected)
+
+
+def test_the_average_starts_with_a_short_memory() -> None:
+    """After updates of steps 0 to n, by hand, for one weight."""
+    model = nn.Linear(1, 1, bias=False)
+    average = WeightAverage(model, 0.5)
+    expected = model.weight.item()
+    for step, value in enumerate([3.0, -1.0, 4.0, 1.5, 9.0, -2.0, 6.0, 5.0, 3.5, 8.0]):
+        with torch.no_grad():
+            model.weight.fill_(value)
+        average.update(model, step)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * value
+        assert average.model.weight.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_state_of_another_model_is_refused(tmp_path: Path) -> None:

@@ -1,20 +1,25 @@
-"""An exponential average of the weights: what is evaluated, sampled and kept."""
+"""The exponential moving average of the weights, which is evaluated, sampled and saved."""
 
 from __future__ import annotations
 
 import copy
 from typing import Generic, TypeVar
 
-import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
 class WeightAverage(Generic[Model]):
-    """a <- d a + (1 - d) w after every step, with d = min(decay, (1 + n) / (10 + n)) at step n.
+    """The average a of a model's weights w: after step n, a <- d a + (1 - d) w.
 
-    The early, smaller d lets the average forget where training began.
+    The decay d = min(decay, (1 + n) / (10 + n)) is small early in training, so that the average
+    forgets the initial weights. `model` holds the average.
+
+    `torch.optim.swa_utils.AveragedModel` has no such warm-up. It also counts its updates in a
+    buffer, which the states of older runs do not have; here n is the run's own step, so a resumed
+    run continues bit for bit.
     """
 
     def __init__(self, model: Model, decay: float) -> None:
@@ -22,8 +27,7 @@ class WeightAverage(Generic[Model]):
         self.model: Model = copy.deepcopy(model)
         self.model.requires_grad_(False).eval()
 
-    @torch.no_grad()
     def update(self, model: Model, step: int) -> None:
-        """Take up the weights of `model` after iteration `step`."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
+        """Update the average with the weights of `model` after iteration `step`, from 0."""
+        average = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))
+        average(list(self.model.parameters()), list(model.parameters()), step)
