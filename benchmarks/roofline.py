@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from oneshot_cli.model import ModelConfig
-from oneshot_cli.model.linear import multiply
+from oneshot_cli.model.engine.linear import multiply
 from oneshot_cli.model.summary import Summary
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.model.linear import multiply
+from oneshot_cli.model.engine.linear import multiply
 
 CLEARLY = 1.2
 """How many times as fast a type has to be to be called faster. Less may be noise."""

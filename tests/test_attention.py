@@ -9,15 +9,15 @@ from tiny import images, noise
 from oneshot_cli.affine import transform
 from oneshot_cli.model.attention import (
     ATTENTIONS,
-    Gaze,
+    JointReader,
     Reader,
     Writer,
     inverse,
-    sampling,
-    sum_of_transforms,
     windows,
 )
 from oneshot_cli.model.attention.spatial_transformer import LEAST_AREA
+from oneshot_cli.model.engine import sampling
+from oneshot_cli.model.engine.sampling import sum_of_transforms
 
 
 def raw(count: int, seed: int = 0, scale: float = 2.0) -> torch.Tensor:
@@ -152,7 +152,7 @@ def test_several_readers_read_at_once_what_each_reads_alone(attention: str, memb
     torch.manual_seed(0)
     readers = [Reader(8, 4, 0.9, size=10, attention=attention) for _ in range(2)]
     h, one, other = noise(5, 8), images(5 * members, size=10), images(5, size=10)
-    glimpses, seen = Gaze(5, list(zip(readers, (one, other), strict=True)))(h)
+    glimpses, seen = JointReader(5, list(zip(readers, (one, other), strict=True)))(h)
     for reader, own, glimpse, window in zip(readers, (one, other), glimpses, seen, strict=True):
         torch.testing.assert_close(window, reader.aim(h))
         repeated = window.repeat_interleave(len(own) // 5, 0)

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from tiny import noise
 
-from oneshot_cli.model import linear as module
-from oneshot_cli.model.linear import Gathering, Linear, linear, multiplier, multiply
+from oneshot_cli.model.engine import linear as module
+from oneshot_cli.model.engine.gathering import Gathering
+from oneshot_cli.model.engine.linear import Linear, linear, multiplier, multiply
 
 ONEDNN = torch.backends.mkldnn.is_available() and (
     torch.backends.cpu.get_cpu_capability() == "AVX512"

@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from oneshot_cli.model.engine.capability import sums_writes
 
+
+@sums_writes("forward", "read_out")
 class AdditiveCanvas(nn.Module):
     """c_t = c_{t-1} + w_t (as in DRAW), read out by a 1 x 1 convolution."""
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from oneshot_cli.model.attention import Reader
 from oneshot_cli.model.config import ModelConfig
-from oneshot_cli.model.linear import Linear
+from oneshot_cli.model.engine.linear import Linear
 from oneshot_cli.model.summary import Summary, shrunk
 
 
@@ -126,36 +126,27 @@ class ContextReader(nn.Module):
             return encoded.null
         read = F.silu(self.embed_glimpse(glimpses).unflatten(0, (-1, members)) + encoded.features)
         values = torch.cat([encoded.null[:, None], read], 1)
-        return attend(values, self.query(h), penalty(encoded.mask))[0]
+        return attend(values, self.query(h), attention_mask(encoded.mask))[0]
 
 
-def penalty(mask: Tensor) -> Tensor:
-    """What keeps out of a context's set (B, 1 + M) who is not there, by mask: minus infinity.
+def attention_mask(mask: Tensor) -> Tensor:
+    """Additive attention mask (B, 1 + M), from `mask` (B, M), true for members of the context.
 
-    And 0 for those who are, the null member among them always.
+    It is 0 for members and minus infinity for padding. The null member is never masked.
     """
-    there = F.pad(mask, (1, 0), value=True)
-    return torch.zeros(there.shape, device=mask.device).masked_fill(~there, -torch.inf)
+    member = F.pad(mask, (1, 0), value=True)
+    return torch.zeros(member.shape, device=mask.device).masked_fill(~member, -torch.inf)
 
 
-def attend(values: Tensor, query: Tensor, penalty: Tensor) -> tuple[Tensor, Tensor]:
-    """Attention over a set: sum_m a_m values_m (B, D) and a (B, 1 + M) = softmax(values . query).
+def attend(values: Tensor, query: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention over a set: sum_m a_m values_m (B, D) and the weights a (B, 1 + M).
 
-    For values (B, 1 + M, D), a query (B, D), and what is added for who is not there.
+        a = softmax(values . query / sqrt(D) + mask)
+
+    For values (B, 1 + M, D), a query (B, D) and an additive mask (B, 1 + M).
     """
     # Sums of products, not batched matrix products: the sets are small, and those are slow.
     products = (values * query[:, None]).sum(-1)
-    scores = torch.add(penalty, products, alpha=values.shape[-1] ** -0.5)
+    scores = torch.add(mask, products, alpha=values.shape[-1] ** -0.5)
     weights = scores.softmax(-1).to(values.dtype)
     return (weights[..., None] * values).sum(1), weights
-
-
-def attend_backward(
-    values: Tensor, query: Tensor, weights: Tensor, gradient: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The gradients for values and query of `attend`, given its weights and that for its sum."""
-    to_weights = (values * gradient[:, None]).sum(-1)
-    to_scores = torch.ops.aten._softmax_backward_data(to_weights, weights, -1, weights.dtype)
-    to_scores = (to_scores * values.shape[-1] ** -0.5)[..., None]
-    to_values = torch.addcmul(weights[..., None] * gradient[:, None], to_scores, query[:, None])
-    return to_values, (to_scores * values).sum(1)

@@ -19,15 +19,16 @@ from torch import Tensor, nn
 from oneshot_cli.model.attention import Reader, Writer, whole_image
 from oneshot_cli.model.config import DRAWConfig
 from oneshot_cli.model.context import Context
+from oneshot_cli.model.engine.gathering import Gathering
+from oneshot_cli.model.engine.gradients import limit_gradient
+from oneshot_cli.model.engine.linear import Linear
 from oneshot_cli.model.gaussian import (
     gaussian_analytical_kl,
     gaussian_log_density,
     mean_and_log_std,
     standard_normal_log_density,
 )
-from oneshot_cli.model.gradients import limit_gradient
 from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
-from oneshot_cli.model.linear import Gathering, Linear
 from oneshot_cli.model.lstm import LSTM
 from oneshot_cli.model.observation import observation
 

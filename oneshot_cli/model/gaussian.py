@@ -22,8 +22,8 @@ def mean_and_log_std(output: Tensor) -> tuple[Tensor, Tensor]:
     return mean, log_std.clamp(*LOG_STD_RANGE)
 
 
-def within_range(output: Tensor) -> Tensor:
-    """Where the log standard deviations (..., D) in a network's output (..., 2 D) are unlimited."""
+def unclamped(output: Tensor) -> Tensor:
+    """Where `mean_and_log_std` leaves the log standard deviations (..., D) as they are."""
     raw = output.chunk(2, -1)[1]
     return (raw >= LOG_STD_RANGE[0]) & (raw <= LOG_STD_RANGE[1])
 

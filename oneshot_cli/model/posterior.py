@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from oneshot_cli.model.attention import Reader
 from oneshot_cli.model.config import ModelConfig
+from oneshot_cli.model.engine.linear import Linear
 from oneshot_cli.model.gaussian import mean_and_log_std
-from oneshot_cli.model.linear import Linear
 from oneshot_cli.model.summary import Summary, shrunk
 
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from oneshot_cli.model.config import ModelConfig
+from oneshot_cli.model.engine.linear import Linear
 from oneshot_cli.model.gaussian import mean_and_log_std
-from oneshot_cli.model.linear import Linear
 
 
 class Prior(nn.Module, ABC):

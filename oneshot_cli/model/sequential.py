@@ -21,24 +21,25 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from oneshot_cli.model.attention import Gaze, SpatialTransformer, Writer, whole_image
-from oneshot_cli.model.canvas import CANVASES, AdditiveCanvas
+from oneshot_cli.model.attention import JointReader, Writer, whole_image
+from oneshot_cli.model.canvas import CANVASES
 from oneshot_cli.model.config import ModelConfig
 from oneshot_cli.model.context import Context, ContextReader, EncodedContext
+from oneshot_cli.model.engine.capability import sums_writes, written_out
+from oneshot_cli.model.engine.gradients import limit_gradient
+from oneshot_cli.model.engine.recurrence import recurrence, without_gradient
 from oneshot_cli.model.gaussian import (
     gaussian_analytical_kl,
     gaussian_log_density,
     standard_normal_log_density,
     standardized,
 )
-from oneshot_cli.model.gradients import limit_gradient
 from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
 from oneshot_cli.model.lstm import LSTM
 from oneshot_cli.model.observation import observation
 from oneshot_cli.model.output import OUTPUTS
 from oneshot_cli.model.posterior import EncodedTarget, Posterior
 from oneshot_cli.model.prior import PRIORS
-from oneshot_cli.model.recurrence import recurrence
 
 T = TypeVar("T")
 
@@ -57,8 +58,9 @@ class States:
     target_windows: Tensor | None = None
 
 
+@written_out("unroll", "_step", "_start")
 class SequentialGenerator(GenerativeModel):
-    """States first, then all writes."""
+    """All states first, then all writes."""
 
     config: ModelConfig
     hot = ("_step", "_write")
@@ -106,11 +108,11 @@ class SequentialGenerator(GenerativeModel):
         `closeness` it lies between the two, see `between`. `gradient_limit` bounds the gradient
         that flows back through each state, see `limit_gradient`.
         """
-        encoded, seen, gaze = self._encode(len(noise), context, target)
+        encoded, seen, reader = self._encode(len(noise), context, target)
         h, cell = self._start(len(noise))
         states, looks, latents = [], [], []
         for z in noise.unbind(1):
-            h, cell, look, latent = self._step(h, cell, z, gaze, encoded, seen, closeness)
+            h, cell, look, latent = self._step(h, cell, z, reader, encoded, seen, closeness)
             if gradient_limit is not None and h.requires_grad:
                 h = limit_gradient(h, gradient_limit)
             states.append(h)
@@ -124,27 +126,28 @@ class SequentialGenerator(GenerativeModel):
         )
         return States(h, (z, mean, log_std), windows, seen_through)
 
-    def explain(
+    def infer(
         self,
         noise: Tensor,
         context: Context,
         target: Tensor,
         gradient_limit: float | None = None,
     ) -> States:
-        """What `unroll` gives but the windows. Where there is a gradient, it is written out.
+        """The states of `unroll` for targets, without the windows.
 
-        A compiled step is left to the compiler, a reader whose gradient is not known to autograd.
+        The gradient is written out where all parts have theirs written out (see
+        `engine.capability`), and otherwise autograd's. A compiled step is autograd's too.
         """
-        compiled = "_step" in vars(self)
-        known = isinstance(self.posterior.reader.aim, SpatialTransformer)
-        if compiled or not known or not torch.is_grad_enabled():
+        missing = without_gradient(self.context, self.posterior, self.transition)
+        if missing or not written_out.holds(self) or not torch.is_grad_enabled():
             return self.unroll(noise, context, target, gradient_limit)
-        encoded, seen, gaze = self._encode(len(noise), context, target)
-        assert seen is not None
+        encoded, seen, reader = self._encode(len(noise), context, target)
+        if seen is None or not reader.joint:
+            return self.unroll(noise, context, target, gradient_limit)
         h, z, mean, log_std = recurrence(
             noise,
             self._start(len(noise)),
-            gaze,
+            reader,
             None if self.context is None or encoded is None else (self.context, encoded),
             (self.posterior, seen),
             self.transition,
@@ -162,13 +165,13 @@ class SequentialGenerator(GenerativeModel):
         h: Tensor,
         cell: Tensor,
         z: Tensor,
-        gaze: Gaze,
+        reader: JointReader,
         encoded: EncodedContext | None,
         seen: EncodedTarget | None,
         closeness: float | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
         """The next h and cell, the window on the context, and with a target what `States` has."""
-        glimpses, windows = gaze(h)
+        glimpses, windows = reader(h)
         v, look = h.new_zeros(len(h), 0), whole_image(h, len(h))
         if self.context is not None and encoded is not None:
             v = self.context(h, glimpses[0], encoded)
@@ -187,7 +190,7 @@ class SequentialGenerator(GenerativeModel):
         return *self.transition.step(h, cell, z, v), look, latent
 
     def _call(self, function: Callable[..., T], *arguments: object) -> T:
-        """function(*arguments); under `recompute` without what the way back can compute again."""
+        """function(*arguments). Under `recompute` its activations are computed again if needed."""
         if not (self.recomputed and torch.is_grad_enabled()):
             return function(*arguments)
         result = checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
@@ -195,8 +198,8 @@ class SequentialGenerator(GenerativeModel):
 
     def _encode(
         self, batch: int, context: Context, target: Tensor | None
-    ) -> tuple[EncodedContext | None, EncodedTarget | None, Gaze]:
-        """What of context and target is the same at every step, and the view that steps have."""
+    ) -> tuple[EncodedContext | None, EncodedTarget | None, JointReader]:
+        """What is the same at every step: context and target encoded, and their joint reader."""
         encoded = seen = None
         views = []
         if self.context is not None:
@@ -205,7 +208,7 @@ class SequentialGenerator(GenerativeModel):
         if target is not None:
             seen = self._call(self.posterior.encode, target).repeat(batch // len(target))
             views.append((self.posterior.reader, seen.images))
-        return encoded, seen, Gaze(batch, views)
+        return encoded, seen, JointReader(batch, views)
 
     def decode(self, h: Tensor, size: int) -> Tensor:
         """The observation's parameters (B, P, size, size) for all states (B, T, hidden).
@@ -220,7 +223,7 @@ class SequentialGenerator(GenerativeModel):
         With an additive canvas it is folded into the patches: only P channels are written.
         """
         window, flat = self.writer.aim(h), h.flatten(0, 1)
-        if isinstance(self.canvas, AdditiveCanvas):
+        if sums_writes.holds(self.canvas):
             mix, bias = self.canvas.output.weight.flatten(1), self.canvas.output.bias
             assert bias is not None
             patches = self.writer.patches(flat, mix).unflatten(0, h.shape[:2])
@@ -256,7 +259,7 @@ class SequentialGenerator(GenerativeModel):
         self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float | None = None
     ) -> Bound:
         batch, particles = noise.shape[:2]
-        states = self.explain(noise.flatten(0, 1), context, x, gradient_limit)
+        states = self.infer(noise.flatten(0, 1), context, x, gradient_limit)
         assert states.latent is not None
         before = torch.cat([self._start(len(states.h))[0][:, None], states.h[:, :-1]], 1)
         z, mean, log_std = standardized(*states.latent, self.prior(before))

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from oneshot_cli.model.config import ModelConfig
-from oneshot_cli.model.linear import Linear
+from oneshot_cli.model.engine.linear import Linear
 
 SMALLEST = 7
 AT_ONCE = 7 * 2**18

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from oneshot_cli.model.attention import at_size, whole_image
 from oneshot_cli.model.config import VAEConfig
 from oneshot_cli.model.context import Context
+from oneshot_cli.model.engine.linear import Linear
 from oneshot_cli.model.flow import planar, planar_parameters
 from oneshot_cli.model.gaussian import (
     gaussian_analytical_kl,
@@ -26,7 +27,6 @@ from oneshot_cli.model.gaussian import (
     standard_normal_log_density,
 )
 from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
-from oneshot_cli.model.linear import Linear
 from oneshot_cli.model.observation import observation
 
 

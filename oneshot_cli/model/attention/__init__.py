@@ -2,8 +2,8 @@
 
 from oneshot_cli.model.attention.base import Attention
 from oneshot_cli.model.attention.filterbank import GaussianFilters, filters
-from oneshot_cli.model.attention.heads import ATTENTIONS, Gaze, Reader, Writer
-from oneshot_cli.model.attention.sampling import sum_of_transforms
+from oneshot_cli.model.attention.heads import ATTENTIONS, Reader, Writer
+from oneshot_cli.model.attention.joint import JointReader
 from oneshot_cli.model.attention.spatial_transformer import SpatialTransformer, inverse, windows
 from oneshot_cli.model.attention.whole import FullyConnected, at_size, whole_image
 
@@ -12,14 +12,13 @@ __all__ = [
     "Attention",
     "FullyConnected",
     "GaussianFilters",
-    "Gaze",
+    "JointReader",
     "Reader",
     "SpatialTransformer",
     "Writer",
     "at_size",
     "filters",
     "inverse",
-    "sum_of_transforms",
     "whole_image",
     "windows",
 ]

@@ -1,4 +1,4 @@
-"""What an attention is: a choice of where to look, and how to read and write there."""
+"""What an attention is: a window that a state chooses, and how it is read and written through."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from torch import Tensor, nn
 
 
 class Attention(nn.Module, ABC):
-    """Turns states (..., hidden) into windows (..., whatever describes one), and uses them.
+    """Turns states (..., hidden) into windows (..., any shape), and reads and writes through them.
 
-    It does so in two parts, so that windows of several heads can be made of their numbers at once.
+    It does so in two parts, a network and a function of its outputs, so that the windows of several
+    readers can be computed in one call. It reads patches of `side` x `side` from images of `size` x
+    `size`, and writes such patches on canvases of any size.
 
-    It reads patches of `side` x `side` out of images of `size` x `size`, and writes such patches
-    on canvases of any size.
+    A subclass whose `window` and `read` use no weights may be decorated with `reads_jointly`: then
+    several readers of it share one call (see `JointReader`).
     """
 
     def __init__(self, size: int, side: int) -> None:
@@ -23,15 +25,15 @@ class Attention(nn.Module, ABC):
 
     def forward(self, h: Tensor) -> Tensor:
         """The window that a state chooses."""
-        return self.window(self.numbers(h))
+        return self.window(self.window_parameters(h))
 
     @abstractmethod
-    def numbers(self, h: Tensor) -> Tensor:
-        """What the network says of the window, (..., N)."""
+    def window_parameters(self, h: Tensor) -> Tensor:
+        """The network's unbounded parameters of the window, (..., N)."""
 
     @abstractmethod
-    def window(self, numbers: Tensor) -> Tensor:
-        """The window that numbers (..., N) stand for."""
+    def window(self, parameters: Tensor) -> Tensor:
+        """The window with the parameters (..., N)."""
 
     @abstractmethod
     def read(self, images: Tensor, window: Tensor) -> Tensor:
@@ -42,10 +44,10 @@ class Attention(nn.Module, ABC):
         """(B, C, side, side) placed on empty canvases: (B, C, size, size)."""
 
     def write_all(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
-        """T patches each, (B, T, C, side, side), placed on one canvas: (B, C, size, size)."""
+        """T patches for each canvas, (B, T, C, side, side), and their sum: (B, C, size, size)."""
         writes = self.write(patches.flatten(0, 1), window.flatten(0, 1), size)
         return writes.unflatten(0, patches.shape[:2]).sum(1)
 
     @abstractmethod
     def frame(self, window: Tensor) -> Tensor:
-        """Windows as maps (..., 2, 3) from patch to image coordinates in [-1, 1], to be shown."""
+        """Windows as maps (..., 2, 3) from patch to image coordinates in [-1, 1], for display."""

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from oneshot_cli.model.attention.base import Attention
-from oneshot_cli.model.linear import Linear
+from oneshot_cli.model.engine.capability import reads_jointly
+from oneshot_cli.model.engine.linear import Linear
 
 PARAMETERS = 5
 LOG_LIMIT = 5.0
-"""Widths, strides and gains stay within a factor e^5 of 1."""
+"""Widths, strides and gains are kept within a factor e^5 of 1."""
 
 
 def filters(
@@ -39,10 +40,11 @@ def filters(
     return torch.softmax(-0.5 * distance.square() / variance[..., None, None], -1)
 
 
+@reads_jointly("forward", "window", "read")
 class GaussianFilters(Attention):
     """A window is (g_X, g_Y, d, s^2, gamma), (..., 5), in pixels of the model's own size.
 
-    `scale` is how much of the image's width the grid covers at first.
+    `scale` is the share of the image's width that the grid covers before training.
     """
 
     def __init__(self, hidden: int, size: int, side: int, scale: float) -> None:
@@ -52,11 +54,11 @@ class GaussianFilters(Attention):
         nn.init.normal_(self.linear.weight, std=0.1 * hidden**-0.5)
         nn.init.zeros_(self.linear.bias)
 
-    def numbers(self, h: Tensor) -> Tensor:
+    def window_parameters(self, h: Tensor) -> Tensor:
         return self.linear(h)
 
-    def window(self, numbers: Tensor) -> Tensor:
-        raw = numbers.float()
+    def window(self, parameters: Tensor) -> Tensor:
+        raw = parameters.float()
         centre = (self.size + 1) / 2 * (raw[..., 0:2] + 1)
         variance, stride, gain = raw[..., 2:].clamp(-LOG_LIMIT, LOG_LIMIT).exp().unbind(-1)
         return torch.stack([*centre.unbind(-1), self.stride * stride, variance, gain], -1)

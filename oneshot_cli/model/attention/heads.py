@@ -1,17 +1,15 @@
-"""Read and write heads: what a model does with an attention, whichever it is."""
+"""Read and write heads: how a model uses an attention, for every kind of attention."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor, nn
 
 from oneshot_cli.model.attention.base import Attention
 from oneshot_cli.model.attention.filterbank import GaussianFilters
 from oneshot_cli.model.attention.spatial_transformer import FreeTransformer, SpatialTransformer
 from oneshot_cli.model.attention.whole import FullyConnected
-from oneshot_cli.model.linear import Linear, linear
+from oneshot_cli.model.engine.capability import reads_jointly
+from oneshot_cli.model.engine.linear import Linear, linear
 
 ATTENTIONS: dict[str, type[SpatialTransformer | GaussianFilters | FullyConnected]] = {
     "spatial-transformer": SpatialTransformer,
@@ -21,8 +19,9 @@ ATTENTIONS: dict[str, type[SpatialTransformer | GaussianFilters | FullyConnected
 }
 
 
+@reads_jointly("forward")
 class Reader(nn.Module):
-    """Takes glimpses of images (B, channels, size, size) where h says: (B, width)."""
+    """Glimpses (B, width) of images (B, channels, size, size) through windows that h chooses."""
 
     def __init__(
         self,
@@ -41,47 +40,6 @@ class Reader(nn.Module):
     def forward(self, images: Tensor, window: Tensor) -> Tensor:
         """Read images through a window each."""
         return self.aim.read(images, window).flatten(1)
-
-
-class Gaze:
-    """What several readers of one kind read of their own images: one call for all of them.
-
-    `views` are each a reader and its images (B * M, C, S, S), M for each of `batch` states.
-    """
-
-    def __init__(self, batch: int, views: Sequence[tuple[Reader, Tensor]]) -> None:
-        self.batch = batch
-        self.readers = [reader for reader, _ in views]
-        self.members = [len(images) // batch for _, images in views]
-        self.images = torch.cat([images for _, images in views]) if views else torch.empty(0)
-
-    def __call__(self, h: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Of each view the glimpses (B * M, width) and the window (B, ...), for states (B, ...)."""
-        if not self.readers:
-            return [], []
-        first = self.readers[0]
-        numbers = torch.stack([reader.aim.numbers(h) for reader in self.readers])
-        windows = first.aim.window(numbers)
-        glimpses = first(self.images, self.of_images(windows))
-        return self.of_views(glimpses), list(windows.unbind())
-
-    def of_images(self, views: Tensor) -> Tensor:
-        """What there is for each view (V, B, ...), repeated for each of its images, all in one."""
-        if set(self.members) == {1}:
-            return views.flatten(0, 1)
-        each = zip(views, self.members, strict=True)
-        return torch.cat([view.repeat_interleave(times, 0) for view, times in each])
-
-    def of_views(self, rows: Tensor) -> list[Tensor]:
-        """What there is for all images, apart for each view: (B * M, ...)."""
-        return list(rows.split([times * self.batch for times in self.members]))
-
-    def summed(self, rows: Tensor) -> Tensor:
-        """What there is for all images, summed over those of a state: (V, B, ...)."""
-        if set(self.members) == {1}:
-            return rows.unflatten(0, (len(self.members), self.batch))
-        views = zip(self.of_views(rows), self.members, strict=True)
-        return torch.stack([view.unflatten(0, (self.batch, times)).sum(1) for view, times in views])
 
 
 class Writer(nn.Module):
@@ -105,9 +63,9 @@ class Writer(nn.Module):
     def patches(self, h: Tensor, mix: Tensor | None = None) -> Tensor:
         """The patches (B, C, N, N) for states (B, hidden).
 
-        With `mix` (O, C), a 1 x 1 convolution of the canvas, the patches (B, O, N, N) come already
-        mixed: writing is linear, so mixing the few numbers of a patch before it is written equals
-        mixing the canvas after, and it can be folded into the weights that make the patch.
+        With `mix` (O, C), a 1 x 1 convolution of the canvas, they are the mixed patches (B, O, N,
+        N). Writing is linear, so mixing a patch before it is written equals mixing the canvas after
+        it, and the mixing can be folded into the weights that compute the patch.
         """
         weight, bias = self.content.weight, self.content.bias
         channels, side = self.channels, self.aim.side

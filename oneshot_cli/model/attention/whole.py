@@ -1,4 +1,4 @@
-"""No attention: the whole image is read, and written, through dense layers."""
+"""No attention: the whole image is read and written through dense layers."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from oneshot_cli.model.attention.base import Attention
+from oneshot_cli.model.engine.capability import reads_jointly
 
 
+@reads_jointly("forward", "window", "read")
 class FullyConnected(Attention):
-    """Every window is the whole image, whatever the state; patches are as large as the image."""
+    """Every window is the whole image, for every state; patches are as large as the image."""
 
     def __init__(self, hidden: int, size: int, side: int, scale: float) -> None:
         super().__init__(size, size)
 
-    def numbers(self, h: Tensor) -> Tensor:
+    def window_parameters(self, h: Tensor) -> Tensor:
         return h[..., :0]
 
-    def window(self, numbers: Tensor) -> Tensor:
-        return whole_image(numbers, *numbers.shape[:-1])
+    def window(self, parameters: Tensor) -> Tensor:
+        return whole_image(parameters, *parameters.shape[:-1])
 
     def read(self, images: Tensor, window: Tensor) -> Tensor:
         return images
@@ -37,7 +39,7 @@ def whole_image(like: Tensor, *shape: int) -> Tensor:
 
 
 def at_size(canvas: Tensor, size: int) -> Tensor:
-    """(B, P, S, S) at `size` x `size`, for what was not drawn at a size of its choice: bilinear."""
+    """(B, P, S, S) resampled to `size` x `size`, bilinearly."""
     if canvas.shape[-1] == size:
         return canvas
     return F.interpolate(canvas, size=(size, size), mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""Gradients: within bounds, and written out by hand."""
+"""A limit on the gradient of a state; and autograd switched off inside written-out code."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch.autograd.function import once_differentiable
 
 
 def limit_gradient(h: Tensor, limit: float) -> Tensor:
-    """h (B, hidden) itself; on the way back, each row's gradient is scaled to norm `limit` or less.
+    """h (B, hidden), unchanged. In the backward pass each row's gradient gets norm `limit` or less.
 
-    Windows that read where windows pointed make now and then one example's gradient explode; so it
-    cannot drown those of its batch. A limit that most rows meet would starve the posterior of the
-    reconstruction's pull while the KL keeps pushing: keep it loose.
+    A window is read where earlier windows pointed, so the gradient of a single example explodes now
+    and then. The limit keeps it from drowning the rest of the batch. It must be loose: a limit that
+    most rows meet weakens the reconstruction's gradient against the KL's.
     """
     return cast(Tensor, _Limit.apply(h, limit))
 
@@ -27,10 +27,10 @@ def limited(gradient: Tensor, limit: float) -> Tensor:
 
 
 def unrecorded() -> AbstractContextManager[object]:
-    """Around the work of functions that have their gradient written out.
+    """Skip autograd's dispatch, for operations of functions whose gradient is written out.
 
-    Nothing is recorded there anyhow; so operations are spared the way through autograd, which is a
-    good part of what a small one costs. Without PyTorch's guard for that they take it.
+    Nothing is recorded there anyway, and the dispatch is a good part of what a small operation
+    costs. Versions of PyTorch without the guard run the same operations through the dispatch.
     """
     guard = getattr(torch._C, "_AutoDispatchBelowAutograd", nullcontext)
     return nullcontext() if torch.compiler.is_compiling() else guard()
