@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from test_recurrence import gradients
-from tiny import context, images, noise, tiny_model
+from tiny import TINY, context, images, noise, tiny_drawings, tiny_model
 from torch import Tensor, nn
 
-from oneshot_cli.model import SequentialGenerator, sequential
+from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.errors import OneshotError
+from oneshot_cli.model import DRAW, DRAWConfig, SequentialGenerator, VAEConfig, build, sequential
 from oneshot_cli.model.attention import (
     FullyConnected,
     GaussianFilters,
@@ -23,7 +26,11 @@ from oneshot_cli.model.canvas import AdditiveCanvas
 from oneshot_cli.model.engine.capability import Capability
 from oneshot_cli.model.engine.linear import Linear
 from oneshot_cli.model.lstm import LSTM
+from oneshot_cli.model.objective import objective
 from oneshot_cli.model.posterior import Posterior
+from oneshot_cli.training.config import TrainConfig
+from oneshot_cli.training.folder import RunFolder
+from oneshot_cli.training.loop import Trainer
 
 
 class Brighter(SpatialTransformer):
@@ -238,3 +245,61 @@ def test_a_canvas_that_overrides_the_sum_is_written_step_by_step() -> None:
     as_class(model.canvas, Fading)
     h = model.unroll(noise(4, 3, 2), context(4, 1)).h
     torch.testing.assert_close(model.decode(h, 8), model.canvases(h, 8)[:, -1])
+
+
+def test_the_plain_engine_is_autograd(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reached(*_: Any, **__: Any) -> None:
+        raise InterruptedError
+
+    x, shown, draws = images(3), context(3, 1), noise(3, 3, 2)
+    model = tiny_model()
+    written = gradients(model, model.infer(draws, shown, x))
+    monkeypatch.setattr(sequential, "recurrence", reached)
+    model.use_engine("plain")
+    plain = gradients(model, model.infer(draws, shown, x))
+    for name, weight in plain[1].items():
+        torch.testing.assert_close(written[1][name], weight, atol=2e-5, rtol=2e-4)
+    model.use_engine("written")
+    with pytest.raises(InterruptedError):
+        model.infer(draws, shown, x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_draw_has_the_same_gradients_without_the_engine(dtype: torch.dtype) -> None:
+    found = []
+    for engine in ("auto", "plain"):
+        torch.manual_seed(0)
+        model = DRAW(DRAWConfig(size=8, hidden=12, steps=3, latent=3))
+        model.use_engine(engine)  # type: ignore[arg-type]
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            loss = objective(model.bound(images(3), context(3, 0), noise(3, 1, 3, 3)))
+        found.append(torch.autograd.grad(loss, list(model.parameters())))
+    off = 1e-4 if dtype == torch.float32 else 5e-2
+    for mine, plain in zip(*found, strict=True):
+        assert (mine - plain).norm() <= off * plain.norm() + 1e-6
+
+
+def test_the_written_engine_is_refused_where_there_is_none() -> None:
+    with pytest.raises(OneshotError, match="written-out gradient of GaussianFilters"):
+        tiny_model(attention="gaussian").use_engine("written")
+    with pytest.raises(OneshotError, match="written-out gradient of vae models"):
+        build(VAEConfig(size=8)).use_engine("written")
+    model = tiny_model()
+    model.use_engine("written")
+    model._step = model._step  # type: ignore[method-assign]
+    assert model.infer(noise(2, 3, 2), context(2, 1), images(2)).latent
+    model._step = lambda *a: SequentialGenerator._step(model, *a)  # type: ignore[method-assign]
+    with pytest.raises(OneshotError, match="the steps of this SequentialGenerator"):
+        model.infer(noise(2, 3, 2), context(2, 1), images(2))
+
+
+def test_training_takes_the_engine_from_its_configuration(tmp_path: Path) -> None:
+    drawings = tiny_drawings()
+    for engine in ("plain", "written"):
+        config = TrainConfig(iterations=1, batch=2, engine=engine)  # type: ignore[arg-type]
+        run = Trainer(
+            RunFolder(tmp_path), TINY, config, Episodes(drawings, TaskMix(), seed=0), drawings, {}
+        )
+        assert vars(run.model)["engine"] == engine
+    with pytest.raises(ValueError, match="engine is auto, written, plain, not 'fast'"):
+        TrainConfig(engine="fast")  # type: ignore[arg-type]

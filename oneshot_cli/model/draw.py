@@ -11,6 +11,7 @@ x ~ p(x | c_T)
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +29,7 @@ from oneshot_cli.model.gaussian import (
     mean_and_log_std,
     standard_normal_log_density,
 )
-from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
+from oneshot_cli.model.interface import Bound, Engine, GenerativeModel, Trace
 from oneshot_cli.model.lstm import LSTM
 from oneshot_cli.model.observation import observation
 
@@ -54,6 +55,7 @@ class DRAW(GenerativeModel):
 
     def __init__(self, config: DRAWConfig) -> None:
         super().__init__(config)
+        self.engine: Engine = "auto"
         self.observation = observation(config)
         hidden, latent = config.hidden, config.latent
         self.reader = Reader(
@@ -80,6 +82,10 @@ class DRAW(GenerativeModel):
         nn.init.normal_(self.posterior.weight, std=0.01)
         nn.init.zeros_(self.posterior.bias)
 
+    def use_engine(self, engine: Engine) -> None:
+        """The engine's part is the gradients of weights, see `engine.gathering`."""
+        self.engine = engine
+
     @property
     def noise_shape(self) -> tuple[int, int]:
         """(T, latent)."""
@@ -90,7 +96,7 @@ class DRAW(GenerativeModel):
         canvas = self.empty[:, None, None].expand(len(x), -1, *x.shape[-2:])
         h_enc, cell_enc, h, cell = self.start[:, None].expand(4, len(x), self.config.hidden)
         states, looks, kls, ratios, means = [], [], [], [], []
-        with Gathering(self):
+        with nullcontext() if self.engine == "plain" else Gathering(self):
             for epsilon in noise.unbind(1):
                 error = x - self.observation.mean(canvas)
                 look = self.reader.aim(h)

@@ -8,13 +8,16 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.model.config import Config
 from oneshot_cli.model.context import Context
+
+Engine = Literal["auto", "written", "plain"]
+"""Who computes gradients, see `GenerativeModel.use_engine`."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,17 @@ class GenerativeModel(nn.Module, ABC):
         The gradients stay the same. Raises OneshotError where a model cannot.
         """
         raise OneshotError(f"{self.config.kind} models cannot recompute; leave recompute out")
+
+    def use_engine(self, engine: Engine) -> None:
+        """Choose who computes gradients: the engine (`oneshot_cli.model.engine`) or autograd.
+
+        "auto" is the engine wherever it can, "written" the engine or an error, "plain" autograd
+        alone. Raises OneshotError where "written" is asked of a model that the engine cannot train.
+        """
+        if engine == "written":
+            raise OneshotError(
+                f"the engine has no written-out gradient of {self.config.kind} models"
+            )
 
     @abstractmethod
     def bound(

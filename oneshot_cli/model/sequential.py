@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from oneshot_cli.errors import OneshotError
 from oneshot_cli.model.attention import JointReader, Writer, whole_image
 from oneshot_cli.model.canvas import CANVASES
 from oneshot_cli.model.config import ModelConfig
@@ -34,7 +35,7 @@ from oneshot_cli.model.gaussian import (
     standard_normal_log_density,
     standardized,
 )
-from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
+from oneshot_cli.model.interface import Bound, Engine, GenerativeModel, Trace
 from oneshot_cli.model.lstm import LSTM
 from oneshot_cli.model.observation import observation
 from oneshot_cli.model.output import OUTPUTS
@@ -85,9 +86,25 @@ class SequentialGenerator(GenerativeModel):
         self.canvas = CANVASES[config.canvas](channels, self.observation.start(config.ink))
         self.output = OUTPUTS[config.output](config, self.observation.parameters)
         self.recomputed = 0
+        self.engine: Engine = "auto"
 
     def recompute(self, steps: int) -> None:
         self.recomputed = steps
+
+    def use_engine(self, engine: Engine) -> None:
+        self.engine = engine
+        self._engine_trains()
+
+    def _engine_trains(self) -> bool:
+        """Whether the engine computes gradients. Raises OneshotError if it must and cannot."""
+        if self.engine == "plain":
+            return False
+        missing = without_gradient(self.context, self.posterior, self.transition)
+        if not written_out.holds(self):
+            missing.append(f"the steps of this {type(self).__name__}")
+        if missing and self.engine == "written":
+            raise OneshotError(f"the engine has no written-out gradient of {', '.join(missing)}")
+        return not missing
 
     @property
     def noise_shape(self) -> tuple[int, int]:
@@ -135,11 +152,10 @@ class SequentialGenerator(GenerativeModel):
     ) -> States:
         """The states of `unroll` for targets, without the windows.
 
-        The gradient is written out where all parts have theirs written out (see
-        `engine.capability`), and otherwise autograd's. A compiled step is autograd's too.
+        Where gradients are needed the engine computes them, see `use_engine`. It can where all
+        parts have theirs written out (`engine.capability`); a compiled step has not.
         """
-        missing = without_gradient(self.context, self.posterior, self.transition)
-        if missing or not written_out.holds(self) or not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() or not self._engine_trains():
             return self.unroll(noise, context, target, gradient_limit)
         encoded, seen, reader = self._encode(len(noise), context, target)
         if seen is None or not reader.joint:

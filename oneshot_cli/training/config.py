@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from oneshot_cli.data.augmentation import Augmentation
 from oneshot_cli.data.episodes import TaskMix
+from oneshot_cli.model.interface import Engine
 from oneshot_cli.model.objective import Objective
 from oneshot_cli.ranges import (
     COUNT,
@@ -58,6 +59,9 @@ class TrainConfig:
     recompute: int = number(0, Range(least=0, most=COUNT.most))
     """Keep only every so many steps' state for the way back and compute the rest again: the same
     gradients in less memory. 0 keeps everything."""
+    engine: Engine = "auto"
+    """Who computes gradients: written-out code where there is any ("auto"), that or an error
+    ("written"), or autograd alone ("plain"), see `GenerativeModel.use_engine`."""
     seed: int = number(0, Range(least=0, most=MOST_SEED))
     steps_before: int = number(0, Range(least=0))
     """Iterations that went into the weights that the run began with."""
@@ -73,6 +77,8 @@ class TrainConfig:
             raise ValueError(f"betas are two numbers, not {len(self.betas)}")
         if self.objective not in get_args(Objective):
             raise ValueError(f"objective is elbo or iwae, not {self.objective!r}")
+        if self.engine not in get_args(Engine):
+            raise ValueError(f"engine is {', '.join(get_args(Engine))}, not {self.engine!r}")
         if self.free_bits and self.particles > 1 and self.objective == "iwae":
             raise ValueError("free_bits apply to the KL, which L_K of several particles has not")
 

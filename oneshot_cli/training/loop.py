@@ -88,6 +88,7 @@ class Trainer:
         self.model = build(experiment.model).to(self.device)
         if config.recompute:
             self.model.recompute(config.recompute)
+        self.model.use_engine(config.engine)
         self.average = WeightAverage(self.model, config.average)
         self.loss = world.parallel(Loss(self.model, config.objective, config.free_bits, world))
         self.optimizer = torch.optim.AdamW(
