@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import sampling, training
-from oneshot_cli.devices import bf16_pays, resolve_device
+from oneshot_cli.devices import resolve_device
 from oneshot_cli.files import atomic_write_bytes
+from oneshot_cli.precision import bf16_pays
 
 
 def main() -> None:

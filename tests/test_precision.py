@@ -15,9 +15,9 @@ import torch
 from tiny import small, write_crosses
 from typer.testing import CliRunner
 
-from oneshot_cli import devices
+from oneshot_cli import precision
 from oneshot_cli.cli.app import app
-from oneshot_cli.workflows import precision
+from oneshot_cli.workflows import train as workflow
 
 Train = Callable[..., Any]
 CPU, CUDA, MPS = (torch.device(kind) for kind in ("cpu", "cuda", "mps"))
@@ -31,10 +31,10 @@ def test_it_pays_on_the_cpu_where_products_are_clearly_faster(
     fp32: float, bf16: float, pays: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = {torch.float32: fp32, torch.bfloat16: bf16}
-    monkeypatch.setattr(devices, "_seconds", taken.__getitem__)
-    assert devices.bf16_gain() == fp32 / bf16
-    assert devices.bf16_pays(CPU) is pays
-    assert not devices.bf16_pays(MPS)
+    monkeypatch.setattr(precision, "_seconds", taken.__getitem__)
+    assert precision.bf16_gain() == fp32 / bf16
+    assert precision.bf16_pays(CPU) is pays
+    assert not precision.bf16_pays(MPS)
 
 
 @pytest.mark.parametrize("has", [True, False])
@@ -48,24 +48,24 @@ def test_on_cuda_it_pays_where_the_hardware_has_it(
     ]
     for function in supported:
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", function)
-        assert devices.bf16_pays(CUDA) is has
+        assert precision.bf16_pays(CUDA) is has
 
 
-@pytest.mark.parametrize(("tick", "turns"), [(1.0, 1), (1e-5, devices.TURNS)])
+@pytest.mark.parametrize(("tick", "turns"), [(1.0, 1), (1e-5, precision.TURNS)])
 def test_a_slow_type_is_not_measured_for_long(
     tick: float, turns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a clock that goes on by a tick whenever it is read."""
     clock, calls = itertools.count(), []
-    monkeypatch.setattr(devices, "time", SimpleNamespace(perf_counter=lambda: tick * next(clock)))
-    monkeypatch.setattr(devices, "multiply", lambda x, weight: calls.append(x.dtype))
-    assert devices._seconds(torch.bfloat16) == pytest.approx(tick)
+    monkeypatch.setattr(precision, "time", SimpleNamespace(perf_counter=lambda: tick * next(clock)))
+    monkeypatch.setattr(precision, "multiply", lambda x, weight: calls.append(x.dtype))
+    assert precision._seconds(torch.bfloat16) == pytest.approx(tick)
     assert calls == [torch.bfloat16] * 3 * turns
 
 
 def test_this_machine_is_measured() -> None:
     """What comes out belongs to the machine; that the products fit each other does not."""
-    assert 1e-4 < devices.bf16_gain() < 1e4
+    assert 1e-4 < precision.bf16_gain() < 1e4
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ def train(tmp_path: Path) -> Train:
 
 def says(pays: bool, gain: float, patch: pytest.MonkeyPatch) -> None:
     """Let the machine be one on which bfloat16 pays or not, and is `gain` times as fast."""
-    patch.setattr(precision, "bf16_pays", lambda device: pays)
-    patch.setattr(precision, "bf16_gain", lambda: gain)
+    patch.setattr(workflow, "bf16_pays", lambda device: pays)
+    patch.setattr(workflow, "bf16_gain", lambda: gain)
 
 
 def kept(folder: Path) -> object:

@@ -159,7 +159,7 @@ def test_colour_and_grey_train(tmp_path: Path, name: str) -> None:
     _, run = run_of(tmp_path, name, drawings, 2)
     assert run.fit() == "done"
     assert np.isfinite(run.figures["validation_bound"])
-    from oneshot_cli.imaging.progress import progress_sheet
+    from oneshot_cli.training.progress_sheet import progress_sheet
 
     sheet = progress_sheet(run.average.model, drawings.pictures(torch.arange(2)), rows=2)
     assert len(np.unique(np.asarray(sheet).reshape(-1, 3), axis=0)) > 3

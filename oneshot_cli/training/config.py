@@ -55,7 +55,7 @@ class TrainConfig:
     objective: Objective = "iwae"
     """L_K, which for one particle is the ELBO; or the ELBO, the mean over the particles."""
     bf16: bool | None = False
-    """Matrix products in bfloat16; None leaves it to the machine, see `workflows.precision`."""
+    """Matrix products in bfloat16; None: where that is faster on the machine."""
     recompute: int = number(0, Range(least=0, most=COUNT.most))
     """Keep only every so many steps' state for the way back and compute the rest again: the same
     gradients in less memory. 0 keeps everything."""

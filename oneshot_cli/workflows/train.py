@@ -16,17 +16,17 @@ from oneshot_cli.data.episodes import Episodes
 from oneshot_cli.distributed import ALONE, World, joined
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.experiment import Experiment
-from oneshot_cli.imaging.progress import progress_sheet
 from oneshot_cli.imaging.rendering import save_picture
 from oneshot_cli.model import GenerativeModel
 from oneshot_cli.model.warm_start import warm_start
+from oneshot_cli.precision import CLEARLY, bf16_gain, bf16_pays
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.training.curves import board, write_curves
 from oneshot_cli.training.evaluations import evaluated
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loop import Hooks, Rhythm, Trainer
+from oneshot_cli.training.progress_sheet import progress_sheet
 from oneshot_cli.training.training_data import TrainingData, load_training_data
-from oneshot_cli.workflows import precision
 from oneshot_cli.workflows.prepare import lasting
 
 Row: TypeAlias = dict[str, Any]
@@ -136,7 +136,7 @@ def resume(
         experiment = world.from_main(folder.experiment)
         if experiment.training.bf16:
             advice = "this run began with it, a new one can begin with its weights (--from)"
-            precision.warn_if_slow(world.device, conduct.reporter, advice)
+            _warn_if_slow(world.device, conduct.reporter, advice)
         loaded = _load(experiment, conduct, world)
         length = lasting(experiment.training, iterations, epochs, len(loaded.drawings))
         experiment = replace(experiment, training=length)
@@ -211,11 +211,34 @@ def _with_precision(experiment: Experiment, world: World, reporter: Reporter) ->
     """The experiment with bfloat16 or float32 settled, by the machine if nobody said."""
     training = experiment.training
     if training.bf16 is None:
-        faster = world.from_main(lambda: precision.usual(world.device, reporter))
+        faster = world.from_main(lambda: _bf16_by_default(world.device, reporter))
         return replace(experiment, training=replace(training, bf16=faster))
     if training.bf16:
-        precision.warn_if_slow(world.device, reporter, "leave --bf16 out")
+        _warn_if_slow(world.device, reporter, "leave --bf16 out")
     return experiment
+
+
+def _bf16_by_default(device: torch.device, reporter: Reporter) -> bool:
+    """Whether a run is in bfloat16 if nothing is said: where that is faster on `device`."""
+    pays = bf16_pays(device)
+    if pays:
+        reporter.note("training in bfloat16, which is faster here (--fp32 does without)")
+    else:
+        reporter.detail("training in float32: bfloat16 is not faster here")
+    return pays
+
+
+def _warn_if_slow(device: torch.device, reporter: Reporter, advice: str) -> None:
+    """Before a run in bfloat16 that was asked for: say if the processor is slower in it."""
+    if reporter.quiet or device.type != "cpu":
+        return
+    times_slower = 1 / bf16_gain()
+    if times_slower > CLEARLY:
+        number = f"{times_slower:.0f}" if times_slower >= 10 else f"{times_slower:.1f}"
+        reporter.note(
+            f"warning: matrix products in bfloat16 are {number} times slower than in float32 on "
+            f"this processor; {advice}"
+        )
 
 
 def _fit(run: Trainer, conduct: Conduct) -> TrainResult:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from oneshot_cli.affine import transform
 from oneshot_cli.data.drawings import Drawings
-from oneshot_cli.devices import bf16_pays
 from oneshot_cli.evaluation.critics import SIZE, WIDTHS, Critic, channels_last, features
+from oneshot_cli.precision import bf16_pays
 
 Progress = Callable[[int, int, float], None]
 
