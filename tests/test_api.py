@@ -13,7 +13,8 @@ from torch import Tensor
 
 import oneshot_cli as oneshot
 from oneshot_cli import checkpoint
-from oneshot_cli.drawing.oneshot import CLOSENESS, PARTICLES, Oneshot
+from oneshot_cli.drawing.batches import PARTICLES, Batches
+from oneshot_cli.drawing.oneshot import CLOSENESS, Oneshot
 from oneshot_cli.drawing.variations import Variations, apart, contexts_of, noise_for
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.distances import ink_distance
@@ -81,7 +82,7 @@ def test_large_pictures_are_drawn_in_parts_alike(
     model: Oneshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = model.vary(glyph(), n=7, size=40)
-    monkeypatch.setattr("oneshot_cli.drawing.oneshot.PIXELS_AT_ONCE", 2 * 4 * 40 * 40)
+    monkeypatch.setattr("oneshot_cli.drawing.batches.PIXELS_AT_ONCE", 2 * 4 * 40 * 40)
     torch.testing.assert_close(model.vary(glyph(), n=7, size=40), whole)
 
 
@@ -219,7 +220,7 @@ def test_from_the_prior_an_exemplar_is_encoded_once_for_all_its_variations(
         model.model.context, "encode", lambda c: encoded.append(len(c)) or encode(c)
     )
     for at_once in (2, 4, 9, 100):
-        monkeypatch.setattr(Oneshot, "_at_once", lambda self, size, most=at_once: most)
+        monkeypatch.setattr(Batches, "_at_once", lambda self, size, most=at_once: most)
         drawn = model.vary_batch(exemplars, 4, closeness=0)
         torch.testing.assert_close(drawn, together, atol=1e-5, rtol=1e-4)
     assert encoded == [1, 1] * 3 + [1] * 3 + [2, 1] + [3]

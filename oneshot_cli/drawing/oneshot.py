@@ -6,9 +6,7 @@ tenth variation is the same whether one or a thousand are asked for, alone or in
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,7 +16,9 @@ from torch import Tensor
 from oneshot_cli import checkpoint as checkpoints
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.devices import resolve_device
-from oneshot_cli.drawing.variations import Variations, apart, contexts_of, noise_for, some
+from oneshot_cli.drawing.batches import Batches
+from oneshot_cli.drawing.results import Film, NewCharacters
+from oneshot_cli.drawing.variations import Variations, apart, contexts_of, noise_for
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.concerns import Concern, concerns
 from oneshot_cli.imaging.distances import ink_distance
@@ -38,12 +38,6 @@ CLOSENESS = 0.5
 
 ALPHABET_SPREAD = 0.8
 """The same for new characters: below, they grow alike; above, strokes break, see checkpoints/."""
-
-PIXELS_AT_ONCE = 2**24
-"""Drawings are made in batches of at most this many written pixels: bounded memory at any size."""
-
-PARTICLES = 16
-"""Importance samples per picture when pictures are ranked by their likelihood."""
 
 COPY_DISTANCE = 0.8
 """Characters nearer than this (`ink_distance`, pixels of 28) count as the same."""
@@ -75,31 +69,6 @@ def pictures_of(given: Pictures) -> list[Picture]:
     return each
 
 
-@dataclass(frozen=True)
-class Film:
-    """Drawings step by step, and where each step looked and wrote.
-
-    `frames` (n, T, 1, H, W) are probabilities of ink. Windows (n, T, 2, 3) are maps from patch to
-    image coordinates in [-1, 1]: `write_windows` on the canvas, `read_windows` on the exemplars,
-    `target_windows` on the picture that is redrawn (or None). `exemplars` (M, 1, S, S) is what was
-    read.
-    """
-
-    frames: Tensor
-    write_windows: Tensor
-    read_windows: Tensor
-    target_windows: Tensor | None
-    exemplars: Tensor
-
-
-@dataclass(frozen=True)
-class NewCharacters:
-    """`pictures` (n, 1, H, W) in [0, 1] and their `distance` (n, M) to each context image."""
-
-    pictures: Tensor
-    distance: Tensor
-
-
 class Oneshot:
     """A model and what it can do. Pictures in are whatever `imaging.exemplar` reads; pictures out
     are float tensors (n, 1, H, W), ink 1, on the CPU. Every method raises OneshotError for pictures
@@ -109,6 +78,7 @@ class Oneshot:
         self, model: GenerativeModel, header: checkpoints.Header, path: Path | None = None
     ) -> None:
         self.model = model
+        self.batches = Batches(model)
         self.header = header
         self.path = path
 
@@ -138,7 +108,7 @@ class Oneshot:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(self.model.parameters()).device
+        return self.batches.device
 
     def pen(self, size: int, width: float | None = None) -> float:
         """The width, as a part of the frame, of the pen that draws pictures of `size` pixels; 0 is
@@ -223,13 +193,13 @@ class Oneshot:
         made = Variations.of(exemplars, n, seed, self._conditional().noise_shape)
         temperature = self.spread if spread is None else spread
         near = self.closeness if closeness is None else closeness
-        pictures = self._vary(made, temperature, near, size or self.size)
+        pictures = self.batches.vary(made, temperature, near, size or self.size)
         grouped = pictures.unflatten(0, (len(exemplars), n))
         if keep_best is None:
             return grouped
         own = pictures
         if grouped.shape[-1] != self.size:
-            own = self._vary(made, temperature, near, self.size)
+            own = self.batches.vary(made, temperature, near, self.size)
         score = self.evidence((own > 0.5).float(), contexts_of(exemplars, n, self.device))
         best = score.unflatten(0, grouped.shape[:2]).argsort(1, descending=True)[:, :keep_best]
         return torch.stack([group[order] for group, order in zip(grouped, best, strict=True)])
@@ -243,27 +213,16 @@ class Oneshot:
         """`concerns` for many sets of exemplars; each concern once for a set."""
         drawings = [drawing for each in exemplars for drawing in each]
         inks = [at_size(each.mask, self.size)[None, None] for each in drawings]
+        self._conditional()
+        redrawings = self.batches.redraw(inks)
         found: list[list[Concern]] = []
-        for each, redrawn in zip(drawings, self._redrawn(inks), strict=True):
+        for each, redrawn in zip(drawings, redrawings, strict=True):
             found.append(concerns(each, redrawn, self.model.config.reading))
         remaining = iter(found)
         return [
             list(dict.fromkeys(concern for _ in each for concern in next(remaining)))
             for each in exemplars
         ]
-
-    def _redrawn(self, inks: Sequence[Tensor]) -> Tensor:
-        """The posterior's redrawing (N, S, S) of exemplars (1, 1, S, S), without noise."""
-        model, pictures = self._conditional(), [torch.empty(0, self.size, self.size)]
-        with torch.inference_mode():
-            for rows in torch.arange(len(inks)).split(self._at_once(self.size)) if inks else ():
-                some_inks = [inks[row] for row in rows.tolist()]
-                context = contexts_of(some_inks, 1, self.device)
-                noise = torch.zeros(len(rows), *model.noise_shape, device=self.device)
-                target = torch.cat(some_inks).to(self.device)
-                drawn = model.sample(context, noise, size=self.size, target=target, closeness=1.0)
-                pictures.append(drawn[:, 0].cpu())
-        return torch.cat(pictures)
 
     def alphabet(
         self,
@@ -298,9 +257,9 @@ class Oneshot:
         wanted = ALPHABET_SPREAD if spread is None else spread
         noise = self._noise("alphabet", seed, exemplars, range(effort * n))
         context = contexts_of([exemplars], 1, self.device, alphabet=True)
-        inks = self._draw(context, noise, wanted, self.size) > 0.5
+        inks = self.batches.sample(context, noise, wanted, self.size) > 0.5
         chosen = apart(inks[:, 0], exemplars[:, 0] > 0.5, n, COPY_DISTANCE * self.size / 28)
-        pictures = self._draw(context, noise[chosen], wanted, size)
+        pictures = self.batches.sample(context, noise[chosen], wanted, size or self.size)
         return NewCharacters(pictures, ink_distance(inks[chosen, 0], exemplars[:, 0] > 0.5))
 
     def sample(
@@ -315,7 +274,8 @@ class Oneshot:
         check(n=n, spread=spread, size=size)
         noise = self._noise("sample", seed, None, range(n))
         context = Context.empty(n, self.size, self.device)
-        return self._draw(context, noise, 1.0 if spread is None else spread, size)
+        temperature = 1.0 if spread is None else spread
+        return self.batches.sample(context, noise, temperature, size or self.size)
 
     def draw(
         self,
@@ -391,21 +351,8 @@ class Oneshot:
         return self.log_likelihood(images, context) - self.log_likelihood(images, nothing)
 
     def log_likelihood(self, images: Tensor, context: Context) -> Tensor:
-        """log p(x | x') in nats of each binary image (B, 1, S, S): the bound of Burda et al. 2015
-        with 16 importance samples."""
-        generator = torch.Generator().manual_seed(0)
-        noise = torch.randn(1, PARTICLES, *self.model.noise_shape, generator=generator)
-        scores = []
-        step = max(1, self._at_once(self.size) // PARTICLES)
-        with torch.inference_mode():
-            for rows in torch.arange(len(images)).split(step):
-                weight = self.model.bound(
-                    images[rows].to(self.device),
-                    some(context, rows),
-                    noise.expand(len(rows), *noise.shape[1:]).to(self.device),
-                ).log_weight
-                scores.append(weight.logsumexp(1) - math.log(PARTICLES))
-        return torch.cat(scores).cpu()
+        """log p(x | x') in nats of each binary image (B, 1, S, S), see `Batches`."""
+        return self.batches.log_likelihood(images, context)
 
     def _conditional(self) -> SequentialGenerator:
         """The model; OneshotError if it ignores its context, or reads no ink."""
@@ -426,58 +373,6 @@ class Oneshot:
         self, task: str, seed: int, exemplars: Tensor | None, numbers: Iterable[int]
     ) -> Tensor:
         return noise_for(self.model.noise_shape, task, seed, exemplars, numbers)
-
-    def _vary(self, made: Variations, spread: float, closeness: float, size: int) -> Tensor:
-        """The probabilities of ink (E * n, 1, size, size) of all variations."""
-        if closeness == 0:
-            return self._draw(made.sets, made.noise, spread, size)
-        pictures, model = [torch.empty(0, 1, size, size)], self._conditional()
-        for rows in torch.arange(len(made)).split(self._at_once(size)) if len(made) else ():
-            context, target = made.deformed(rows, spread)
-            with torch.inference_mode():
-                drawn = model.sample(
-                    context.to(self.device),
-                    made.noise[rows].to(self.device),
-                    temperature=spread,
-                    size=size,
-                    target=target.to(self.device),
-                    closeness=closeness,
-                )
-            pictures.append(drawn.cpu())
-        return torch.cat(pictures)
-
-    def _draw(
-        self, context: Context, noise: Tensor, spread: float | None, size: int | None
-    ) -> Tensor:
-        """The probabilities of ink (B, 1, H, W) for B noises, as many for each of the contexts.
-
-        Context by context, so that each is encoded once for all its drawings in a call.
-        """
-        side = size or self.size
-        temperature = self.spread if spread is None else spread
-        at_once, each = self._at_once(side), len(noise) // max(1, len(context))
-        contexts = max(1, at_once // max(1, each))
-        groups = zip(
-            torch.arange(len(context)).split(contexts),
-            noise.split(max(1, contexts * each)),
-            strict=False,  # without drawings there is nothing to split
-        )
-        with torch.inference_mode():
-            pictures = [
-                self.model.sample(
-                    some(context, rows).to(self.device),
-                    part.to(self.device),
-                    temperature=temperature,
-                    size=side,
-                ).cpu()
-                for rows, drawings in groups
-                for part in drawings.split(at_once)
-                if len(part)
-            ]
-        return torch.cat(pictures) if pictures else torch.empty(0, 1, side, side)
-
-    def _at_once(self, size: int) -> int:
-        return max(1, PIXELS_AT_ONCE // (self.model.config.steps * size * size))
 
 
 def load(checkpoint: str | Path | None = None, device: str = "auto") -> Oneshot:

@@ -1,0 +1,122 @@
+"""A model applied to any number of drawings, in batches of bounded memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from oneshot_cli.drawing.variations import Variations, contexts_of, some
+from oneshot_cli.model import Context, GenerativeModel, SequentialGenerator
+
+PIXELS_AT_ONCE = 2**24
+"""Drawings are made in batches of at most this many written pixels: bounded memory at any size."""
+
+PARTICLES = 16
+"""Importance samples per picture when pictures are ranked by their likelihood."""
+
+
+class Batches:
+    """What `Oneshot` asks of its model. All tensors out are on the CPU."""
+
+    def __init__(self, model: GenerativeModel) -> None:
+        self.model = model
+
+    @property
+    def size(self) -> int:
+        """Height and width of the pictures that the model reads, in pixels."""
+        return self.model.config.size
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    def sample(self, context: Context, noise: Tensor, temperature: float, size: int) -> Tensor:
+        """The probabilities of ink (B, 1, size, size) for B noises, as many for each context.
+
+        Context by context, so that each is encoded once for all its drawings in a call.
+        """
+        at_once, each = self._at_once(size), len(noise) // max(1, len(context))
+        contexts = max(1, at_once // max(1, each))
+        groups = zip(
+            torch.arange(len(context)).split(contexts),
+            noise.split(max(1, contexts * each)),
+            strict=False,  # without drawings there is nothing to split
+        )
+        with torch.inference_mode():
+            pictures = [
+                self.model.sample(
+                    some(context, rows).to(self.device),
+                    part.to(self.device),
+                    temperature=temperature,
+                    size=size,
+                ).cpu()
+                for rows, drawings in groups
+                for part in drawings.split(at_once)
+                if len(part)
+            ]
+        return torch.cat(pictures) if pictures else torch.empty(0, 1, size, size)
+
+    def vary(self, made: Variations, temperature: float, closeness: float, size: int) -> Tensor:
+        """The probabilities of ink (E * n, 1, size, size) of all variations."""
+        if closeness == 0:
+            return self.sample(made.sets, made.noise, temperature, size)
+        pictures, model = [torch.empty(0, 1, size, size)], self._sequential
+        for rows in torch.arange(len(made)).split(self._at_once(size)) if len(made) else ():
+            context, target = made.deformed(rows, temperature)
+            with torch.inference_mode():
+                drawn = model.sample(
+                    context.to(self.device),
+                    made.noise[rows].to(self.device),
+                    temperature=temperature,
+                    size=size,
+                    target=target.to(self.device),
+                    closeness=closeness,
+                )
+            pictures.append(drawn.cpu())
+        return torch.cat(pictures)
+
+    def redraw(self, inks: Sequence[Tensor]) -> Tensor:
+        """The posterior's redrawing (N, S, S) of exemplars (1, 1, S, S), without noise."""
+        model, pictures = self._sequential, [torch.empty(0, self.size, self.size)]
+        with torch.inference_mode():
+            for rows in torch.arange(len(inks)).split(self._at_once(self.size)) if inks else ():
+                some_inks = [inks[row] for row in rows.tolist()]
+                context = contexts_of(some_inks, 1, self.device)
+                noise = torch.zeros(len(rows), *model.noise_shape, device=self.device)
+                target = torch.cat(some_inks).to(self.device)
+                drawn = model.sample(context, noise, size=self.size, target=target, closeness=1.0)
+                pictures.append(drawn[:, 0].cpu())
+        return torch.cat(pictures)
+
+    def log_likelihood(self, images: Tensor, context: Context) -> Tensor:
+        """log p(x | x') in nats of each binary image (B, 1, S, S), (B,).
+
+        The bound of Burda et al. 2015 with 16 importance samples.
+        """
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(1, PARTICLES, *self.model.noise_shape, generator=generator)
+        scores = []
+        step = max(1, self._at_once(self.size) // PARTICLES)
+        with torch.inference_mode():
+            for rows in torch.arange(len(images)).split(step):
+                weight = self.model.bound(
+                    images[rows].to(self.device),
+                    some(context, rows),
+                    noise.expand(len(rows), *noise.shape[1:]).to(self.device),
+                ).log_weight
+                scores.append(weight.logsumexp(1) - math.log(PARTICLES))
+        return torch.cat(scores).cpu()
+
+    @property
+    def _sequential(self) -> SequentialGenerator:
+        """The model as the only kind that takes a target; its callers have checked that."""
+        assert isinstance(self.model, SequentialGenerator)
+        return self.model
+
+    def _at_once(self, size: int) -> int:
+        """How many drawings of that size are made in one batch."""
+        return max(1, PIXELS_AT_ONCE // (self.model.config.steps * size * size))
