@@ -1,13 +1,15 @@
-"""The report of `oneshot score`: one HTML page that holds everything it shows."""
+"""The report of `oneshot score`: one HTML page that contains its pictures.
+
+The rows and sentences are those that the command prints, too.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Any
 
+import jinja2
 import torch
 from PIL import Image
 from torch import Tensor
@@ -21,23 +23,13 @@ from oneshot_cli.evaluation.penmanship import MEASURES, Penmanship
 from oneshot_cli.evaluation.plots import nearest_distances, png, scatter
 from oneshot_cli.evaluation.published import tables
 from oneshot_cli.imaging.grid import Group, sheet
-from oneshot_cli.imaging.rendering import inked
+from oneshot_cli.imaging.rendering import Bytes, inked
 
 FIGURE_NAMES = ("recognizability", "diversity", "overlap", "overlap in place")
-"""The columns of every table of scores."""
+"""The columns of every table of scores, in the order of FIGURES."""
 
 SHOWN = 10
-"""Variations of a character that a grid shows."""
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62em; margin: 2em auto;
-       padding: 0 1em; }
-h1 { font-size: 1.6em; } h2 { font-size: 1.2em; margin-top: 2.2em; }
-table { border-collapse: collapse; margin: 1em 0; }
-th, td { padding: .25em .9em .25em 0; text-align: left; border-bottom: 1px solid #e4e4e4; }
-td.n { font-variant-numeric: tabular-nums; } img { max-width: 100%; }
-details { margin: 1em 0; } .note { color: #666; }
-"""
+"""The number of variations that a sheet shows of each character."""
 
 
 def page(
@@ -45,41 +37,38 @@ def page(
     content: dict[str, Any],
     scores: Generalization,
     runs: RunsResult | None,
-    recall: tuple[Memorization, Drawings] | None,
+    memorized: tuple[Memorization, Drawings] | None,
 ) -> str:
-    """The page as HTML: figures, plots, the best and the worst characters, every character."""
-    parts = [
-        f"<h1>One-shot generalization of {escape(checkpoint)}</h1>",
-        f"<p>{escape(headline(scores))}</p>",
-        _score_table(scores),
-        _image(png(scatter(scores.references, scores.curve)), "recognizability and diversity"),
-        *_grids(scores),
-        *_penmanship(scores.penmanship),
-        *(_classification(runs) if runs else ()),
-        *(_memorization(scores, *recall) if recall else ()),
-        _characters(content["per_character"]),
-        METHOD.format(n=scores.variations.shape[1], ways=scores.default.ways, seed=content["seed"]),
-        f"<p class='note'>oneshot {__version__}</p>",
-    ]
-    return (
-        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width'>"
-        f"<title>oneshot score</title><style>{STYLE}</style></head><body>\n"
-        + "\n".join(parts)
-        + "\n</body></html>\n"
+    """The page as HTML: figures, plots, the best and the worst characters, every character.
+
+    `content` is the result as JSON (`generalization.document` and the seed). `memorized` holds the
+    distances and the training drawings. Raises OneshotError without matplotlib.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("oneshot_cli.evaluation"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
-
-
-METHOD = """<h2>How this was measured</h2>
-<p>{n} variations of one exemplar of each held-out character (Omniglot, <i>weak</i> split:
-character01 to 03 of every alphabet), seed {seed}. <b>Recognizability</b>: the share that a
-prototypical network (Snell et al. 2017), trained on the other characters, gives to the right
-exemplar among {ways} drawn at random; the exact mean over all such episodes. <b>Diversity</b>: the
-mean over features of their standard deviation over the variations, in the features of a SimCLR
-encoder (Chen et al. 2020) of the same data, where 1 is the deviation over all training drawings.
-<b>Overlap</b>: ink in common with the exemplar, intersection over union at 28 x 28, after the shift
-that makes it greatest, and in place; copies with a little noise give themselves away by it.
-Brackets are 95&nbsp;% bootstrap intervals over characters. After Boutin et al. (2022).</p>"""
+    environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
+    return environment.get_template("report.html.jinja").render(
+        checkpoint=checkpoint,
+        headline=headline(scores),
+        figure_names=list(FIGURE_NAMES),
+        score_rows=[(name, *figure_cells(row)) for name, row in score_rows(scores)],
+        scatter=png(scatter(scores.references, scores.curve)),
+        spread=f"{scores.spread:g}",
+        sheets=_sheets(scores),
+        size=scores.penmanship.size,
+        stroke_rows=stroke_rows(scores.penmanship),
+        blobs_note=blobs_note(scores.penmanship),
+        classification=_classification(runs) if runs else None,
+        memorization=_memorization(scores, *memorized) if memorized else None,
+        character_rows=_character_rows(content["per_character"]),
+        n=scores.variations.shape[1],
+        ways=scores.default.ways,
+        seed=content["seed"],
+        version=__version__,
+    )
 
 
 def headline(scores: Generalization) -> str:
@@ -90,10 +79,10 @@ def headline(scores: Generalization) -> str:
         f"at {people.diversity.value:.2f}"
     )
     if not curve.reached:
-        found = [s.diversity.value for s in curve.scores]
+        values = [s.diversity.value for s in curve.scores]
         return (
             f"At no temperature are the variations as diverse as people's (their diversity is "
-            f"{min(found):.2f} to {max(found):.2f}; {human})."
+            f"{min(values):.2f} to {max(values):.2f}; {human})."
         )
     return (
         f"Recognizability {interval(curve.headline)} and overlap {interval(curve.overlap)} at "
@@ -109,168 +98,132 @@ def interval(estimate: Estimate, digits: int = 3) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def figure_cells(found: Scores) -> tuple[str, ...]:
-    """The cells of a table's row, under FIGURE_NAMES."""
-    return tuple(interval(getattr(found, name)) for name in FIGURES)
+def figure_cells(scores: Scores) -> tuple[str, ...]:
+    """The cells of a row of scores, one for each of FIGURE_NAMES."""
+    return tuple(interval(getattr(scores, name)) for name in FIGURES)
 
 
 def score_rows(scores: Generalization) -> list[tuple[str, Scores]]:
-    """What the table of scores lists: references, every temperature, the checkpoint's own."""
+    """The rows of the table of scores: references, every temperature, the checkpoint's own."""
     rows = list(scores.references.items())
     rows += [
-        (f"spread {spread:g}", found)
-        for spread, found in zip(scores.curve.spreads, scores.curve.scores, strict=True)
+        (f"spread {spread:g}", row)
+        for spread, row in zip(scores.curve.spreads, scores.curve.scores, strict=True)
     ]
     return [*rows, (f"spread {scores.spread:g}, default", scores.default)]
 
 
-def nearest_sheet(variations: Tensor, recall: Memorization, training: Drawings) -> Image.Image:
-    """The closest pairs: each sample over its nearest training drawing, closest first."""
-    samples = variations.flatten(0, 1)[recall.pairs[:, 0]]
-    drawings = training.images[recall.pairs[:, 1]][:, None].float()
-    names = [training.characters[c] for c in training.character[recall.pairs[:, 1]].tolist()]
-    short = [f"{name.partition('/')[0][:10]} {name[-2:]}" for name in names]
-    distances = [f"{d:.2f}" for d in recall.samples.pixel[recall.pairs[:, 0]].tolist()]
-    return sheet(
-        [
-            Group("samples (pixel distance below)", list(_greys(samples)), labels=distances),
-            Group("nearest training drawings", list(_greys(drawings)), labels=short),
-        ]
-    )
-
-
-def _greys(pictures: Tensor) -> Any:
-    return inked(pictures, pictures.shape[-1])
-
-
-def _image(data: bytes, alternative: str) -> str:
-    encoded = base64.b64encode(data).decode()
-    return f"<img alt='{escape(alternative)}' src='data:image/png;base64,{encoded}'>"
-
-
-def _picture(picture: Image.Image, alternative: str) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return _image(buffer.getvalue(), alternative)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["<table><tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>"]
-    lines += [
-        "<tr>" + "".join(f"<td class='n'>{escape(c)}</td>" for c in row) + "</tr>" for row in rows
-    ]
-    return "\n".join([*lines, "</table>"])
-
-
-def _score_table(scores: Generalization) -> str:
-    rows = [(name, *figure_cells(found)) for name, found in score_rows(scores)]
-    return _table(("", *FIGURE_NAMES), rows)
-
-
-def _grids(scores: Generalization) -> list[str]:
-    """The exemplar and some variations of the characters at both ends."""
-    found = scores.default.per_character["recognizability"]
-    parts = []
-    for title, rows in zip(("Best", "Worst"), extremes(scores.default), strict=True):
-        groups = [
-            Group(
-                f"{scores.characters[c]}: {found[c].item():.2f}",
-                list(_greys(scores.variations[c, :SHOWN])),
-                _greys(scores.exemplars[c][None])[0],
-            )
-            for c in rows
-        ]
-        parts += [
-            f"<h2>{title} recognized (spread {scores.spread:g})</h2>",
-            _picture(sheet(groups), f"{title} recognized characters"),
-        ]
-    return parts
-
-
-def _classification(runs: RunsResult) -> list[str]:
-    table = tables()["classification"]
-    rows = [
-        (
-            f"this model, p(test | training), {runs.particles} particles",
-            interval(runs.model.error),
-            "",
-        ),
-        ("prototypical network of this toolkit", interval(runs.protonet.error), ""),
-        *((row.name, f"{row.value:.3f}", row.source) for row in table.rows),
-    ]
-    return [
-        f"<h2>{escape(table.title)}</h2>",
-        f"<p>On {escape(runs.source)}. {escape(seen_note(runs))}</p>",
-        _table(("", "error", "source"), rows),
-    ]
-
-
 def seen_note(runs: RunsResult) -> str:
-    """What keeps the measured errors from being compared with the published ones."""
+    """Why the measured errors of classification do not compare with the published ones."""
     return (
         f"Trained on characters of these runs, which the published systems were not: {runs.seen}."
     )
 
 
-def stroke_rows(found: Penmanship) -> list[tuple[str, ...]]:
-    """Each measure, of the model's strokes and of people's."""
-    both = (found.drawings, found.people)
+def stroke_rows(penmanship: Penmanship) -> list[tuple[str, ...]]:
+    """A row for each measure of strokes: its name, the model's value, people's value."""
+    both = (penmanship.drawings, penmanship.people)
     return [(name, *(interval(getattr(each, name), 2) for each in both)) for name in MEASURES]
 
 
-def blobs_note(found: Penmanship) -> str:
-    """How many drawings are blots, and how much of them is fog."""
+def blobs_note(penmanship: Penmanship) -> str:
+    """How many drawings have a blob, and how many pixels are neither ink nor paper."""
     return (
-        f"{found.blobs:.1%} of the drawings are somewhere thicker than 99 % of people's; "
-        f"{found.fog:.2f} pixels are unsure for each that is inked."
+        f"{penmanship.blobs:.1%} of the drawings are somewhere thicker than 99 % of people's; "
+        f"{penmanship.fog:.2f} pixels are unsure for each that is inked."
     )
 
 
-def _penmanship(found: Penmanship) -> list[str]:
-    title = f"{found.size} x {found.size} pixels"
-    return [
-        "<h2>Strokes</h2>",
-        _table((title, "drawings", "people"), stroke_rows(found)),
-        f"<p>{escape(blobs_note(found))} Parts hang together; ends are those of centre lines; "
-        "width is ink by length of the centre lines, thickest the widest place, in pixels.</p>",
-    ]
-
-
-def _memorization(scores: Generalization, recall: Memorization, training: Drawings) -> list[str]:
-    median = torch.median
-    rows = [
-        (
-            name,
-            f"{median(near.pixel).item():.3f}",
-            f"{median(near.critic).item():.3f}",
-        )
-        for name, near in (("samples", recall.samples), ("held-out drawings", recall.held_out))
-    ]
-    return [
-        "<h2>Memorization</h2>",
-        f"<p>{escape(recall_note(recall))}</p>",
-        _table(("median distance to the nearest training drawing", "pixels", "critic"), rows),
-        _image(png(nearest_distances(recall)), "distances to the nearest training drawing"),
-        "<h2>The closest pairs</h2>",
-        _picture(nearest_sheet(scores.variations, recall, training), "closest pairs"),
-    ]
-
-
-def recall_note(recall: Memorization) -> str:
+def recall_note(memorized: Memorization) -> str:
     """The shares of samples that are suspiciously close to a training drawing."""
     return (
-        f"{recall.closer_pixel:.1%} of the samples are closer to a training drawing than 99 % of "
-        f"people's new drawings are, by pixels; {recall.closer_critic:.1%} by the critic."
+        f"{memorized.closer_pixel:.1%} of the samples are closer to a training drawing than 99 % "
+        f"of people's new drawings are, by pixels; {memorized.closer_critic:.1%} by the critic."
     )
 
 
-def _characters(rows: list[dict[str, Any]]) -> str:
-    cells = [
-        (
-            row["character"],
-            *("-" if row[k] is None else f"{row[k]:.3f}" for k in FIGURES),
+def nearest_sheet(variations: Tensor, memorized: Memorization, training: Drawings) -> Image.Image:
+    """The closest pairs: each sample above its nearest training drawing, closest first.
+
+    `variations` (C, n, 1, S, S) are the samples that `memorized` compares with `training`.
+    """
+    sample, drawing = memorized.pairs.unbind(1)
+    names = [training.characters[c] for c in training.character[drawing].tolist()]
+    short = [f"{name.partition('/')[0][:10]} {name[-2:]}" for name in names]
+    distances = [f"{d:.2f}" for d in memorized.samples.pixel[sample].tolist()]
+    pictures = _levels(variations.flatten(0, 1)[sample])
+    nearest = _levels(training.images[drawing][:, None].float())
+    return sheet(
+        [
+            Group("samples (pixel distance below)", list(pictures), labels=distances),
+            Group("nearest training drawings", list(nearest), labels=short),
+        ]
+    )
+
+
+def _levels(pictures: Tensor) -> Bytes:
+    """Pictures of ink (..., 1, S, S) in [0, 1] as grey levels (..., S, S)."""
+    return inked(pictures, pictures.shape[-1])
+
+
+def _png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _sheets(scores: Generalization) -> list[tuple[str, bytes]]:
+    """Exemplars and variations of the characters that are recognized best, and worst."""
+    recognizability = scores.default.per_character["recognizability"]
+    sheets = []
+    for title, rows in zip(("Best", "Worst"), extremes(scores.default), strict=True):
+        groups = [
+            Group(
+                f"{scores.characters[c]}: {recognizability[c].item():.2f}",
+                list(_levels(scores.variations[c, :SHOWN])),
+                _levels(scores.exemplars[c][None])[0],
+            )
+            for c in rows
+        ]
+        sheets.append((title, _png(sheet(groups))))
+    return sheets
+
+
+def _classification(runs: RunsResult) -> dict[str, Any]:
+    """The variables of the section on one-shot classification."""
+    published = tables()["classification"]
+    model = f"this model, p(test | training), {runs.particles} particles"
+    rows = [
+        (model, interval(runs.model.error), ""),
+        ("prototypical network of this toolkit", interval(runs.protonet.error), ""),
+        *((row.name, f"{row.value:.3f}", row.source) for row in published.rows),
+    ]
+    note = seen_note(runs)
+    return {"title": published.title, "source": runs.source, "note": note, "rows": rows}
+
+
+def _memorization(
+    scores: Generalization, memorized: Memorization, training: Drawings
+) -> dict[str, Any]:
+    """The variables of the section on memorization."""
+    rows = [
+        (name, *(f"{torch.median(distance).item():.3f}" for distance in (near.pixel, near.critic)))
+        for name, near in (
+            ("samples", memorized.samples),
+            ("held-out drawings", memorized.held_out),
         )
+    ]
+    return {
+        "note": recall_note(memorized),
+        "rows": rows,
+        "distances": png(nearest_distances(memorized)),
+        "pairs": _png(nearest_sheet(scores.variations, memorized, training)),
+    }
+
+
+def _character_rows(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """The cells of the table of all characters, with a dash for what is undefined."""
+    return [
+        (row["character"], *("-" if row[k] is None else f"{row[k]:.3f}" for k in FIGURES))
         for row in rows
     ]
-    table = _table(("character", *FIGURE_NAMES), cells)
-    return f"<h2>Every character</h2><details><summary>{len(rows)} rows</summary>{table}</details>"

@@ -1,0 +1,60 @@
+"""The report: one file that contains its pictures, names escaped, only what was measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from oneshot_cli.evaluation.generalization import Generalization, document, measure
+from oneshot_cli.evaluation.memorization import Memorization, memorization
+from oneshot_cli.evaluation.oneshot_scores import Critics, people
+from oneshot_cli.evaluation.report import page
+from tests.test_oneshot_scores import tiny
+
+pytest.importorskip("matplotlib")
+DRAWINGS = tiny(characters=4, each=4)
+
+
+@pytest.fixture(scope="module")
+def critics() -> Critics:
+    return Critics.load()
+
+
+@pytest.fixture(scope="module")
+def scores(critics: Critics) -> Generalization:
+    """Those of a model that draws what people drew, or copies at temperature 0."""
+    exemplars, others = people(DRAWINGS, 0)
+
+    def draw(spread: float) -> torch.Tensor:
+        return others if spread else exemplars[:, None].expand_as(others)
+
+    spreads = (0.0, 1.0)
+    return measure(DRAWINGS, draw, 1.0, 0.9, critics, own=DRAWINGS, spreads=spreads)
+
+
+def content(scores: Generalization, memorized: Memorization | None = None) -> dict[str, Any]:
+    return {"seed": 3, **document(scores, None, memorized)}
+
+
+def test_a_name_is_no_markup_and_nothing_is_fetched(scores: Generalization) -> None:
+    html = page("<b>&.safetensors", content(scores), scores, None, None)
+    assert "One-shot generalization of &lt;b&gt;&amp;.safetensors" in html
+    assert "http" not in html
+    assert html.count("data:image/png;base64,iVBOR") == 3
+    assert html.count("A/character0") >= 4
+
+
+def test_only_what_was_measured_has_a_section(scores: Generalization, critics: Critics) -> None:
+    short = page("x", content(scores), scores, None, None)
+    assert "Memorization" not in short
+    assert "classification" not in short
+    samples = scores.variations.flatten(0, 1)
+    memorized = memorization(samples, samples[:5], DRAWINGS.images, critics.simclr, pairs=2)
+    whole = page("x", content(scores, memorized), scores, None, (memorized, DRAWINGS))
+    assert "<h2>Memorization</h2>" in whole
+    assert whole.count("data:image/png;base64,") == 5
+    for html in (short, whole):
+        assert html.count("<table>") == html.count("</table>")
+        assert "None" not in html
