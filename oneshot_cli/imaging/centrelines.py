@@ -60,7 +60,8 @@ class Edge:
 
     @property
     def length(self) -> float:
-        return _length(self.points)
+        """The length of the branch, in pixels."""
+        return float(arc_length(self.points)[-1])
 
     def leaving(self, side: int) -> Points:
         """The points in the order in which they leave end `side`."""
@@ -175,7 +176,7 @@ class Graph:
         """The unit vector in which a branch leaves its junction, beyond the junction's disc."""
         points = self.edges[end[0]].leaving(end[1])
         radius = max(self.radius(points[0]), self.nib)
-        along = _along(points)
+        along = arc_length(points)
         stop = min(float(along[-1]), (CUT + TANGENT) * radius)
         # a short branch that ends at another junction bends into that one's disc
         start = min(max(CUT * radius, float(along[1])), 0.6 * stop)
@@ -329,8 +330,8 @@ def traced(skeleton: Mask) -> tuple[list[Edge], list[Points]]:
     return edges, alone
 
 
-def _along(points: Points) -> Points:
-    """The length of the way to each point."""
+def arc_length(points: Points) -> Points:
+    """The length of a polyline (N, 2) from its first point to each point, (N,)."""
     return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
 
 
@@ -339,13 +340,9 @@ def _at(distance: float, along: Points, points: Points) -> Points:
     return np.array([np.interp(distance, along, axis) for axis in points.T])
 
 
-def _length(points: Points) -> float:
-    return float(np.hypot(*np.diff(points, axis=0).T).sum())
-
-
 def _trimmed(points: Points, first: float, last: float) -> Points:
     """The points without `first` at the beginning and `last` at the end; at least the middle."""
-    along = _along(points)
+    along = arc_length(points)
     total = float(along[-1])
     scale = min(1.0, 0.8 * total / max(first + last, 1e-9))
     kept = points[(along >= scale * first) & (along <= total - scale * last)]

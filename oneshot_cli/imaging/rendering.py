@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageFont
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from oneshot_cli.files import atomic_write_bytes
@@ -41,7 +41,7 @@ def inked(probability: Tensor, model_size: int) -> Bytes:
     ink, enlargement = probability.float(), probability.shape[-1] / model_size
     if enlargement > 1:
         logits = torch.logit(ink, eps=1e-6).clamp(-CERTAIN, CERTAIN)
-        logits = _blurred(logits, SMOOTHED * enlargement)
+        logits = _smoothed(logits, SMOOTHED * enlargement)
         slope = torch.hypot(*torch.gradient(logits, dim=(-2, -1)))
         ink = (0.5 + logits / (slope + FLAT)).clamp(0, 1)
     return (255 * (1 - ink)).round().to(torch.uint8).squeeze(-3).numpy()
@@ -65,14 +65,12 @@ def penned(probability: Tensor, width: float) -> Bytes:
     return levels
 
 
-def _blurred(images: Tensor, deviation: float) -> Tensor:
-    """Images (..., 1, H, W) under a Gaussian whose standard deviation is in pixels."""
+def _smoothed(images: Tensor, deviation: float) -> Tensor:
+    """Images (..., H, W) convolved with a Gaussian of this standard deviation, in pixels."""
     reach = math.ceil(3 * deviation)
-    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / deviation) ** 2)
-    weights /= weights.sum()
-    padded = F.pad(images.reshape(-1, 1, *images.shape[-2:]), (reach,) * 4, mode="replicate")
-    rows = F.conv2d(padded, weights[None, None, None])
-    return F.conv2d(rows, weights[None, None, :, None]).view_as(images)
+    return torch.from_numpy(
+        gaussian_filter(images.numpy(), deviation, mode="nearest", radius=reach, axes=(-2, -1))
+    )
 
 
 def of_mask(mask: NDArray[np.bool_], side: int) -> Bytes:

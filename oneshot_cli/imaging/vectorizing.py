@@ -12,7 +12,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 from skimage.measure import find_contours
 from skimage.morphology import skeletonize
 
-from oneshot_cli.imaging.centrelines import Path, centre_paths
+from oneshot_cli.imaging.centrelines import Path, arc_length, centre_paths
 from oneshot_cli.imaging.exemplar import PEN
 from oneshot_cli.imaging.ink import Mask, components, depth
 from oneshot_cli.imaging.pen import Drawing, Points, Stroke, drawn
@@ -159,7 +159,7 @@ def _stroke(path: Path, ink: _Ink, half: float) -> Stroke:
     points = path.points
     middle = points.mean(0)
     x, y = np.rint(middle).astype(int)
-    if all(path.free) and _along(points)[-1] <= DOT * ink.half_width[y, x]:
+    if all(path.free) and arc_length(points)[-1] <= DOT * ink.half_width[y, x]:
         return Stroke(ink.framed(middle[None]), width=2 * float(ink.half_width[y, x]) / GRID)
     curve = smooth(points, closed=path.closed)
     if path.free[0]:
@@ -177,7 +177,7 @@ def smooth(points: Points, *, closed: bool = False) -> Points:
     """A smooth curve along `points` (N, 2), in pixels: points about a pixel apart."""
     if closed:
         points = np.concatenate([points, points[:1]])
-    along = _along(points)
+    along = arc_length(points)
     count = max(2, round(float(along[-1])) + 1)
     even = np.linspace(0, along[-1], count)
     points = np.stack([np.interp(even, along, axis) for axis in points.T], 1)
@@ -230,10 +230,5 @@ def _ended(curve: Points, ink: _Ink, half: float) -> Points:
     if more > 0:
         steps = np.arange(more, 0, -1.0)
         return np.concatenate([curve[0] + steps[:, None] * direction, curve])
-    along = _along(curve)
+    along = arc_length(curve)
     return curve[along >= min(-more, 0.4 * float(along[-1]))]
-
-
-def _along(points: Points) -> Points:
-    """The length of the way to each point."""
-    return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
