@@ -1,0 +1,38 @@
+"""What pyproject.toml promises, held against the files that repeat it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from oneshot_cli import __version__
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT = (ROOT / "pyproject.toml").read_text()
+
+
+def minimums() -> dict[str, str]:
+    """The oldest version of each requirement, by name, as pyproject.toml states it."""
+    return dict(re.findall(r'"([a-z0-9-]+)(?:\[\w+\])?>=([\d.]+)"', PYPROJECT))
+
+
+def test_version_is_the_same_everywhere() -> None:
+    for file, pattern in (
+        ("pyproject.toml", r'^version = "(.+)"$'),
+        ("CITATION.cff", r"^version: (.+)$"),
+    ):
+        found = re.search(pattern, (ROOT / file).read_text(), re.MULTILINE)
+        assert found is not None
+        assert found[1] == __version__, file
+
+
+def test_oldest_constraints_are_the_minimums_of_pyproject() -> None:
+    lines = (ROOT / "constraints-oldest.txt").read_text().splitlines()
+    pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
+    allowed = minimums()
+    assert len(allowed) > 10
+    for name, version in pinned.items():
+        assert (version + ".").startswith(allowed[name] + "."), name
+    unpinned = set(allowed) - set(pinned)
+    # build and lint tools, and extras that the tests do without
+    assert unpinned <= {"hatchling", "ruff", "mypy", "tensorboard", "imageio-ffmpeg"}
