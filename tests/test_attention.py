@@ -8,7 +8,6 @@ from tiny import images, noise
 
 from oneshot_cli.affine import transform
 from oneshot_cli.model.attention import (
-    ATTENTIONS,
     JointReader,
     Reader,
     Writer,
@@ -18,6 +17,7 @@ from oneshot_cli.model.attention import (
 from oneshot_cli.model.attention.spatial_transformer import LEAST_AREA
 from oneshot_cli.model.engine import sampling
 from oneshot_cli.model.engine.sampling import sum_of_transforms
+from oneshot_cli.model.registry import ATTENTIONS
 
 
 def raw(count: int, seed: int = 0, scale: float = 2.0) -> torch.Tensor:

@@ -18,11 +18,11 @@ from oneshot_cli.model.likelihood import (
 )
 from oneshot_cli.model.observation import (
     COMPONENTS,
-    OBSERVATIONS,
     Bernoulli,
     DiscretizedLogistic,
     LogisticMixture,
 )
+from oneshot_cli.model.registry import OBSERVATIONS
 
 LEVELS = torch.arange(256) / 255
 

@@ -14,7 +14,6 @@ from oneshot_cli import affine
 from oneshot_cli.affine import transform
 from oneshot_cli.model import Context, SequentialGenerator, sequential
 from oneshot_cli.model.attention import (
-    ATTENTIONS,
     JointReader,
     Reader,
     spatial_transformer,
@@ -28,6 +27,7 @@ from oneshot_cli.model.engine.set_attention import attend_backward
 from oneshot_cli.model.engine.windows import bounded_maps_jacobian, jacobian_of, read_backward
 from oneshot_cli.model.lstm import LSTM
 from oneshot_cli.model.objective import objective
+from oneshot_cli.model.registry import ATTENTIONS
 from oneshot_cli.model.sequential import States
 
 

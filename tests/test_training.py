@@ -25,7 +25,7 @@ from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.experiment import Experiment
-from oneshot_cli.model.attention import sampling
+from oneshot_cli.model.engine import sampling
 from oneshot_cli.training.averaging import WeightAverage
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder

@@ -21,6 +21,7 @@ from oneshot_cli.cli.options import (
 from oneshot_cli.cli.resuming import refuse_changes
 from oneshot_cli.cli.screen import Screen
 from oneshot_cli.data.splits import MOST_SHARE, USUAL_SHARE
+from oneshot_cli.model.registry import ATTENTIONS, CANVASES, OUTPUTS, PRIORS
 from oneshot_cli.presets import PRESETS
 from oneshot_cli.ranges import MOST_SEED
 
@@ -164,14 +165,14 @@ def train(
     hidden: Annotated[str | None, _field("N", "LSTM units; of a VAE: of each layer, N,N.")] = None,
     attention: Annotated[
         str | None,
-        _field("KIND", "spatial-transformer, free-transformer, gaussian or fully-connected."),
+        _field("KIND", f"How images are read and written: {ATTENTIONS.choices}."),
     ] = None,
-    canvas: Annotated[str | None, _field("KIND", "How writes add up: additive or gated.")] = None,
+    canvas: Annotated[str | None, _field("KIND", f"How writes add up: {CANVASES.choices}.")] = None,
     prior: Annotated[
-        str | None, _field("KIND", "Of a step's latents: standard, N(0, I), or learned.")
+        str | None, _field("KIND", f"Prior of a step's latents: {PRIORS.choices}.")
     ] = None,
     output_network: Annotated[
-        str | None, _field("KIND", "From canvas to pixels: linear, or residual convolutions.")
+        str | None, _field("KIND", f"From canvas to pixels: {OUTPUTS.choices}.")
     ] = None,
     glimpse: Annotated[str | None, _field("N", "Side of the reading window.")] = None,
     patch: Annotated[str | None, _field("N", "Side of the written patch.")] = None,

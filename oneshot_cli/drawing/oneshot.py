@@ -118,7 +118,7 @@ class Oneshot:
         that draws after exemplars: those have strokes of that width when they are read.
         """
         config = self.model.config
-        if config.observation != "bernoulli" or config.channels != 1:
+        if not config.binary or config.channels != 1:
             return 0.0
         if width is None:
             return PEN if config.conditional and size > self.size else 0.0
@@ -135,7 +135,7 @@ class Oneshot:
         if width := self.pen(pictures.shape[-1], pen):
             return penned(pictures, width)
         if pictures.shape[-3] == 1:
-            binary = self.model.config.observation == "bernoulli"
+            binary = self.model.config.binary
             sharp = self.model.config.reading if binary else pictures.shape[-1]
             return inked(pictures, sharp)
         return (255 * pictures).round().to(torch.uint8).movedim(-3, -1).numpy()

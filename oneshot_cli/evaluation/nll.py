@@ -241,7 +241,7 @@ def fitting(drawings: Drawings, name: str, context: int, config: Config, seed: i
         theirs, ours = (("grey", "colour")[c > 1] for c in (drawings.channels, config.channels))
         raise OneshotError(f"{name} holds images in {theirs}, but this model is of {ours} images")
     many = drawings.levels > 2 and not drawings.dynamic
-    if many != (config.observation != "bernoulli"):
+    if many == config.binary:
         theirs, ours = ("of 256 levels", "binary") if many else ("binary", "of 256 levels")
         raise OneshotError(f"{name} holds images that are {theirs}, this model's are {ours}")
     if not config.reads(drawings.size):

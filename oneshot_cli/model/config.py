@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar
 
+from oneshot_cli.model.registry import ATTENTIONS, CANVASES, OBSERVATIONS, OUTPUTS, PRIORS
 from oneshot_cli.ranges import COUNT, Range, check_numbers, number
 
 OR_NONE = Range(least=0, most=COUNT.most)
 SCALE = Range(above=0, most=10)
 """Half-widths of windows at the start."""
-Attention = Literal["spatial-transformer", "free-transformer", "gaussian", "fully-connected"]
 Self = TypeVar("Self", bound="Config")
 
 
@@ -25,18 +25,19 @@ class Config(ABC):
     """Height and width, in pixels, of the images that are read; drawing works at any size."""
     channels: int = 1
     """1, or 3 in colour."""
-    observation: Literal["bernoulli", "logistic", "logistic-mixture"] = "bernoulli"
+    observation: str = "bernoulli"
     """p(x | canvas): binary images, or discretized logistics for those of 256 levels."""
     ink: float = number(0.087, Range(above=0, below=1))
     """Mean of the data: where the canvas starts."""
 
     def __post_init__(self) -> None:
         check_numbers(self)
-        self._one_of("observation", "bernoulli", "logistic", "logistic-mixture")
+        OBSERVATIONS.check(self.observation)
 
-    def _one_of(self, name: str, *choices: str) -> None:
-        if getattr(self, name) not in choices:
-            raise ValueError(f"{name} is one of {', '.join(choices)}, not {getattr(self, name)!r}")
+    @property
+    def binary(self) -> bool:
+        """Whether images are binary; otherwise they have 256 levels."""
+        return OBSERVATIONS[self.observation].binary
 
     @property
     @abstractmethod
@@ -83,7 +84,7 @@ class ModelConfig(Config):
     """Latents a step."""
     hidden: int = 400
     """LSTM units."""
-    attention: Attention = "spatial-transformer"
+    attention: str = "spatial-transformer"
     """How images are read and the canvas is written."""
     conditional: bool = True
     """Whether there is a context; without it v_t is left out."""
@@ -93,15 +94,15 @@ class ModelConfig(Config):
     """Side of the window read from an image."""
     patch: int = 12
     """Side of the patch written to the canvas."""
-    canvas: Literal["additive", "gated"] = "additive"
+    canvas: str = "additive"
     """f_c: a sum of writes, or a convolutional gated recurrent unit over them."""
     canvas_channels: int = 4
     """Channels of the hidden canvas."""
-    output: Literal["linear", "residual"] = "linear"
+    output: str = "linear"
     """f_o: a 1 x 1 convolution of the canvas, or a small residual network after it."""
     output_channels: int = 32
     """Hidden channels of the residual network."""
-    prior: Literal["standard", "learned"] = "standard"
+    prior: str = "standard"
     """p(z_t | h_{t-1}): N(0, I), or a Gaussian that is a linear function of the state."""
     context_units: int = 256
     """Width of v_t, what is read of the context at a step."""
@@ -118,14 +119,16 @@ class ModelConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._one_of("attention", *get_args(Attention))
-        self._one_of("canvas", "additive", "gated")
-        self._one_of("output", "linear", "residual")
-        self._one_of("prior", "standard", "learned")
+        ATTENTIONS.check(self.attention)
+        CANVASES.check(self.canvas)
+        OUTPUTS.check(self.output)
+        PRIORS.check(self.prior)
         if self.read_size > self.size:
             raise ValueError(f"read_size is {self.read_size}, above the size, {self.size}")
-        if self.read_size and self.attention == "fully-connected":
-            raise ValueError("fully-connected attention reads and writes at one size: no read_size")
+        if self.read_size and not ATTENTIONS[self.attention].any_size:
+            raise ValueError(
+                f"{self.attention} attention reads and writes at one size: no read_size"
+            )
 
     @property
     def reading(self) -> int:
@@ -152,7 +155,7 @@ class DRAWConfig(Config):
     """Latents a step."""
     hidden: int = 256
     """Units of each LSTM, the encoder's and the decoder's."""
-    attention: Attention = "gaussian"
+    attention: str = "gaussian"
     """How the image and the error are read and the canvas is written."""
     glimpse: int = 2
     """Side of the window read."""
@@ -165,7 +168,7 @@ class DRAWConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._one_of("attention", *get_args(Attention))
+        ATTENTIONS.check(self.attention)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from oneshot_cli.model.gaussian import (
 )
 from oneshot_cli.model.interface import Bound, Engine, GenerativeModel, Trace
 from oneshot_cli.model.lstm import LSTM
-from oneshot_cli.model.observation import observation
+from oneshot_cli.model.registry import OBSERVATIONS
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,12 @@ class DRAW(GenerativeModel):
     """Unconditional; the canvas leads back to the encoder, so that every step waits for it."""
 
     config: DRAWConfig
+    config_type = DRAWConfig
 
     def __init__(self, config: DRAWConfig) -> None:
         super().__init__(config)
         self.engine: Engine = "auto"
-        self.observation = observation(config)
+        self.observation = OBSERVATIONS[config.observation](config.channels)
         hidden, latent = config.hidden, config.latent
         self.reader = Reader(
             hidden,

@@ -76,6 +76,8 @@ class GenerativeModel(nn.Module, ABC):
     """
 
     config: Config
+    config_type: ClassVar[type[Config]]
+    """The class of its configuration, whose `kind` is the model's name in the registry."""
     hot: ClassVar[tuple[str, ...]] = ("bound",)
     """The methods that are worth compiling."""
 

@@ -24,6 +24,7 @@ class NADE(GenerativeModel):
     """Pixels in reading order; what is shown as a step is a row of them."""
 
     config: NADEConfig
+    config_type = NADEConfig
 
     def __init__(self, config: NADEConfig) -> None:
         super().__init__(config)

@@ -1,18 +1,18 @@
-"""p(x | canvas): what the last canvas says about an image.
+"""p(x | canvas): the distribution of an image, given the last canvas.
 
-An observation model turns P numbers a pixel (B, P, H, W) into a distribution over images
-(B, C, H, W) with values in [0, 1]. Adding one is a class, and a line in OBSERVATIONS.
+An observation model turns P parameters a pixel (B, P, H, W) into a distribution over images
+(B, C, H, W) with values in [0, 1].
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from oneshot_cli.model.config import Config
 from oneshot_cli.model.likelihood import (
     bernoulli_log_likelihood,
     discretized_logistic_log_likelihood,
@@ -21,13 +21,16 @@ from oneshot_cli.model.likelihood import (
 
 LOG_SCALE_START = -2.0
 COMPONENTS = 5
-"""Logistics of a mixture, for each channel of each pixel."""
+"""Components of the mixture, for each channel of each pixel."""
 CENTRES_APART = 1.5
-"""How far, in logits, the outer centres begin from the mean: alike they would stay alike."""
+"""Distance of the outer centres from the mean at the start, in logits: equal ones stay equal."""
 
 
 class Observation(ABC):
-    """What the canvas's numbers mean, for images of `channels` channels."""
+    """A distribution over images of `channels` channels."""
+
+    binary: ClassVar[bool] = False
+    """Whether the images are binary; otherwise they have 256 levels."""
 
     def __init__(self, channels: int) -> None:
         self.channels = channels
@@ -35,11 +38,11 @@ class Observation(ABC):
     @property
     @abstractmethod
     def parameters(self) -> int:
-        """P, how many numbers a pixel has."""
+        """P, the number of parameters a pixel."""
 
     @abstractmethod
     def start(self, mean: float) -> Tensor:
-        """The numbers (P,) of an empty canvas, for data with this mean."""
+        """The parameters (P,) of an empty canvas, for data with this mean."""
 
     @abstractmethod
     def log_likelihood(self, parameters: Tensor, x: Tensor) -> Tensor:
@@ -47,11 +50,13 @@ class Observation(ABC):
 
     @abstractmethod
     def mean(self, parameters: Tensor) -> Tensor:
-        """The picture that the parameters describe, (..., C, H, W) in [0, 1]."""
+        """The mean of x, (..., C, H, W) in [0, 1]."""
 
 
 class Bernoulli(Observation):
     """Binary images: a logit of ink for each pixel."""
+
+    binary = True
 
     @property
     def parameters(self) -> int:
@@ -70,7 +75,7 @@ class Bernoulli(Observation):
 class DiscretizedLogistic(Observation):
     """Images of 256 levels: a logistic density over each bin (Salimans et al. 2017).
 
-    Of a pixel's 2 C numbers the first C are the logits of the centres, the others log-scales.
+    A pixel has 2 C parameters: C logits of the centres, then C log-scales.
     """
 
     @property
@@ -90,10 +95,10 @@ class DiscretizedLogistic(Observation):
 
 
 class LogisticMixture(Observation):
-    """The same with COMPONENTS logistics a channel (PixelCNN++ without ties between channels).
+    """A mixture of COMPONENTS logistics a channel (PixelCNN++ with independent channels).
 
-    Of a pixel's numbers the first third are the logits of their weights, then come the logits of
-    the centres, then log-scales; each component after component, channel after channel.
+    A pixel's parameters are the logits of the weights, the logits of the centres and the
+    log-scales, a third each, ordered by component and then by channel.
     """
 
     @property
@@ -118,15 +123,3 @@ class LogisticMixture(Observation):
     def _split(self, parameters: Tensor) -> tuple[Tensor, ...]:
         """Logits of the weights and of the centres, and log-scales, each (..., M, C, H, W)."""
         return parameters.unflatten(-3, (3, COMPONENTS, self.channels)).unbind(-5)
-
-
-OBSERVATIONS: dict[str, type[Observation]] = {
-    "bernoulli": Bernoulli,
-    "logistic": DiscretizedLogistic,
-    "logistic-mixture": LogisticMixture,
-}
-
-
-def observation(config: Config) -> Observation:
-    """The observation model that `config` names."""
-    return OBSERVATIONS[config.observation](config.channels)

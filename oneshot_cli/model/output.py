@@ -1,8 +1,7 @@
-"""f_o: from the numbers that the canvas gives for each pixel to the parameters of p(x | canvas).
+"""f_o: from the canvas's linear read-out to the parameters of p(x | canvas).
 
 In Rezende et al. 2016 f_o is a 1 x 1 convolution, which belongs to the canvas
-(`canvas.read_out`). What comes here follows it: nothing, or a small residual network. Adding
-another is a class, and a line in OUTPUTS.
+(`canvas.read_out`). An output network follows it: none, or a small residual network.
 """
 
 from __future__ import annotations
@@ -16,13 +15,16 @@ from torch import Tensor, nn
 from oneshot_cli.model.config import ModelConfig
 
 INPUT_SCALE = 0.25
-"""Logits reach ten and more; the network reads them at this scale."""
+"""Logits reach ten and more; the network's input is scaled by this."""
 BLOCK = 2
 """Height and width of the blocks of pixels that become channels."""
 
 
 class Output(nn.Module, ABC):
-    """Maps the linear read-out of the canvas to the parameters of the observation."""
+    """Maps the linear read-out of the canvas to `parameters` parameters of the observation."""
+
+    def __init__(self, config: ModelConfig, parameters: int) -> None:
+        super().__init__()
 
     @abstractmethod
     def drawn_at(self, size: int) -> int:
@@ -34,10 +36,7 @@ class Output(nn.Module, ABC):
 
 
 class LinearOutput(Output):
-    """The linear read-out as it is, at any size: the paper's f_o."""
-
-    def __init__(self, config: ModelConfig, parameters: int) -> None:
-        super().__init__()
+    """The linear read-out itself, at any size: the paper's f_o."""
 
     def drawn_at(self, size: int) -> int:
         return size
@@ -49,17 +48,17 @@ class LinearOutput(Output):
 class ResidualOutput(Output):
     """l + up(conv(silu(conv(silu(conv(down(l / 4))))))) for the linear read-out l.
 
-    down makes a block of 2 x 2 pixels the channels of one (Shi et al. 2016, sub-pixel convolution),
-    up is its inverse, and each conv is 3 x 3. With few channels that is several times as fast as
-    convolutions of all pixels, and sees twice as far: 14 x 14 pixels. The last convolution is zero
-    at first, so that training begins with the linear read-out.
+    down turns blocks of 2 x 2 pixels into the channels of one (Shi et al. 2016, sub-pixel
+    convolution), up is its inverse, and each conv is 3 x 3. With few channels that is several times
+    as fast as convolutions of all pixels. The receptive field is twice as wide: 14 x 14 pixels. The
+    last convolution starts at zero, so that training starts with the linear read-out.
 
-    Convolutions know one scale only. So each size that the model is trained at has a network of its
-    own; a picture of another size is resampled from the next larger of these, or from the largest.
+    Convolutions work at one scale only. So each size that the model is trained at has its own
+    network. A picture of another size is resampled from the next larger one, or the largest.
     """
 
     def __init__(self, config: ModelConfig, parameters: int) -> None:
-        super().__init__()
+        super().__init__(config, parameters)
         self.sizes = sorted({config.reading, config.size})
         channels, count = config.output_channels, len(self.sizes)
         self.first = StackedConv2d(count, parameters * BLOCK**2, channels, 3)
@@ -82,10 +81,10 @@ class ResidualOutput(Output):
 
 
 class StackedConv2d(nn.Module):
-    """`count` convolutions of one shape, of which each call uses one.
+    """`count` convolutions of one shape; each call uses one of them.
 
-    One parameter holds the weights of all. So every parameter has a gradient at every step,
-    whichever is used, as distributed training needs.
+    One parameter holds the weights of all, so that every parameter has a gradient at every step, as
+    distributed training needs.
     """
 
     def __init__(self, count: int, inputs: int, outputs: int, kernel: int) -> None:
@@ -102,13 +101,7 @@ class StackedConv2d(nn.Module):
 
 
 def resampled(parameters: Tensor, size: int) -> Tensor:
-    """(B, P, S, S) at `size` x `size`: bicubic, smoothed where it gets smaller."""
+    """(B, P, S, S) at `size` x `size`: bicubic, with antialiasing where it gets smaller."""
     if parameters.shape[-1] == size:
         return parameters
     return F.interpolate(parameters, (size, size), mode="bicubic", antialias=True)
-
-
-OUTPUTS: dict[str, type[LinearOutput | ResidualOutput]] = {
-    "linear": LinearOutput,
-    "residual": ResidualOutput,
-}

@@ -23,7 +23,6 @@ from torch.utils.checkpoint import checkpoint
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.model.attention import JointReader, Writer, whole_image
-from oneshot_cli.model.canvas import CANVASES
 from oneshot_cli.model.config import ModelConfig
 from oneshot_cli.model.context import Context, ContextReader, EncodedContext
 from oneshot_cli.model.engine.capability import sums_writes, written_out
@@ -37,10 +36,8 @@ from oneshot_cli.model.gaussian import (
 )
 from oneshot_cli.model.interface import Bound, Engine, GenerativeModel, Trace
 from oneshot_cli.model.lstm import LSTM
-from oneshot_cli.model.observation import observation
-from oneshot_cli.model.output import OUTPUTS
 from oneshot_cli.model.posterior import EncodedTarget, Posterior
-from oneshot_cli.model.prior import PRIORS
+from oneshot_cli.model.registry import CANVASES, OBSERVATIONS, OUTPUTS, PRIORS
 
 T = TypeVar("T")
 
@@ -64,11 +61,12 @@ class SequentialGenerator(GenerativeModel):
     """All states first, then all writes."""
 
     config: ModelConfig
+    config_type = ModelConfig
     hot = ("_step", "_write")
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
-        self.observation = observation(config)
+        self.observation = OBSERVATIONS[config.observation](config.channels)
         hidden, channels = config.hidden, config.canvas_channels
         self.context = ContextReader(config) if config.conditional else None
         self.posterior = Posterior(config)
@@ -240,7 +238,8 @@ class SequentialGenerator(GenerativeModel):
         """
         window, flat = self.writer.aim(h), h.flatten(0, 1)
         if sums_writes.holds(self.canvas):
-            mix, bias = self.canvas.output.weight.flatten(1), self.canvas.output.bias
+            output = cast(nn.Conv2d, self.canvas.output)
+            mix, bias = output.weight.flatten(1), output.bias
             assert bias is not None
             patches = self.writer.patches(flat, mix).unflatten(0, h.shape[:2])
             return self.writer.write_all(patches, window, size) + bias[:, None, None]

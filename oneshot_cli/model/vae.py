@@ -27,7 +27,7 @@ from oneshot_cli.model.gaussian import (
     standard_normal_log_density,
 )
 from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
-from oneshot_cli.model.observation import observation
+from oneshot_cli.model.registry import OBSERVATIONS
 
 
 def perceptron(inputs: int, hidden: int, depth: int, outputs: int) -> nn.Sequential:
@@ -54,10 +54,11 @@ class VAE(GenerativeModel):
     generated, from the top down."""
 
     config: VAEConfig
+    config_type = VAEConfig
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__(config)
-        self.observation = observation(config)
+        self.observation = OBSERVATIONS[config.observation](config.channels)
         pixels, numbers = config.size**2, self.observation.parameters
         latent, hidden, depth = config.latent, config.hidden, config.depth
         self.encoders = nn.ModuleList(

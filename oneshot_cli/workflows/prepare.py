@@ -276,7 +276,7 @@ def fitted(config: Config, loaded: TrainingData, settled: Container[str]) -> Con
     """
     drawings, found_sizes = loaded.drawings, loaded.sizes
     binary = drawings.levels == 2 or drawings.dynamic
-    if "observation" in settled and (config.observation == "bernoulli") != binary:
+    if "observation" in settled and config.binary != binary:
         kind = "binary" if binary else "of 256 levels"
         raise UsageError(f"observation={config.observation}, but the images are {kind}")
     found = {

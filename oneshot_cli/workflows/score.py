@@ -158,7 +158,7 @@ def score(
     parts = Parts(n, limit, size, closeness, classify, runs, particles, memorization, seed)
     model = load(checkpoint, device)
     config = model.model.config
-    if not config.conditional or config.observation != "bernoulli" or config.channels > 1:
+    if not config.conditional or not config.binary or config.channels > 1:
         raise OneshotError(
             f"{model.path}: draws no variations of a binary exemplar (a {config.kind}, "
             f"{'with' if config.conditional else 'without'} a context), so it has no such score"

@@ -1,14 +1,13 @@
-"""Attention: where to read and write. Adding one is a class, and a line in `heads.ATTENTIONS`."""
+"""Attention: where images are read and the canvas is written."""
 
 from oneshot_cli.model.attention.base import Attention
 from oneshot_cli.model.attention.filterbank import GaussianFilters, filters
-from oneshot_cli.model.attention.heads import ATTENTIONS, Reader, Writer
+from oneshot_cli.model.attention.heads import Reader, Writer
 from oneshot_cli.model.attention.joint import JointReader
 from oneshot_cli.model.attention.spatial_transformer import SpatialTransformer, inverse, windows
 from oneshot_cli.model.attention.whole import FullyConnected, at_size, whole_image
 
 __all__ = [
-    "ATTENTIONS",
     "Attention",
     "FullyConnected",
     "GaussianFilters",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -14,11 +15,16 @@ class Attention(nn.Module, ABC):
     readers can be computed in one call. It reads patches of `side` x `side` from images of `size` x
     `size`, and writes such patches on canvases of any size.
 
+    `hidden` is the width of a state, and `scale` the half-width of a window before training.
+
     A subclass whose `window` and `read` use no weights may be decorated with `reads_jointly`: then
     several readers of it share one call (see `JointReader`).
     """
 
-    def __init__(self, size: int, side: int) -> None:
+    any_size: ClassVar[bool] = True
+    """Whether images can be read at a smaller size than the canvas is written at."""
+
+    def __init__(self, hidden: int, size: int, side: int, scale: float) -> None:
         super().__init__()
         self.size = size
         self.side = side

@@ -48,7 +48,7 @@ class GaussianFilters(Attention):
     """
 
     def __init__(self, hidden: int, size: int, side: int, scale: float) -> None:
-        super().__init__(size, side)
+        super().__init__(hidden, size, side, scale)
         self.stride = scale * (size - 1) / max(side - 1, 1)
         self.linear = Linear(hidden, PARAMETERS)
         nn.init.normal_(self.linear.weight, std=0.1 * hidden**-0.5)

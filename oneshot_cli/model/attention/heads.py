@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from oneshot_cli.model.attention.base import Attention
-from oneshot_cli.model.attention.filterbank import GaussianFilters
-from oneshot_cli.model.attention.spatial_transformer import FreeTransformer, SpatialTransformer
-from oneshot_cli.model.attention.whole import FullyConnected
 from oneshot_cli.model.engine.capability import reads_jointly
 from oneshot_cli.model.engine.linear import Linear, linear
-
-ATTENTIONS: dict[str, type[SpatialTransformer | GaussianFilters | FullyConnected]] = {
-    "spatial-transformer": SpatialTransformer,
-    "free-transformer": FreeTransformer,
-    "gaussian": GaussianFilters,
-    "fully-connected": FullyConnected,
-}
+from oneshot_cli.model.registry import ATTENTIONS
 
 
 @reads_jointly("forward")
@@ -34,7 +24,7 @@ class Reader(nn.Module):
         attention: str = "spatial-transformer",
     ) -> None:
         super().__init__()
-        self.aim: Attention = ATTENTIONS[attention](hidden, size, glimpse, scale)
+        self.aim = ATTENTIONS[attention](hidden, size, glimpse, scale)
         self.width = channels * self.aim.side**2
 
     def forward(self, images: Tensor, window: Tensor) -> Tensor:
@@ -56,7 +46,7 @@ class Writer(nn.Module):
         attention: str = "spatial-transformer",
     ) -> None:
         super().__init__()
-        self.aim: Attention = ATTENTIONS[attention](hidden, size, patch, scale)
+        self.aim = ATTENTIONS[attention](hidden, size, patch, scale)
         self.channels = channels
         self.content = Linear(hidden, channels * self.aim.side**2)
 

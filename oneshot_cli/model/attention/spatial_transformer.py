@@ -77,7 +77,7 @@ class SpatialTransformer(Attention):
     """
 
     def __init__(self, hidden: int, size: int, side: int, scale: float) -> None:
-        super().__init__(size, side)
+        super().__init__(hidden, size, side, scale)
         self.scale = scale
         self.linear = Linear(hidden, WINDOW_PARAMETERS)
 

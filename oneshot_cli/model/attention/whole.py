@@ -14,8 +14,10 @@ from oneshot_cli.model.engine.capability import reads_jointly
 class FullyConnected(Attention):
     """Every window is the whole image, for every state; patches are as large as the image."""
 
+    any_size = False
+
     def __init__(self, hidden: int, size: int, side: int, scale: float) -> None:
-        super().__init__(size, size)
+        super().__init__(hidden, size, size, scale)
 
     def window_parameters(self, h: Tensor) -> Tensor:
         return h[..., :0]

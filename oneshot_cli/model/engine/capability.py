@@ -63,4 +63,4 @@ reads_jointly = Capability()
 written_out = Capability()
 """The recurrence has the gradient of these methods written out."""
 sums_writes = Capability()
-"""A canvas is the sum of its writes, and its read-out a 1 x 1 convolution."""
+"""A canvas is the sum of its writes, and its read-out the 1 x 1 convolution `output`."""
