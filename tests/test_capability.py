@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import pytest
 import torch
 from test_recurrence import gradients
-from tiny import TINY, context, images, noise, tiny_drawings, tiny_model
+from tiny import TINY, context, images, noise, small, tiny_drawings, tiny_model, write_crosses
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
+from oneshot_cli.cli.app import app
 from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.experiment import Experiment
 from oneshot_cli.model import DRAW, DRAWConfig, SequentialGenerator, VAEConfig, build, sequential
 from oneshot_cli.model.attention import (
     FullyConnected,
@@ -297,9 +302,33 @@ def test_training_takes_the_engine_from_its_configuration(tmp_path: Path) -> Non
     drawings = tiny_drawings()
     for engine in ("plain", "written"):
         config = TrainConfig(iterations=1, batch=2, engine=engine)  # type: ignore[arg-type]
-        run = Trainer(
-            RunFolder(tmp_path), TINY, config, Episodes(drawings, TaskMix(), seed=0), drawings, {}
-        )
+        experiment = Experiment(TINY, config, DataSpec("tiny"))
+        episodes = Episodes(drawings, TaskMix(), seed=0)
+        run = Trainer(RunFolder(tmp_path), experiment, episodes, drawings)
         assert vars(run.model)["engine"] == engine
     with pytest.raises(ValueError, match="engine is auto, written, plain, not 'fast'"):
         TrainConfig(engine="fast")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("engine", ["plain", "written"])
+def test_the_command_keeps_the_engine_that_it_was_given(engine: str, tmp_path: Path) -> None:
+    write_crosses(tmp_path / "data/folder")
+    words = ["train", "--dataset", "folder", "--data-dir", str(tmp_path / "data"), "--size", "14"]
+    words += ["-o", str(tmp_path / "run"), "--iterations", "1", "--batch", "2", "--quiet"]
+    words += ["--engine", engine]
+    for name, value in small("flagship").items():
+        words += ["--set", f"{name}={value}"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    saved = json.loads((tmp_path / "run/config.json").read_text())
+    assert saved["training"]["engine"] == engine
+    assert CliRunner().invoke(app, [*words[:-4], "--resume"]).exit_code == 2
+
+
+def test_the_command_says_where_the_engine_has_no_gradient(tmp_path: Path) -> None:
+    write_crosses(tmp_path / "data/folder")
+    words = ["train", "--dataset", "folder", "--data-dir", str(tmp_path / "data"), "--size", "14"]
+    words += ["-o", str(tmp_path / "run"), "--model", "vae", "--engine", "written"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert "the engine has no written-out gradient of vae models" in result.output

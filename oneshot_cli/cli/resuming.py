@@ -14,6 +14,7 @@ SETTLED = {
     **{name: f"--{name}" for name in ("glimpse", "patch", "summary", "task", "batch", "objective")},
     **{name: f"--{name}" for name in ("particles", "augment", "turn", "clip", "bf16", "seed")},
     "config": "--config",
+    "engine": "--engine",
     "validation": "--validation",
     "learning_rate": "--learning-rate",
     "kl_warmup": "--kl-warmup",

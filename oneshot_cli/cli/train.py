@@ -36,6 +36,13 @@ class Objective(str, Enum):
     iwae = "iwae"
 
 
+class Engine(str, Enum):
+    """How gradients are computed."""
+
+    written = "written"
+    plain = "plain"
+
+
 MODEL, TRAINING, RUN = "Model", "Training", "Run"
 PRESET = "the model's"
 
@@ -267,6 +274,14 @@ def train(
             rich_help_panel=TRAINING,
         ),
     ] = None,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(
+            help="How gradients are computed: by written-out code, or plain, by autograd.",
+            show_default="written where the model has such code",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     compiled: Annotated[
         bool,
         typer.Option(
@@ -339,6 +354,7 @@ def train(
         "glimpse": glimpse,
         "patch": patch,
         "summary_units": summary,
+        "engine": engine.value if engine else None,
     }
     changed = {name: value for name, value in options.items() if value is not None}
     changed |= _assignments(fields or [])
