@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 from oneshot_cli import checkpoint
 from oneshot_cli.cli.app import app
 from oneshot_cli.data.episodes import Episodes, TaskMix
+from oneshot_cli.data.spec import DataSpec
+from oneshot_cli.experiment import Experiment
 from oneshot_cli.model import Bound, Config, Context, GenerativeModel, Trace, config_from
 from oneshot_cli.model.attention import Attention
 from oneshot_cli.model.canvas import Canvas
@@ -140,7 +142,8 @@ def trained(folder: Path, model: Config) -> Trainer:
         iterations=2, batch=4, tasks=TaskMix.of_task(2 if model.conditional else 1)
     )
     episodes = Episodes(drawings, config.tasks, seed=0)
-    run = Trainer(RunFolder(folder), model, config, episodes, drawings, {})
+    experiment = Experiment(model, config, DataSpec("tiny"))
+    run = Trainer(RunFolder(folder), experiment, episodes, drawings)
     run.fit()
     return run
 
