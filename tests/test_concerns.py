@@ -15,7 +15,7 @@ from oneshot_cli import data, load
 from oneshot_cli.cli.app import app
 from oneshot_cli.data import omniglot
 from oneshot_cli.drawing.oneshot import Oneshot
-from oneshot_cli.imaging.concerns import depth, lost_holes, missed, several_characters
+from oneshot_cli.imaging.concerns import deepest, lost_holes, missed, several_characters
 from oneshot_cli.imaging.exemplar import Drawing, drawing
 from oneshot_cli.imaging.ink import Mask
 
@@ -101,10 +101,10 @@ def test_lost_holes_are_counted() -> None:
 def test_depth_is_half_of_a_bar_and_the_radius_of_a_disc() -> None:
     bar = np.zeros((52, 52), bool)
     bar[10:15, 5:40] = True
-    assert depth(bar) == pytest.approx(3 / 52)
+    assert deepest(bar) == pytest.approx(3 / 52)
     y, x = np.mgrid[:52, :52] - 25.5
-    assert depth(np.hypot(x, y) < 20) == pytest.approx(20 / 52, abs=1 / 52)
-    assert depth(np.zeros((52, 52), bool)) == 0
+    assert deepest(np.hypot(x, y) < 20) == pytest.approx(20 / 52, abs=1 / 52)
+    assert deepest(np.zeros((52, 52), bool)) == 0
 
 
 def test_the_share_that_is_missed_has_its_right_value() -> None:

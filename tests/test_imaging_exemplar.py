@@ -278,8 +278,8 @@ def saved(picture: Image.Image, kind: str) -> bytes:
 
 
 BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
-    "cut.png": ("damaged or cut short", lambda: saved(photo(), "PNG")[:9000]),
-    "cut.jpg": ("damaged or cut short", lambda: saved(photo(), "JPEG")[:9000]),
+    "cut.png": ("damaged or truncated", lambda: saved(photo(), "PNG")[:9000]),
+    "cut.jpg": ("damaged or truncated", lambda: saved(photo(), "JPEG")[:9000]),
     "text.png": ("not a picture", lambda: b"this is no picture\n" * 40),
     "empty.png": ("not a picture", lambda: b""),
     "white.png": ("blank", lambda: saved(Image.new("L", (200, 200), 255), "PNG")),

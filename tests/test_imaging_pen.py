@@ -13,7 +13,7 @@ from skimage.morphology import skeletonize
 
 from oneshot_cli.imaging.centrelines import traced
 from oneshot_cli.imaging.exemplar import PEN
-from oneshot_cli.imaging.pen import Drawing, Points, Stroke, drawn
+from oneshot_cli.imaging.pen import Points, Stroke, VectorDrawing, drawn
 from oneshot_cli.imaging.rendering import penned
 from oneshot_cli.imaging.vectorizing import GRID, smooth, strokes_in
 
@@ -36,7 +36,7 @@ def logits(*lines: Points, size: int = GRID, widths: Sequence[float] | None = No
     """What a sure model would say of lines drawn with a pen of PEN, or of other widths."""
     ink = np.zeros((size, size), np.float32)
     for line, width in zip(lines, widths or [PEN] * len(lines), strict=True):
-        ink = np.maximum(ink, drawn(Drawing((Stroke(line),)), size, width))
+        ink = np.maximum(ink, drawn(VectorDrawing((Stroke(line),)), size, width))
     return (12 * ink - 6).astype(np.float32)
 
 
@@ -52,7 +52,7 @@ def away(points: Points, line: Points) -> float:
 @pytest.mark.parametrize("side", [56, 112, 208, 512])
 def test_a_straight_stroke_covers_what_a_capsule_does(side: int) -> None:
     stroke = Stroke(np.array([[0.2, 0.3], [0.7, 0.6]]))
-    ink = drawn(Drawing((stroke,)), side, 0.06)
+    ink = drawn(VectorDrawing((stroke,)), side, 0.06)
     length = np.hypot(0.5, 0.3)
     assert ink.sum() / side**2 == pytest.approx(0.06 * length + np.pi * 0.03**2, rel=0.004)
     centre = (np.arange(side) + 0.5) / side
@@ -64,7 +64,7 @@ def test_a_straight_stroke_covers_what_a_capsule_does(side: int) -> None:
 
 @pytest.mark.parametrize("side", [56, 208, 512])
 def test_a_circle_is_a_ring_of_even_width(side: int) -> None:
-    ink = drawn(Drawing((Stroke(circle(0.5, 0.5, 0.3), closed=True),)), side, 0.05)
+    ink = drawn(VectorDrawing((Stroke(circle(0.5, 0.5, 0.3), closed=True),)), side, 0.05)
     assert ink.sum() / side**2 == pytest.approx(2 * np.pi * 0.3 * 0.05, rel=0.004)
     middle = ink[side // 2 - 1 : side // 2 + 1].mean(0)
     assert middle[: side // 2].sum() / side == pytest.approx(0.05, rel=0.03)
@@ -73,10 +73,10 @@ def test_a_circle_is_a_ring_of_even_width(side: int) -> None:
 
 def test_overlapping_strokes_are_no_darker_and_holes_in_areas_stay_white() -> None:
     stroke = Stroke(np.array([[0.2, 0.5], [0.8, 0.5]]))
-    once, twice = (drawn(Drawing((stroke,) * n), 112, 0.05) for n in (1, 2))
+    once, twice = (drawn(VectorDrawing((stroke,) * n), 112, 0.05) for n in (1, 2))
     assert (once == twice).all()
     square = np.array([[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]])
-    ink = drawn(Drawing((), (square, 0.25 + square / 2)), 112, 0.05)
+    ink = drawn(VectorDrawing((), (square, 0.25 + square / 2)), 112, 0.05)
     assert ink.mean() == pytest.approx(0.25 - 0.0625, rel=0.02)
     assert ink[56, 56] == 0
 
@@ -128,7 +128,7 @@ def test_a_t_is_two_strokes_that_touch_and_the_bar_stays_straight() -> None:
     assert len(found) == 2
     assert away(found[1].points, bar) < 0.012
     assert min(abs(y - 0.3) for _, y in ends(found[0])) < 0.02
-    ink = drawn(Drawing(tuple(found)), GRID, PEN)
+    ink = drawn(VectorDrawing(tuple(found)), GRID, PEN)
     assert label(ink > 0.5)[1] == 1
 
 
@@ -178,14 +178,14 @@ def test_dots_stay_where_they_are_and_as_large(width: int) -> None:
     (dot,) = strokes_in(logits(place, widths=[width])).strokes
     assert dot.points == pytest.approx(place, abs=0.004)
     assert dot.width == pytest.approx(width, abs=0.012)
-    ink = drawn(Drawing((dot,)), GRID, PEN)
+    ink = drawn(VectorDrawing((dot,)), GRID, PEN)
     assert ink.sum() / GRID**2 >= 0.9 * np.pi / 4 * (0.8 * PEN) ** 2, "no dot is a speck"
 
 
 def test_a_filled_shape_keeps_its_outline_and_is_no_spider() -> None:
     t = np.linspace(0, 2 * np.pi, 200)
     heart = np.stack([16 * np.sin(t) ** 3, -13 * np.cos(t) + 5 * np.cos(2 * t) + 2 * np.cos(3 * t)])
-    shape = drawn(Drawing((), (0.5 + heart.T / 60,)), GRID, PEN)
+    shape = drawn(VectorDrawing((), (0.5 + heart.T / 60,)), GRID, PEN)
     ink = drawn(strokes_in(12 * shape - 6), GRID, PEN)
     assert np.abs(ink - shape).sum() / shape.sum() < 0.04
 
@@ -199,7 +199,7 @@ def test_a_blot_at_a_stroke_stays_filled() -> None:
 
 
 def test_nothing_is_drawn_of_paper_and_everything_of_full_ink() -> None:
-    assert strokes_in(np.full((112, 112), -6, np.float32)) == Drawing(())
+    assert strokes_in(np.full((112, 112), -6, np.float32)) == VectorDrawing(())
     assert drawn(strokes_in(np.full((112, 112), 6, np.float32)), 112, PEN).mean() > 0.97
 
 

@@ -1,4 +1,4 @@
-"""Films of a drawing being made: the canvas after every step, and the windows of attention."""
+"""Animations of a drawing process: the canvas after every step, and the attention windows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from oneshot_cli.imaging.rendering import Bytes, cell_side, enlarged
 
 GAP = 8
 FADE = 0.6
-"""How much of a fresh stroke's colour is left a step later."""
+"""The factor by which the colour of new ink fades with each step."""
 
 ENDINGS = (".gif", ".webp", ".png", ".apng", ".mp4")
 
@@ -30,10 +30,11 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Strip:
-    """One row of a film: n canvases (n, T, H, W), or in colour (n, T, H, W, 3), and what they see.
+    """One row of an animation: n canvases (n, T, H, W), or in colour (n, T, H, W, 3).
 
-    `writing` (n, T, 2, 3) are the windows on the canvases; `seen` is the picture beside them, in
-    grey levels, with the windows `reading` (n, T, 2, 3) on it. Either may be None.
+    `writing` (n, T, 2, 3) are the writing windows on the canvases, and `reading` (n, T, 2, 3) the
+    reading windows on the picture `seen` (H, W), in grey levels, which stands to the left of the
+    canvases. Windows are affine maps from the patch to the image. Each may be None.
     """
 
     canvases: Bytes
@@ -43,17 +44,17 @@ class Strip:
 
 
 def film(strips: Sequence[Strip], *, fade: bool = False) -> list[Image.Image]:
-    """One picture a step: a row for each strip, what is seen at the left, then the canvases.
+    """The frames of the animation, one for each step, with a row for each strip.
 
-    Each canvas has its colour: of the frame of its writing window, of its reading window on the
-    picture beside it, and, with `fade`, of its freshest strokes.
+    Each canvas has a colour. Its writing window has it, its reading window on the picture at the
+    left, and with `fade` the ink that was written in the last steps.
     """
     steps = min(strip.canvases.shape[1] for strip in strips)
     side = cell_side(strips[0].canvases.shape[2])
     columns = max(len(strip.canvases) for strip in strips)
     left = GAP + (side + 2 * GAP if any(strip.seen is not None for strip in strips) else 0)
     size = (left + columns * (side + GAP), GAP + len(strips) * (side + GAP))
-    glow = [_glow(s.canvases) if fade and s.canvases.ndim == 4 else None for s in strips]
+    new_ink = [_new_ink(s.canvases) if fade and s.canvases.ndim == 4 else None for s in strips]
     frames = []
     for t in range(steps):
         frame = Image.new("RGB", size, "white")
@@ -67,8 +68,8 @@ def film(strips: Sequence[Strip], *, fade: bool = False) -> list[Image.Image]:
                         draw_window(panel, windows[t], colour)
                 _put(frame, panel, GAP, y)
             for i, colour in enumerate(colours):
-                fresh = glow[row]
-                tint = None if fresh is None else fresh[i, t]
+                shares = new_ink[row]
+                tint = None if shares is None else shares[i, t]
                 panel = _inked(strip.canvases[i, t], tint, colour, side)
                 if strip.writing is not None and t < steps - 1:
                     draw_window(panel, strip.writing[i, t], colour)
@@ -78,19 +79,19 @@ def film(strips: Sequence[Strip], *, fade: bool = False) -> list[Image.Image]:
 
 
 def palette(n: int) -> list[Colour]:
-    """n colours that are easily told apart, on white, of equal lightness."""
+    """n colours of equal lightness and evenly spaced hues."""
     hues = [(0.99 + i / max(n, 1)) % 1 for i in range(n)]
     return [tuple(round(255 * c) for c in colorsys.hls_to_rgb(h, 0.42, 0.75)) for h in hues]  # type: ignore[misc]
 
 
 def draw_window(panel: Image.Image, window: Tensor, colour: Colour) -> None:
-    """The frame of `window` (2, 3), a map from patch to image coordinates in [-1, 1]."""
+    """Draw the outline of `window` (2, 3), an affine map from patch to image in [-1, 1]."""
     corners = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
     a = window.double().numpy()
     side = panel.width
     points = [
         tuple(((a[:, :2] @ np.array(corner) + a[:, 2] + 1) * side / 2 - 0.5).tolist())
-        for corner in [*corners, corners[0], corners[1]]
+        for corner in [*corners, corners[0], corners[1]]  # one more, which joins the last corner
     ]
     ImageDraw.Draw(panel).line(points, fill=colour, width=max(1, round(side / 70)), joint="curve")
 
@@ -98,10 +99,10 @@ def draw_window(panel: Image.Image, window: Tensor, colour: Colour) -> None:
 def save_film(
     frames: Sequence[Image.Image], path: Path, *, fps: float = 10.0, hold: float = 1.5
 ) -> None:
-    """Write an endless animation; the last frame is held for `hold` seconds.
+    """Write an animation in an endless loop; the last frame is shown for `hold` seconds.
 
-    By the ending: .gif, .webp, .png or .apng (animated PNG), .mp4. Raises OneshotError for any
-    other, and for MP4 without its extra.
+    The format follows the ending: .gif, .webp, .png or .apng (animated PNG), .mp4. Raises
+    OneshotError for any other ending, and for MP4 if the extra `video` is not installed.
     """
     kind = path.suffix.lower()
     if kind not in ENDINGS:
@@ -137,7 +138,7 @@ def _save_mp4(frames: Sequence[Image.Image], path: Path, fps: float, hold: float
             f"{path}: MP4 needs ffmpeg, which is an extra\n"
             "pip install 'oneshot-cli[video]', or let the file end in .gif or .webp"
         ) from None
-    width, height = (side + side % 2 for side in frames[0].size)  # the codec wants even sides
+    width, height = (side + side % 2 for side in frames[0].size)  # the codec needs even sides
     with (
         atomic_write(path) as temporary,
         closing(
@@ -154,9 +155,9 @@ def _save_mp4(frames: Sequence[Image.Image], path: Path, fps: float, hold: float
 
 
 def _one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
-    """The frames in one palette, so that only what changes from one to the next is stored.
+    """The frames with one common palette, so that a GIF stores only the changes between them.
 
-    24 greys from ink to paper, and the other colours that the frames hold.
+    The palette has 24 greys from ink to paper and up to 200 of the frames' other colours.
     """
     greys = np.linspace(0, 255, 24).round()[:, None].repeat(3, 1)
     counts = [frame.getcolors(frame.width * frame.height) or [] for frame in frames]
@@ -172,19 +173,22 @@ def _one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
     return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
 
 
-def _glow(canvases: Bytes) -> NDArray[Any]:
-    """How fresh the ink of canvases (n, T, H, W) is, in [0, 1]: what a step added, fading."""
+def _new_ink(canvases: Bytes) -> NDArray[Any]:
+    """The share of each pixel of canvases (n, T, H, W) that is new ink, in [0, 1].
+
+    The ink that a step adds is new in full; a step later FADE of it still is, and so on.
+    """
     ink = 1 - canvases / np.float32(255)
-    glow = np.zeros_like(ink)
-    glow[:, 0] = ink[:, 0]
+    new = np.zeros_like(ink)
+    new[:, 0] = ink[:, 0]
     for t in range(1, ink.shape[1]):
         added = np.clip(ink[:, t] - ink[:, t - 1], 0, 1)
-        glow[:, t] = np.minimum(np.maximum(FADE * glow[:, t - 1], added), ink[:, t])
-    return glow
+        new[:, t] = np.minimum(np.maximum(FADE * new[:, t - 1], added), ink[:, t])
+    return new
 
 
 def _inked(grey: Bytes, tint: NDArray[Any] | None, colour: Colour, side: int) -> Image.Image:
-    """A canvas as a panel; `tint` (H, W) is how much of its ink is in `colour` and not black."""
+    """A canvas as a picture; `tint` (H, W) is the share of each pixel that has the `colour`."""
     panel = enlarged(grey, side).convert("RGB")
     if tint is None:
         return panel

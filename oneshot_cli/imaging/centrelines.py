@@ -1,9 +1,11 @@
-"""From a mask of ink to the paths of a pen: centre lines without spurs, rejoined at crossings.
+"""From a skeleton to the strokes of a pen: a graph of centre lines, simplified.
 
-Thinning leaves a graph whose flaws are known: short spurs at lumps and corners, an X that falls
-apart into two Ys with a bridge between them, a dent in a stroke where another one ends, hooks at
-the ends. Each is mended here, in units of the local half-width of the strokes. Points are (x, y)
-in pixels; the centre of the first pixel is (0, 0).
+The skeleton of a drawing has known artefacts: short spurs at bumps and corners; a crossing X split
+into two junctions Y with a bridge between them; a dent in a stroke where another one ends; hooks at
+the ends of strokes. Each is removed here. Lengths are measured in units of the local half-width of
+the strokes. Points are (x, y) in pixels; the centre of the first pixel is (0, 0).
+
+No dependency of this package turns a skeleton into a graph (skan does, but needs numba).
 """
 
 from __future__ import annotations
@@ -21,30 +23,33 @@ from oneshot_cli.imaging.ink import Mask
 from oneshot_cli.imaging.pen import Points
 
 SPUR = 0.3
-"""A branch that leads out of its junction's disc by less than this, in half-widths, is a spur."""
+"""A spur is a branch that extends beyond its junction's disc by less than this, in half-widths."""
 BRIDGE = 0.8
-"""Junctions nearer to each other than this, in sums of their half-widths, are one crossing."""
+"""Junctions closer than this, in units of the sum of their half-widths, are one crossing."""
 LONG_BRIDGE = 2.5
-"""The same where both pairs of branches go straight on across the bridge."""
+"""The same if both pairs of branches continue straight across the bridge."""
 STRAIGHT = math.radians(50)
-"""Branches that turn less than this at a junction are one stroke."""
+"""Two branches are one stroke if it turns by less than this at their junction."""
 CROSSING = math.radians(30)
-"""The same for both strokes across a long bridge."""
+"""The same for each of the two strokes across a long bridge."""
 HOLE = 1.5
-"""A second way between two junctions of one crossing goes if it is shorter than this, in
-half-widths of the usual stroke: there is a hole of some pixels in the crossing."""
+"""A second branch between two junctions of one crossing is removed if it is shorter than this, in
+half-widths of the usual stroke: it runs around a hole of a few pixels in the crossing."""
 CUT = 0.7
-"""Of each branch so much next to a junction is drawn anew, in half-widths of the junction."""
+"""The length that is cut off each branch next to a junction, in half-widths of the junction."""
 HOOK = 0.15
-"""Of each free end so much is drawn anew, in half-widths."""
+"""The length that is cut off each free end, in half-widths."""
 TANGENT = 2.5
 """The direction of a branch is measured over this length beyond the cut, in half-widths."""
 
 
 @dataclass(frozen=True)
 class Path:
-    """The centre line of one stroke. `free` says of its first and last point whether the stroke
-    ends there on paper, so that it may be extended to the end of the ink."""
+    """The centre line (N, 2) of one stroke.
+
+    `free` says whether its first and its last point are free ends, which may be extended to the end
+    of the ink; other ends are junctions.
+    """
 
     points: Points
     closed: bool
@@ -53,7 +58,7 @@ class Path:
 
 @dataclass
 class Edge:
-    """A branch of the graph: nodes `ends`, and `points` from the first to the second."""
+    """A branch of the graph: its two nodes `ends`, and `points` (N, 2) from one to the other."""
 
     ends: list[int]
     points: Points
@@ -64,7 +69,7 @@ class Edge:
         return float(arc_length(self.points)[-1])
 
     def leaving(self, side: int) -> Points:
-        """The points in the order in which they leave end `side`."""
+        """The points in the order from end `side`, 0 or 1, to the other end."""
         return self.points if side == 0 else self.points[::-1]
 
 
@@ -73,7 +78,10 @@ End = tuple[int, int]
 
 
 class Graph:
-    """Centre lines as a graph that is simplified in place."""
+    """A graph of centre lines, simplified in place.
+
+    `radius` (H, W) is the half-width of the ink at each pixel, `nib` the usual half-width.
+    """
 
     def __init__(self, edges: Sequence[Edge], radius: NDArray[np.float32], nib: float) -> None:
         self.edges = dict(enumerate(edges))
@@ -84,8 +92,8 @@ class Graph:
             self.places[edge.ends[0]] = edge.points[0]
             self.places[edge.ends[1]] = edge.points[-1]
 
-    def at(self) -> dict[int, list[End]]:
-        """The ends that meet at each node."""
+    def ends_at_nodes(self) -> dict[int, list[End]]:
+        """The edge ends at each node."""
         meeting: dict[int, list[End]] = defaultdict(list)
         for number, edge in self.edges.items():
             for side in (0, 1):
@@ -93,14 +101,14 @@ class Graph:
         return meeting
 
     def radius(self, point: Points) -> float:
-        """Half the width of the stroke at a point."""
+        """Half the width of the stroke at a point (x, y), in pixels."""
         x, y = np.rint(point).astype(int)
         return float(self._radius[y, x])
 
     def prune(self) -> None:
-        """Remove spurs, the shortest first; branches that are left alone at a node are joined."""
+        """Remove spurs, the shortest first. Two branches left at a node become one."""
         while True:
-            meeting, worst = self.at(), (SPUR, -1)
+            meeting, worst = self.ends_at_nodes(), (SPUR, -1)
             for number, edge in self.edges.items():
                 degrees = [len(meeting[node]) for node in edge.ends]
                 if sorted(degrees)[0] != 1 or sorted(degrees)[1] < 3:
@@ -116,8 +124,8 @@ class Graph:
                 self._fuse(node)
 
     def _fuse(self, node: int) -> None:
-        """Make one edge of two that meet alone at `node`."""
-        ends = self.at()[node]
+        """Join the two edges at `node` to one, if there are exactly two."""
+        ends = self.ends_at_nodes()[node]
         if len(ends) != 2 or ends[0][0] == ends[1][0]:
             return
         (a, side_a), (b, side_b) = ends
@@ -126,9 +134,9 @@ class Graph:
         self.edges[a] = Edge([first.ends[1 - side_a], second.ends[1 - side_b]], points)
 
     def merge_crossings(self) -> None:
-        """Contract the bridges between junctions that belong to one crossing, shortest first."""
+        """Contract the bridges between the junctions of one crossing, shortest first."""
         while True:
-            meeting, found = self.at(), (math.inf, -1)
+            meeting, found = self.ends_at_nodes(), (math.inf, -1)
             for number, edge in self.edges.items():
                 u, v = edge.ends
                 if u == v or min(len(meeting[u]), len(meeting[v])) < 3:
@@ -144,7 +152,7 @@ class Graph:
             self._contract(found[1])
 
     def _crosses(self, bridge: int, meeting: dict[int, list[End]]) -> bool:
-        """Whether two strokes go straight on across a bridge between two junctions of three."""
+        """Whether two strokes continue straight across a bridge between two Y junctions."""
         u, v = (
             [end for end in meeting[node] if end[0] != bridge] for node in self.edges[bridge].ends
         )
@@ -160,10 +168,10 @@ class Graph:
         kept, gone = edge.ends
         for number, beside in list(self.edges.items()):
             if {kept, gone} == set(beside.ends) and beside.length < HOLE * self.nib:
-                del self.edges[number]  # the other side of a hole of some pixels
+                del self.edges[number]  # the other side of a hole of a few pixels
         middle = edge.points[len(edge.points) // 2]
         self.places[kept] = middle
-        for number, side in [*self.at()[gone], *self.at()[kept]]:
+        for number, side in [*self.ends_at_nodes()[gone], *self.ends_at_nodes()[kept]]:
             other = self.edges[number]
             other.ends[side] = kept
             points = other.leaving(side)
@@ -173,23 +181,23 @@ class Graph:
             other.points = points if side == 0 else points[::-1]
 
     def direction(self, end: End) -> Points:
-        """The unit vector in which a branch leaves its junction, beyond the junction's disc."""
+        """The unit vector of a branch as it leaves its junction, beyond the junction's disc."""
         points = self.edges[end[0]].leaving(end[1])
         radius = max(self.radius(points[0]), self.nib)
         along = arc_length(points)
         stop = min(float(along[-1]), (CUT + TANGENT) * radius)
-        # a short branch that ends at another junction bends into that one's disc
+        # the far end of a short branch lies in the disc of another junction, where it bends
         start = min(max(CUT * radius, float(along[1])), 0.6 * stop)
         first, last = (_at(start, along, points), _at(stop, along, points))
         return _unit(last - first)
 
     def joined(self) -> Iterator[Path]:
-        """The strokes: branches that go straight on at a junction are one."""
+        """The strokes. Branches that continue straight through a junction are one stroke."""
         onward: dict[End, End] = {}
-        for ends in self.at().values():
+        for ends in self.ends_at_nodes().values():
             if len(ends) > 1:
                 onward |= self._pairs(ends)
-        degree = {node: len(ends) for node, ends in self.at().items()}
+        degree = {node: len(ends) for node, ends in self.ends_at_nodes().items()}
         todo = dict.fromkeys(self.edges)
         starts = [
             (number, side)
@@ -202,7 +210,7 @@ class Graph:
                 yield self._follow(start, onward, todo, degree)
 
     def _pairs(self, ends: Sequence[End]) -> dict[End, End]:
-        """Which of the branches at a junction continue which, straightest first."""
+        """The pairs of branches that continue each other at a junction, straightest first."""
         if len(ends) == 2:
             return {ends[0]: ends[1], ends[1]: ends[0]}
         directions = {end: self.direction(end) for end in ends}
@@ -220,7 +228,7 @@ class Graph:
     def _follow(
         self, start: End, onward: dict[End, End], todo: dict[int, None], degree: dict[int, int]
     ) -> Path:
-        """The stroke that begins at an end of an edge."""
+        """The stroke from `start`, along `onward`. Its edges are removed from `todo`."""
         pieces = []
         end, first_node = start, self.edges[start[0]].ends[start[1]]
         while True:
@@ -246,7 +254,7 @@ class Graph:
         free: tuple[bool, bool],
         degree: dict[int, int],
     ) -> Points:
-        """The points of a stroke: its branches without what lies in the discs of junctions."""
+        """The points of a stroke: those of its branches outside the discs of junctions."""
         parts = []
         for i, (number, side) in enumerate(pieces):
             edge = self.edges[number]
@@ -266,8 +274,11 @@ class Graph:
 
 
 def centre_paths(skeleton: Mask, radius: NDArray[np.float32], nib: float) -> list[Path]:
-    """The strokes of `skeleton` (H, W), lines one pixel wide, whose ink is `radius` wide on both
-    sides; `nib` is half the usual width. Isolated pixels are paths of one point."""
+    """The strokes of a `skeleton` (H, W), lines one pixel wide.
+
+    `radius` (H, W) is the half-width of the ink in pixels, `nib` the usual half-width. Isolated
+    pixels are paths of one point.
+    """
     edges, alone = traced(skeleton)
     graph = Graph(edges, radius, nib)
     graph.prune()
@@ -277,10 +288,11 @@ def centre_paths(skeleton: Mask, radius: NDArray[np.float32], nib: float) -> lis
 
 
 def traced(skeleton: Mask) -> tuple[list[Edge], list[Points]]:
-    """The edges of the graph of a skeleton (H, W), and the pixels that have no neighbour.
+    """The edges of the graph of a skeleton (H, W), and its isolated pixels (x, y).
 
-    Pixels are linked to their eight neighbours, diagonally only where no straight way leads
-    around the corner. Nodes are pixels with other than two links; a ring has one of its own.
+    A pixel is linked to its horizontal and vertical neighbours, and to a diagonal one if no third
+    pixel links both. Nodes are the pixels that do not have exactly two links. A ring has none, so
+    one of its pixels becomes its node.
     """
     padded = np.pad(skeleton, 1)
     width = padded.shape[1]
@@ -336,12 +348,12 @@ def arc_length(points: Points) -> Points:
 
 
 def _at(distance: float, along: Points, points: Points) -> Points:
-    """The point at a distance along the way."""
+    """The point at this arc length of a polyline, by linear interpolation."""
     return np.array([np.interp(distance, along, axis) for axis in points.T])
 
 
 def _trimmed(points: Points, first: float, last: float) -> Points:
-    """The points without `first` at the beginning and `last` at the end; at least the middle."""
+    """A polyline without its first `first` and last `last` pixels; at least its middle point."""
     along = arc_length(points)
     total = float(along[-1])
     scale = min(1.0, 0.8 * total / max(first + last, 1e-9))
@@ -354,5 +366,6 @@ def _unit(vector: Points) -> Points:
 
 
 def _turn(a: Points, b: Points) -> float:
-    """How much a pen turns that comes in against direction `a` and leaves in direction `b`."""
+    """The angle by which a stroke turns whose two branches leave a junction in directions `a` and
+    `b`: 0 if they are opposite."""
     return math.acos(min(1.0, max(-1.0, -float(a @ b))))

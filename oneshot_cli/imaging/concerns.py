@@ -1,7 +1,7 @@
-"""What speaks against an exemplar: pictures that the model cannot vary well, told in one line each.
+"""Warnings about exemplars that the model cannot vary well, one line each.
 
-The thresholds are set so that none of the first drawings of the 150 test characters of `weak` is
-told of, nor any of 24 symbols of other kinds that people draw.
+The thresholds are set so that there is no warning about any first drawing of the 150 test
+characters of `weak`, nor about any of 24 symbols of other kinds that people draw.
 """
 
 from __future__ import annotations
@@ -17,42 +17,39 @@ from torch import Tensor
 
 from oneshot_cli.data.resampling import box_ink
 from oneshot_cli.imaging.exemplar import Drawing
-from oneshot_cli.imaging.ink import Mask
+from oneshot_cli.imaging.ink import Mask, depth
 
 LOST = 3
-"""So many holes lost, between the picture and what is read of it, are too many.
+"""An exemplar is too fine if at least so many of its holes are filled at the model's size.
 
-Of the first drawings of Omniglot's 1,623 characters none loses more than two.
+None of the first drawings of Omniglot's 1,623 characters loses more than two.
 """
 
 SOLID = 3 / 28
-"""Strokes whose ink is deeper than this part of the frame have run together.
+"""Strokes have merged if their ink is deeper than this share of the frame.
 
-Of the first drawings of Omniglot's characters 1 in 1,000 is.
+That holds for 1 in 1,000 of the first drawings of Omniglot's characters.
 """
 
 SIMILAR_HEIGHT = 0.6
-"""Characters are at least this part of their line's height; what is lower are accents and dots."""
+"""Characters are at least this share of their line's height; lower parts are accents and dots."""
 
 WIDE = 1.2
 """Two parts side by side are two characters if their width is more than this times their height."""
 
 SMALLEST = 0.2
-"""Lower lines than this, as a part of the frame, are dots or dashes, not characters."""
+"""Lines lower than this share of the frame are dots or dashes, not characters."""
 
 NEAR = 1 / 52
-"""How far a redrawn stroke may lie from the exemplar's, as a part of the frame."""
+"""How far a redrawn stroke may lie from the exemplar's, as a share of the frame."""
 
 MISSED = 0.08
-"""Shares of ink that the redrawing lacks, and has too much, whose sum is too large.
-
-For the test characters of `weak` it is at most 0.06.
-"""
+"""The redrawing failed if `missed` exceeds this. It is at most 0.06 for the test characters."""
 
 
 @dataclass(frozen=True)
 class Concern:
-    """Why variations of an exemplar may disappoint: the `kind`, and a line with what to do."""
+    """Why variations of an exemplar may disappoint: the `kind`, and a line that says what to do."""
 
     kind: str
     text: str
@@ -77,16 +74,16 @@ NOT_REDRAWN = Concern(
 
 
 def concerns(drawing: Drawing, redrawn: Tensor, read_size: int) -> list[Concern]:
-    """What speaks against an exemplar, given its redrawing by the posterior.
+    """The warnings about an exemplar, in a fixed order; an empty list if there are none.
 
-    `redrawn` (S, S) are probabilities of ink, of the exemplar as the model has it at S x S;
-    `read_size` is the height and width of what the model reads, in pixels.
+    `redrawn` (S, S) are the probabilities of ink when the posterior reconstructs the exemplar.
+    `read_size` is the height and width that the model reads, in pixels.
     """
     found = [SEVERAL] if several_characters(drawing.mask) else []
     if drawing.filled:
         found.append(FILLED)
     own = _at(drawing.mask, redrawn.shape[-1])
-    solid = not drawing.filled and depth(own) > SOLID
+    solid = not drawing.filled and deepest(own) > SOLID
     if solid or lost_holes(drawing.shown, _at(drawing.mask, read_size)) >= LOST:
         found.append(TOO_FINE)
     elif missed(own, redrawn.numpy() > 0.5) > MISSED:
@@ -95,9 +92,11 @@ def concerns(drawing: Drawing, redrawn: Tensor, read_size: int) -> list[Concern]
 
 
 def several_characters(mask: Mask) -> bool:
-    """Whether the ink (S, S) stands in groups side by side that look like characters of a line.
+    """Whether the ink (S, S) looks like several characters side by side.
 
-    Three such groups, in one line or more, or two that are together wider than high.
+    Rows without ink separate lines, columns without ink separate groups in a line. A group nearly
+    as high as its line is a character. Three characters, in one line or more, are several; so are
+    two in a line that is wider than high.
     """
     found = 0
     for top, bottom in _runs(mask.any(1)):
@@ -114,26 +113,26 @@ def several_characters(mask: Mask) -> bool:
     return found >= 3
 
 
-def _runs(there: Any) -> list[tuple[int, int]]:
-    """The first and the end of each run of true values in a vector of them."""
-    return [(run.start, run.stop) for (run,) in find_objects(label(there)[0])]
+def _runs(values: Any) -> list[tuple[int, int]]:
+    """The start and the end (exclusive) of each run of true values in a vector of booleans."""
+    return [(run.start, run.stop) for (run,) in find_objects(label(values)[0])]
 
 
 def lost_holes(shown: Mask, read: Mask) -> int:
-    """How many holes of the ink in a picture (S, S) are lost in what is read of it.
+    """How many holes of the ink `shown` (S, S) in the picture are filled in `read` (R, R).
 
-    Those smaller than a pixel of `read` do not count: they are the pen's, not the drawing's.
+    Holes smaller than a pixel of `read` do not count: they are gaps of the pen's line.
     """
     return max(0, _holes(shown, (len(shown) / len(read)) ** 2) - _holes(read, 1))
 
 
-def depth(mask: Mask) -> float:
-    """How far the ink (S, S) reaches from the nearest paper, at most, as a part of the frame."""
-    return float(distance_transform_edt(np.pad(mask, 1)).max()) / len(mask)
+def deepest(mask: Mask) -> float:
+    """The largest distance of ink (S, S) from the nearest paper, as a share of the frame."""
+    return float(depth(mask).max()) / len(mask)
 
 
 def _holes(mask: Mask, least: float) -> int:
-    """How many parts of the paper that ink surrounds have at least `least` pixels."""
+    """How many components of the paper that ink encloses have at least `least` pixels."""
     areas = np.bincount(label(~np.pad(mask, 1))[0].ravel())[1:]
     return int((areas >= least).sum()) - 1
 
@@ -144,9 +143,10 @@ def _at(mask: Mask, size: int) -> Mask:
 
 
 def missed(exemplar: Mask, redrawn: Mask) -> float:
-    """The share of the exemplar's ink (S, S) that the redrawing lacks, and of its ink that is new.
+    """The share of the exemplar's ink (S, S) that the redrawing (S, S) lacks, plus the share of the
+    redrawing's ink that the exemplar lacks: 0 to 2.
 
-    Their sum; ink within NEAR of the other's counts as the same.
+    Ink within NEAR of the other drawing's ink is not lacking there.
     """
     if not exemplar.any() or not redrawn.any():
         return 0.0 if exemplar.any() == redrawn.any() else 2.0

@@ -26,32 +26,33 @@ FRAME = 210
 """Pictures are redrawn on a frame of this many pixels, then averaged down to the model's size."""
 
 EXTENT = 0.65
-"""The longer side of a drawing's box in Omniglot, as a part of the frame (median; mean 0.64)."""
+"""The longer side of a drawing's bounding box in Omniglot, as a share of the frame (median)."""
 
 PEN = 0.050
-"""The pen, as a part of the frame: drawn anew, Omniglot keeps its mean ink and stroke width."""
+"""The pen's width, as a share of the frame's: redrawn, Omniglot keeps its mean ink and widths."""
 
 FILLED = 0.33
-"""Wider than this part of the drawing's longer side is no stroke but a filled shape."""
+"""What is wider than this share of the drawing's longer side is a filled shape, not a stroke."""
 
 
 def exemplar(picture: Picture, size: int) -> Tensor:
     """`picture` as float ink (size, size), 0 or 1, placed and drawn like the training data.
 
-    `picture` is a file, a Pillow picture, or an array or tensor of grey levels (H, W), of floats
-    in [0, 1] or of bytes; dark on light and light on dark are told apart by the border. Omniglot
-    drawings pass unchanged but for the data set's own resampling (`box_ink`). Raises OneshotError
-    for an unreadable or blank picture, and one whose ink is lost at that size.
+    `picture` is a file, a Pillow picture, or an array or tensor of grey levels (H, W): floats in
+    [0, 1] or bytes. It may be dark on light or light on dark. Omniglot drawings are only resampled
+    as the data set is (`box_ink`). Raises OneshotError for an unreadable or blank picture, and for
+    one whose ink vanishes at that size.
     """
     return at_size(drawing(picture, size).mask, size)
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What was read of a picture: a square `mask` of ink, before it is brought to the model's size.
+    """The drawing in a picture, before it is resampled to the model's size.
 
-    `shown` is the ink of the picture itself, in the same frame, where the mask is redrawn with
-    Omniglot's pen. `filled` says that it is a filled shape, of which the mask has the outline.
+    `shown` (S, S) is the ink of the picture, centred. `mask` (S, S) is the same ink redrawn with
+    Omniglot's pen. `filled` is true if a part of it is a filled shape, of which the mask has the
+    outline.
     """
 
     mask: Mask
@@ -62,7 +63,8 @@ class Drawing:
 def drawing(picture: Picture, size: int) -> Drawing:
     """The drawing in `picture`, for a model that reads `size` x `size`.
 
-    An Omniglot drawing, or a cut of it at the model's size, is itself; anything else is redrawn.
+    An Omniglot drawing, also one resampled to `size`, is taken as it is; anything else is redrawn.
+    Raises OneshotError as `exemplar` does.
     """
     try:
         grey = _grey(picture)
@@ -78,7 +80,7 @@ def drawing(picture: Picture, size: int) -> Drawing:
 
 
 def at_size(mask: Mask, size: int) -> Tensor:
-    """A square mask at the model's `size`, as the data set is brought there: float ink, 0 or 1."""
+    """A mask (S, S) resampled to (size, size) as the data set is: float ink, 0 or 1."""
     return box_ink(torch.from_numpy(mask.astype(np.uint8))[None], size)[0].float()
 
 
@@ -96,9 +98,10 @@ def _grey(picture: Picture) -> Grey:
 
 
 def omniglot_drawing(grey: Grey, size: int) -> Mask | None:
-    """The ink of a drawing as Omniglot or a cut of it at the model's `size` holds it, else None.
+    """The ink of a picture that looks like a drawing of Omniglot, else None.
 
-    That is: square, 105 or `size` pixels, of two tones, mostly paper, drawn with a fine pen.
+    Such a picture is square, 105 or `size` pixels wide, and of two tones. It is mostly paper, and
+    drawn with a fine pen: twice the ink divided by the length of its outline is the mean width.
     """
     side = grey.shape[0]
     tones = np.unique(grey)
@@ -114,7 +117,7 @@ def omniglot_drawing(grey: Grey, size: int) -> Mask | None:
 
 
 def redraw(grey: Grey) -> Drawing:
-    """The drawing in `grey` (H, W) as Omniglot's pen draws it: centred, a (FRAME, FRAME) mask."""
+    """The drawing in `grey` (H, W), redrawn with Omniglot's pen and centred, on FRAME pixels."""
     ink, even_light = ink_strength(grey)
     mask = drawing_only(ink > 0.5, even_light)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -132,13 +135,16 @@ def redraw(grey: Grey) -> Drawing:
 
 
 def _filled(shape: Mask, fattest: float) -> bool:
-    """Whether a part of `shape` is fatter than any stroke: `pen_lines` keeps its outline only."""
+    """Whether a part of `shape` is wider than `fattest`, so that `pen_lines` keeps its outline."""
     return bool(depth(shape).max() > fattest / 2)
 
 
 def _fit(ink: Grey, scale: float) -> Mask:
-    """The ink (H, W) as a mask, `scale` times its size. Enlarged, edges are smooth; reduced,
-    lines finer than a pixel stay whole."""
+    """The ink (H, W) as a mask, `scale` times its size.
+
+    Enlarged, its edges are smooth. Reduced, lines finer than a pixel stay connected: the threshold
+    is half of the typical coverage of inked pixels.
+    """
     height, width = (max(1, round(side * scale)) for side in ink.shape)
     if scale >= 1:
         smooth = Image.fromarray(ink).resize((width, height), Image.Resampling.BICUBIC)

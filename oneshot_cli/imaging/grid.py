@@ -1,4 +1,4 @@
-"""Pictures of many drawings: a labelled contact sheet, and the layout of the paper's figure 9."""
+"""Sheets of many drawings: a labelled contact sheet, and the layout of the paper's figure 9."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ COLUMNS = 10
 
 @dataclass(frozen=True)
 class Group:
-    """Drawings that belong together, (H, W) or (H, W, 3), a label for all and one for each.
+    """Pictures (H, W) or (H, W, 3) of one group, with a label for the group and one for each.
 
-    `exemplar` is what they are variations of, if anything; `given` pictures are framed like it.
+    `exemplar` is the picture that they are variations of, if there is one; it gets a frame. With
+    `given` the pictures are exemplars themselves and get the same frame.
     """
 
     label: str
@@ -32,7 +33,7 @@ class Group:
 
 
 def sheet(groups: Sequence[Group], columns: int = COLUMNS) -> Image.Image:
-    """Each group under its label: the exemplar, framed, then the drawings, numbered, in rows."""
+    """A sheet of all groups: each has its label, its exemplar at the left, its pictures in rows."""
     side = _side(groups)
     with_exemplars = any(group.exemplar is not None for group in groups)
     left = GAP + (side + 2 * GAP if with_exemplars else 0)
@@ -67,7 +68,7 @@ def sheet(groups: Sequence[Group], columns: int = COLUMNS) -> Image.Image:
 
 
 def paper(groups: Sequence[Group]) -> Image.Image:
-    """The layout of Rezende et al. 2016, figure 9: exemplars in the first row, drawings below."""
+    """The layout of Rezende et al. 2016, figure 9: exemplars in the first row, pictures below."""
     side = _side(groups)
     rows = max(len(group.pictures) for group in groups)
     rule = side + 3 * GAP
@@ -84,7 +85,7 @@ def paper(groups: Sequence[Group]) -> Image.Image:
 
 
 def beside(left: Image.Image, right: Image.Image) -> Image.Image:
-    """Two pictures side by side, their bottoms level: grids of the same cells match up."""
+    """Two pictures side by side, aligned at the bottom, so that the cells of two sheets align."""
     height = max(left.height, right.height)
     both = Image.new("RGB", (left.width + 2 * GAP + right.width, height), "white")
     both.paste(left, (0, height - left.height))
@@ -104,7 +105,7 @@ def _place(
 
 
 def _shortened(pen: ImageDraw.ImageDraw, text: str, width: int, height: int = LABEL) -> str:
-    """`text`, its beginning cut off if it is wider than `width` pixels."""
+    """`text`, with its beginning replaced by dots if it is wider than `width` pixels."""
     if pen.textlength(text, font(height)) <= width:
         return text
     while text and pen.textlength("..." + text, font(height)) > width:

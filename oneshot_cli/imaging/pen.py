@@ -1,4 +1,4 @@
-"""What a pen draws: strokes, dots and filled areas, and how much of each pixel they cover."""
+"""Vector drawings: strokes of a pen, dots and filled areas, and how they cover each pixel."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Points = NDArray[np.float64]
 Ink = NDArray[np.float32]
 
 SMALLEST_DOT = 0.8
-"""A dot is at least this wide, in widths of the pen."""
+"""The least width of a dot, in widths of the pen."""
 
 FINER = 4
-"""Filled areas are drawn so many times finer than pixels, and averaged."""
+"""Filled areas are drawn at this multiple of the resolution, then averaged."""
 
 
 @dataclass(frozen=True)
 class Stroke:
-    """What a pen draws without being lifted: `points` (N, 2), as (x, y) in [0, 1] from the top left
-    corner, along a smooth curve.
+    """A line that a pen draws without being lifted.
 
-    A closed stroke goes on from the last point to the first. A dot is a stroke of one point, with a
-    `width` of its own as a part of the frame.
+    `points` (N, 2) are (x, y) in [0, 1] from the top left corner. A `closed` stroke continues from
+    the last point to the first. A dot is a stroke of one point with its own `width`, as a share of
+    the frame.
     """
 
     points: Points
@@ -35,16 +35,21 @@ class Stroke:
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """Strokes, and the outlines (N, 2), in [0, 1], of filled `areas`; one inside another is a
-    hole."""
+class VectorDrawing:
+    """Strokes, and the outlines (N, 2) of filled `areas`, in [0, 1].
+
+    An outline inside another is a hole.
+    """
 
     strokes: tuple[Stroke, ...]
     areas: tuple[Points, ...] = ()
 
 
-def drawn(drawing: Drawing, side: int, width: float) -> Ink:
-    """Ink (side, side) in [0, 1], drawn with a round pen `width` wide, as a part of the frame."""
+def drawn(drawing: VectorDrawing, side: int, width: float) -> Ink:
+    """The share of each pixel that is inked, (side, side) in [0, 1].
+
+    The pen is round and `width` wide, as a share of the frame.
+    """
     dots = [stroke for stroke in drawing.strokes if stroke.width is not None]
     ink = _covered([stroke for stroke in drawing.strokes if stroke.width is None], side, width)
     for dot in dots:
@@ -53,11 +58,11 @@ def drawn(drawing: Drawing, side: int, width: float) -> Ink:
 
 
 def _covered(strokes: Sequence[Stroke], side: int, width: float) -> Ink:
-    """How much of each pixel a round pen covers.
+    """The share of each pixel that a round pen covers, (side, side) in [0, 1].
 
-    The edge of the ink is where the distance from the line is half the pen's width: a pixel is as
-    dark as that leaves of it inside. Distances are exact, from every segment to the pixels that it
-    can reach.
+    The edge of the ink lies half the pen's width from the line. The share follows from the distance
+    of the pixel's centre to that edge. Distances to segments are exact, and are computed for the
+    pixels within reach of each segment.
     """
     if not strokes:
         return np.zeros((side, side), np.float32)
@@ -86,7 +91,7 @@ def _covered(strokes: Sequence[Stroke], side: int, width: float) -> Ink:
 
 
 def _segments(stroke: Stroke) -> tuple[Points, Points]:
-    """The first and the last points of a stroke's segments."""
+    """The start and the end points of a stroke's segments, (N, 2) each."""
     points = stroke.points
     if len(points) == 1:
         return points, points
@@ -96,7 +101,7 @@ def _segments(stroke: Stroke) -> tuple[Points, Points]:
 
 
 def _filled(areas: Sequence[Points], side: int) -> Ink:
-    """How much of each pixel the areas cover."""
+    """The share of each pixel that the areas cover, (side, side) in [0, 1]."""
     inside = np.zeros((side * FINER, side * FINER), bool)
     for outline in areas:
         one = Image.new("1", inside.shape)

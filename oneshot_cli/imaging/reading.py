@@ -1,4 +1,4 @@
-"""Any picture that Pillow reads, brought to grey levels: orientation, transparency, depth, size."""
+"""Any picture that Pillow reads, as grey levels: orientation, transparency, bit depth, size."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ MAX_PIXELS = 100_000_000
 """Pictures with more pixels are refused: 100 million is a 10,000 x 10,000 scan."""
 
 MAX_SIDE = 800
-"""Longer pictures are averaged down to this: finer detail does not reach the model."""
+"""Larger pictures are reduced to this many pixels: the model does not read finer detail."""
 
 PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
-"""What is taken from a folder; a file that is named itself may have any ending."""
+"""Files with these endings are read from a folder; a file named by the user may have any."""
 
 
 def read_picture(path: str | Path) -> Grey:
     """The picture in file `path` as grey levels (H, W), 0 black to 1 white, longer side <= 800.
 
-    The first frame of an animation; turned as EXIF says; transparency resolved by `flatten`.
-    Raises OneshotError, naming the file, for whatever is not a readable picture.
+    The first frame of an animation, rotated by its EXIF orientation, without transparency (see
+    `flatten`). Raises OneshotError, naming the file, if it is not a readable picture.
     """
     path = Path(path)
     if not path.exists():
@@ -44,11 +44,11 @@ def read_picture(path: str | Path) -> Grey:
     except Image.UnidentifiedImageError:
         raise OneshotError(f"{path} is not a picture that can be read (PNG, JPEG, ...)") from None
     except PermissionError:
-        raise OneshotError(f"{path} may not be read: permission denied") from None
+        raise OneshotError(f"{path} cannot be read: permission denied") from None
     except Image.DecompressionBombError:
         raise OneshotError(f"{path} has more than {MAX_PIXELS:,} pixels; scale it down") from None
-    except Exception as error:  # decoders of damaged files fail in every way there is
-        raise OneshotError(f"{path} is damaged or cut short ({error})") from None
+    except Exception as error:  # Pillow's decoders raise many kinds for damaged files
+        raise OneshotError(f"{path} is damaged or truncated ({error})") from None
     raise OneshotError(
         f"{path} is {width} x {height}, more than {MAX_PIXELS:,} pixels; scale it down"
     )
@@ -70,7 +70,10 @@ def picture_to_grey(picture: Image.Image) -> Grey:
 
 
 def _levels(picture: Image.Image) -> Grey:
-    """The grey levels of a picture, or its channel of most contrast if they have hardly any."""
+    """The grey levels (H, W) of a picture, or a colour channel with more than 3 times the contrast.
+
+    Red ink on blue paper may have the same grey.
+    """
     bands = [picture.convert("L")]
     if picture.mode not in ("1", "L", "LA", "I", "F"):
         bands += picture.convert("RGB").split()
@@ -81,12 +84,12 @@ def _levels(picture: Image.Image) -> Grey:
 
 
 def array_to_grey(values: Grey) -> Grey:
-    """Grey levels (H, W) in [0, 1], longer side <= 800, of an array of them; no number is black."""
+    """An array of grey levels (H, W), clipped to [0, 1], longer side <= 800; NaN becomes black."""
     return np.asarray(_shrink(Image.fromarray(np.clip(np.nan_to_num(values), 0, 1))))
 
 
 def _deep_to_grey(picture: Image.Image) -> Grey:
-    """16- and 32-bit grey in [0, 1]; where the range is not known, by the extremes."""
+    """16- and 32-bit grey levels in [0, 1]; scaled by their extremes where the range is unknown."""
     values = np.asarray(picture, np.float32)
     if picture.mode.startswith("I;16"):
         return values / np.float32(65535)
@@ -103,11 +106,12 @@ def _shrink(picture: Image.Image) -> Image.Image:
 
 
 def flatten(grey: Grey, alpha: Grey) -> Grey:
-    """One grey picture from grey levels and opacity, both (H, W) in [0, 1].
+    """Grey levels (H, W) without transparency, from `grey` levels and opacity `alpha`, in [0, 1].
 
-    Where the opaque part is of one tone, its shape is the drawing: dark on white, whatever its
-    tone. Where it holds two tones, the drawing is inside: a full plate (a tile with its corners
-    rounded) is continued into the transparent part, anything else is laid on white.
+    If the opaque part has one tone, its shape is the drawing: it becomes dark on white. If it has
+    two tones, the drawing is inside it. An opaque part that nearly fills its bounding box (a tile
+    with rounded corners) is paper, and its tone continues into the transparent part; anything else
+    is put on white.
     """
     opaque = alpha > 0.5
     if opaque.all():

@@ -20,7 +20,7 @@ Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 Bytes = NDArray[np.uint8]
 
 CERTAIN = 3.0
-"""Logits beyond which a pixel counts as certain when pictures are enlarged."""
+"""Logits are limited to this magnitude when pictures are enlarged."""
 SMOOTHED = 0.25
 """Standard deviation of the smoothing of enlarged pictures, in pixels of the model."""
 FLAT = 0.1
@@ -28,13 +28,14 @@ FLAT = 0.1
 
 
 def inked(probability: Tensor, model_size: int) -> Bytes:
-    """Probabilities of ink (..., 1, H, W) as grey levels (..., H, W), ink black.
+    """Probabilities of ink (..., 1, H, W) in [0, 1] as grey levels (..., H, W), ink black.
 
-    Pictures in colour (..., 3, H, W) come as they are, (..., H, W, 3).
-    A model that draws larger than it reads has edges as wide as its own pixels, and says nothing of
-    what is smaller. Its logits, limited so that what is certain does not drown what is not, are
-    smoothed over a quarter of such a pixel. The outline is where they change sign, and a logit over
-    its slope is the distance from it: a pixel is as dark as that leaves of it inside.
+    Pictures in colour (..., 3, H, W) become (..., H, W, 3), their values unchanged. `model_size` is
+    the height and width that the model reads, in pixels. Larger pictures have blurred edges, one
+    pixel of the model wide. They are sharpened: the logits are limited to CERTAIN, so that certain
+    pixels do not dominate their neighbours, and smoothed. The outline is where they change sign. A
+    logit divided by its slope is the signed distance from the outline, which gives the share of
+    each pixel that lies inside.
     """
     if probability.shape[-3] > 1:
         return (255 * probability.float()).round().to(torch.uint8).movedim(-3, -1).numpy()
@@ -48,9 +49,9 @@ def inked(probability: Tensor, model_size: int) -> Bytes:
 
 
 def penned(probability: Tensor, width: float) -> Bytes:
-    """Probabilities of ink (..., 1, H, H) as grey levels (..., H, H), drawn anew with a round pen.
+    """Probabilities of ink (..., 1, H, H) as grey levels (..., H, H), redrawn with a round pen.
 
-    `width` is that of the pen, as a part of the frame.
+    `width` is the pen's, as a share of the picture's width.
     """
     from oneshot_cli.imaging.pen import drawn
     from oneshot_cli.imaging.vectorizing import strokes_in
@@ -74,7 +75,7 @@ def _smoothed(images: Tensor, deviation: float) -> Tensor:
 
 
 def of_mask(mask: NDArray[np.bool_], side: int) -> Bytes:
-    """A square mask of ink as grey levels (side, side), ink black, edges smooth."""
+    """A square mask of ink (S, S) as grey levels (side, side), ink black, edges anti-aliased."""
     grey = Image.fromarray(np.where(mask, 0, 255).astype(np.uint8))
     enlargement = side / len(mask)
     if enlargement <= 1:
@@ -87,10 +88,10 @@ def of_mask(mask: NDArray[np.bool_], side: int) -> Bytes:
 
 
 def enlarged(levels: Bytes, side: int) -> Image.Image:
-    """`levels` (H, W) or (H, W, 3) as a picture `side` pixels wide: whole pixels while they fit.
+    """`levels` (H, W) or (H, W, 3) as a square picture `side` pixels wide.
 
-    Small pictures are enlarged by a whole factor and framed in white, so that their pixels stay
-    square and sharp.
+    Smaller pictures are enlarged by a whole factor and centred on white, so that their pixels stay
+    square and sharp. Larger ones are resampled.
     """
     picture = Image.fromarray(levels)
     factor = side // picture.width
@@ -116,7 +117,7 @@ def font(height: int) -> Font:
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write a picture in the format that its ending says, whole or not at all."""
+    """Write a picture in the format of the file's ending, PNG if that is unknown; atomically."""
     buffer = BytesIO()
     kind = Image.registered_extensions().get(path.suffix.lower(), "PNG")
     if kind == "JPEG":

@@ -1,4 +1,4 @@
-"""From a model's picture to pen strokes: smooth centre lines, dots, and what is no stroke."""
+"""From a model's picture to a vector drawing: smooth strokes, dots, and filled areas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skimage.morphology import skeletonize
 from oneshot_cli.imaging.centrelines import Path, arc_length, centre_paths
 from oneshot_cli.imaging.exemplar import PEN
 from oneshot_cli.imaging.ink import Mask, components, depth
-from oneshot_cli.imaging.pen import Drawing, Points, Stroke, drawn
+from oneshot_cli.imaging.pen import Points, Stroke, VectorDrawing, drawn
 
 Grid = NDArray[np.float32]
 
@@ -24,43 +24,44 @@ GRID = 208
 HALF = PEN * GRID / 2
 """Half the width that strokes are expected to have, in pixels of the grid."""
 CERTAIN = 3.0
-"""Logits beyond which a pixel counts as certain."""
+"""Logits are limited to this magnitude."""
 SMOOTHED = 1.0
 """Standard deviation of the smoothing of the logits, in pixels of the grid."""
 LEVEL = 0.4
-"""Ink is where smoothed logits are above this: what is unsure is no stroke."""
+"""Ink is where the smoothed logits exceed this."""
 SPECK = 16
-"""Parts and holes of fewer pixels of the grid are none."""
+"""Components and holes of fewer pixels of the grid are removed."""
 HAIR = 0.4
-"""Connections with a smaller half-width, in HALF, are cut: a pen would make strokes of them."""
+"""Connections of a smaller half-width, in units of HALF, are cut; a pen would thicken them."""
 DOT = 0.5
-"""A part whose centre line is shorter than this, in half-widths, is a dot."""
+"""A component whose centre line is shorter than this, in half-widths, is a dot."""
 FILLED = 1.4
-"""Ink that is wider than so many usual strokes is a filled area, if strokes leave it white."""
+"""Ink wider than this, in usual stroke widths, is a filled area, unless strokes cover it."""
 TAPER = 1.15
-"""A filled area reaches into strokes as far as they are wider than so many usual strokes."""
+"""A filled area extends into a stroke as far as it is wider than this, in usual stroke widths."""
 SLIT = 0.9
-"""Slits in filled areas close if they are narrower than twice this, in HALF."""
+"""Slits in filled areas are closed if they are narrower than twice this, in units of HALF."""
 UNCOVERED = 0.1
-"""Strokes leave an area white if they leave this share of it; otherwise they just cross there."""
+"""Strokes do not cover an area if they leave more than this share of it white."""
 STIFF = 80.0
-"""Weight of the curvature when lines are smoothed: bends shorter than 2 pi STIFF^(1/4) go."""
+"""Weight of the curvature when lines are smoothed. It removes waves shorter than about
+2 pi STIFF^(1/4) pixels."""
 CORNER = 0.12
-"""Curvature, in radians a pixel of the grid, beyond which a bend is meant: it stays."""
+"""Curvature, in radians per pixel of the grid, beyond which a bend is a corner and kept."""
 ROUNDS = 4
-"""How often a line is smoothed, with weights that follow its bends."""
+"""Iterations of the smoothing; each takes its weights from the curve before."""
 WRAP = 40
-"""So many points of a closed line are repeated at its ends while it is smoothed."""
+"""The number of points of a closed line that are repeated at its ends for smoothing."""
 MARGIN = 4
-"""Pixels of paper that are kept around the ink."""
+"""Pixels of paper around the ink when it is cropped."""
 
 
 @dataclass(frozen=True)
 class _Ink:
-    """The ink of a picture on the grid, cut out at `corner` (x, y).
+    """The ink of a picture on the grid, cropped; `corner` (x, y) is the crop's first pixel.
 
-    `logits` (H, W) are smooth; `mask` is the ink that strokes are made of, `half_width` the
-    distance from its edge.
+    `logits` (H, W) are smoothed; `mask` (H, W) is the ink that becomes strokes; `half_width` (H, W)
+    is the distance to paper, in pixels of the grid.
     """
 
     corner: Points
@@ -69,27 +70,27 @@ class _Ink:
     half_width: Grid
 
     def framed(self, points: Points) -> Points:
-        """Points in pixels of the cut as parts of the frame."""
+        """Points (N, 2) in pixels of the crop, as shares of the frame."""
         return (points + self.corner + 0.5) / GRID
 
 
-def strokes_in(logits: Grid, width: float = PEN) -> Drawing:
-    """The strokes in a picture, given as logits of ink (H, H), for a pen `width` wide, as a part of
-    the frame.
+def strokes_in(logits: Grid, width: float = PEN) -> VectorDrawing:
+    """The strokes and areas in a picture of logits of ink (H, H).
 
-    Strokes end where a pen of this width reaches the end of the ink. Areas are what a pen of the
-    usual width, PEN, leaves white of ink that is wide.
+    `width` is that of the pen which will draw the strokes, as a share of the frame: they end where
+    its round tip reaches the end of the ink. Areas are wide ink that a pen of the usual width, PEN,
+    would leave white.
     """
     found = _ink(logits)
     if found is None:
-        return Drawing(())
+        return VectorDrawing(())
     paths = centre_paths(skeletonize(found.mask), found.half_width, HALF)
     strokes = tuple(_stroke(path, found, width * GRID / 2) for path in paths)
-    return Drawing(strokes, _areas(found, strokes))
+    return VectorDrawing(strokes, _areas(found, strokes))
 
 
 def _ink(logits: Grid) -> _Ink | None:
-    """The ink on the grid; None where there is none."""
+    """The ink of `logits` (H, H), resampled to the grid; None if there is no ink."""
     limited = np.clip(logits, -CERTAIN, CERTAIN).astype(np.float32)
     if limited.shape != (GRID, GRID):
         how = Image.Resampling.BICUBIC
@@ -108,7 +109,8 @@ def _ink(logits: Grid) -> _Ink | None:
 
 
 def _without_specks(mask: Mask, paper: Mask) -> Mask:
-    """`mask` without parts of fewer than SPECK pixels, and without holes with less `paper`."""
+    """`mask` without components of fewer than SPECK pixels, and without holes that have fewer than
+    SPECK pixels of `paper`; both (H, W)."""
     parts = components(mask)[0]
     kept = np.bincount(parts.ravel()) >= SPECK
     kept[0] = False
@@ -121,7 +123,7 @@ def _without_specks(mask: Mask, paper: Mask) -> Mask:
 
 
 def _without_hairs(mask: Mask, half_width: Grid) -> Mask:
-    """`mask` without what no disc of half-width HAIR reaches; parts without any such disc stay."""
+    """`mask` (H, W) opened with a disc of radius HAIR * HALF; components narrower than it stay."""
     core = half_width > HAIR * HALF
     opened = distance_transform_edt(~core) <= HAIR * HALF if core.any() else core
     parts = components(mask)[0]
@@ -131,18 +133,20 @@ def _without_hairs(mask: Mask, half_width: Grid) -> Mask:
 
 
 def _areas(ink: _Ink, strokes: tuple[Stroke, ...]) -> tuple[Points, ...]:
-    """The outlines of what is wide and left white by the strokes, in [0, 1]."""
+    """The outlines (N, 2), as shares of the frame, of wide ink that `strokes` leave white."""
     parts = components(ink.half_width > TAPER * HALF)[0]
     wide = np.zeros(parts.max() + 1, bool)
     wide[parts[ink.half_width > FILLED * HALF]] = True
     if not wide.any():
         return ()
-    # what discs in the core cover, closed so that discs beside each other leave no slits
+    # a dilation of the core, closed so that no slits remain between its parts
     reached = distance_transform_edt(~wide[parts]) <= (TAPER + SLIT) * HALF
     body = (distance_transform_edt(reached) > SLIT * HALF) & ink.mask
     left, top = ink.corner.astype(int)
     height, across = body.shape
-    covered = drawn(Drawing(strokes), GRID, PEN)[top : top + height, left : left + across] > 0.5
+    covered = (
+        drawn(VectorDrawing(strokes), GRID, PEN)[top : top + height, left : left + across] > 0.5
+    )
     parts = components(body)[0]
     white = np.bincount(parts[body & ~covered], minlength=parts.max() + 1)
     body &= (white > UNCOVERED * np.bincount(parts.ravel()))[parts]
@@ -155,7 +159,7 @@ def _areas(ink: _Ink, strokes: tuple[Stroke, ...]) -> tuple[Points, ...]:
 
 
 def _stroke(path: Path, ink: _Ink, half: float) -> Stroke:
-    """The smooth curve of a path, for a pen of half-width `half` in pixels; or a dot."""
+    """The smoothed curve of a path, for a pen of half-width `half` in pixels; or a dot."""
     points = path.points
     middle = points.mean(0)
     x, y = np.rint(middle).astype(int)
@@ -174,7 +178,7 @@ def _stroke(path: Path, ink: _Ink, half: float) -> Stroke:
 
 
 def smooth(points: Points, *, closed: bool = False) -> Points:
-    """A smooth curve along `points` (N, 2), in pixels: points about a pixel apart."""
+    """A smooth curve along `points` (N, 2), in pixels; its points are about a pixel apart."""
     if closed:
         points = np.concatenate([points, points[:1]])
     along = arc_length(points)
@@ -191,11 +195,11 @@ def smooth(points: Points, *, closed: bool = False) -> Points:
 
 
 def _smoothed(points: Points) -> Points:
-    """Points (N, 2), evenly spaced, smoothed: the curve p with the least |p - points|^2 +
-    STIFF |w D p|^2, where D is the second difference (Whittaker 1923).
+    """The curve p that minimizes |p - points|^2 + STIFF |w D p|^2, where D is the second difference
+    (Whittaker 1923), for evenly spaced `points` (N, 2).
 
-    The squared weights w^2 are 1 where the curve bends less than CORNER, and fall with the square
-    of its curvature where it bends more, so that wobbles go and corners stay.
+    The squared weights w^2 are 1 where the curvature is less than CORNER, and fall with its square
+    beyond. So small waves are smoothed and corners are kept.
     """
     weight = np.ones(len(points) - 2)
     second = (1.0, -2.0, 1.0)
@@ -213,9 +217,10 @@ def _smoothed(points: Points) -> Points:
 
 
 def _ended(curve: Points, ink: _Ink, half: float) -> Points:
-    """A curve whose beginning is moved along its direction, until the pen ends where the ink does.
+    """The curve, extended or cut at its beginning so that the pen's tip ends where the ink does.
 
-    Thinning shortens strokes by about half their width, and more where they are pointed.
+    Thinning shortens strokes by about half their width, and pointed ones by more. `half` is the
+    pen's half-width in pixels.
     """
     back = min(len(curve) - 1, max(2, round(HALF)))
     direction = curve[0] - curve[back]

@@ -1,4 +1,4 @@
-"""The picture that a training run leaves behind: what the model draws at this moment."""
+"""The sheet of samples that a training run saves at intervals."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from oneshot_cli.model import Context, GenerativeModel
 def progress_sheet(
     model: GenerativeModel, exemplars: Tensor, *, rows: int = 8, temperature: float = 0.7
 ) -> Image.Image:
-    """Variations of each of `exemplars` (B, C, S, S) below it, then a column without any exemplar.
+    """A column of `rows` variations below each of `exemplars` (B, C, S, S), and one of samples.
 
-    Of a model without context a square of samples, at temperature 1. The noise is the same at every
-    call, so that the sheets of a run can be compared.
+    For a model without context, a square of `rows` x `rows` samples at temperature 1. The noise is
+    the same in every call, so that the sheets of a run can be compared.
     """
     device = next(model.parameters()).device
 
