@@ -56,8 +56,7 @@ def test_the_module_runs_as_the_program_does() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys, oneshot_cli, oneshot_cli.cli.app
-"
+        "import sys, oneshot_cli, oneshot_cli.cli.app\n"
         "heavy = {'torch', 'numpy', 'scipy', 'skimage', 'PIL', 'matplotlib', 'jinja2',"
         " 'safetensors'}\n"
         "print(sorted(heavy & set(sys.modules)))"
