@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from oneshot_cli.cli.train import seconds
+from oneshot_cli.cli.train_options import seconds
 from oneshot_cli.training.folder import RunFolder
 
 RUNS = Path("runs")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,47 +18,21 @@ from oneshot_cli.cli.options import (
 )
 from oneshot_cli.cli.resuming import refuse_changes
 from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.train_options import (
+    MODEL,
+    PRESET,
+    RUN,
+    TRAINING,
+    Engine,
+    Objective,
+    assignments,
+    field,
+    seconds,
+)
 from oneshot_cli.data.splits import MOST_SHARE, USUAL_SHARE
 from oneshot_cli.model.registry import ATTENTIONS, CANVASES, OUTPUTS, PRIORS
 from oneshot_cli.presets import PRESETS
 from oneshot_cli.ranges import MOST_SEED
-
-if TYPE_CHECKING:
-    from oneshot_cli.workflows.train import TrainResult
-
-
-class Objective(str, Enum):
-    """The bound that is raised."""
-
-    elbo = "elbo"
-    iwae = "iwae"
-
-
-class Engine(str, Enum):
-    """How gradients are computed."""
-
-    written = "written"
-    plain = "plain"
-
-
-MODEL, TRAINING, RUN = "Model", "Training", "Run"
-PRESET = "the model's"
-
-
-def _field(metavar: str, explanation: str) -> Any:
-    """An option that overrides a field of the model's configuration."""
-    return typer.Option(
-        metavar=metavar, help=explanation, show_default=PRESET, rich_help_panel=MODEL
-    )
-
-
-def seconds(text: str) -> float:
-    """A length of time: "90", "90s", "45m", "2h" or "1h30m". Raises BadParameter."""
-    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
-    if not match or not any(match.groups()):
-        raise typer.BadParameter(f"{text!r} is no length of time; write 90s, 45m, 2h or 1h30m")
-    hours, minutes, rest = (int(group or 0) for group in match.groups())
-    return 3600.0 * hours + 60 * minutes + rest
 
 
 def train(
@@ -167,24 +139,24 @@ def train(
             rich_help_panel=MODEL,
         ),
     ] = None,
-    steps: Annotated[str | None, _field("N", "T, latent groups and writes.")] = None,
-    latent: Annotated[str | None, _field("N", "Latents a step; of a VAE: a layer, N,N.")] = None,
-    hidden: Annotated[str | None, _field("N", "LSTM units; of a VAE: of each layer, N,N.")] = None,
+    steps: Annotated[str | None, field("N", "T, latent groups and writes.")] = None,
+    latent: Annotated[str | None, field("N", "Latents a step; of a VAE: a layer, N,N.")] = None,
+    hidden: Annotated[str | None, field("N", "LSTM units; of a VAE: of each layer, N,N.")] = None,
     attention: Annotated[
         str | None,
-        _field("KIND", f"How images are read and written: {ATTENTIONS.choices}."),
+        field("KIND", f"How images are read and written: {ATTENTIONS.choices}."),
     ] = None,
-    canvas: Annotated[str | None, _field("KIND", f"How writes add up: {CANVASES.choices}.")] = None,
+    canvas: Annotated[str | None, field("KIND", f"How writes add up: {CANVASES.choices}.")] = None,
     prior: Annotated[
-        str | None, _field("KIND", f"Prior of a step's latents: {PRIORS.choices}.")
+        str | None, field("KIND", f"Prior of a step's latents: {PRIORS.choices}.")
     ] = None,
     output_network: Annotated[
-        str | None, _field("KIND", f"From canvas to pixels: {OUTPUTS.choices}.")
+        str | None, field("KIND", f"From canvas to pixels: {OUTPUTS.choices}.")
     ] = None,
-    glimpse: Annotated[str | None, _field("N", "Side of the reading window.")] = None,
-    patch: Annotated[str | None, _field("N", "Side of the written patch.")] = None,
+    glimpse: Annotated[str | None, field("N", "Side of the reading window.")] = None,
+    patch: Annotated[str | None, field("N", "Side of the written patch.")] = None,
     summary: Annotated[
-        str | None, _field("N", "Width of the convolutional summary; 0: none.")
+        str | None, field("N", "Width of the convolutional summary; 0: none.")
     ] = None,
     fields: Annotated[
         list[str] | None,
@@ -357,11 +329,11 @@ def train(
         "engine": engine.value if engine else None,
     }
     changed = {name: value for name, value in options.items() if value is not None}
-    changed |= _assignments(fields or [])
+    changed |= assignments(fields or [])
 
     import torch
 
-    from oneshot_cli.cli.training_display import display
+    from oneshot_cli.cli.training_display import display, print_result
     from oneshot_cli.distributed import is_main_process, joined
     from oneshot_cli.experiment import Experiment
     from oneshot_cli.training.folder import RunFolder
@@ -404,32 +376,4 @@ def train(
             )
             result = workflow.train(experiment, output, start=start, loaded=loaded, conduct=conduct)
     if is_main_process():
-        _print(screen, result)
-
-
-def _print(screen: Screen, result: TrainResult) -> None:
-    """How the run ended, and where its checkpoint is."""
-    from oneshot_cli.training.evaluations import in_words
-
-    ending = {"done": "finished", "time": "out of time", "signal": "stopped"}[result.ended]
-    line = f"{ending} after {result.iterations} iterations, {result.seconds:.0f} s"
-    if figures := result.figures:
-        name = result.evaluated_on
-        line += (
-            f": {-figures[f'{name}_bound']:.2f} +- {figures[f'{name}_error']:.2f} nats on "
-            f"{figures['drawings']} {in_words(name)} drawings"
-        )
-    screen.result(line)
-    screen.result(f"checkpoint: {result.folder.last}")
-    if result.ended != "done":
-        screen.note(f"go on with: oneshot train --resume -o {result.folder.path}")
-    screen.document(result.document())
-
-
-def _assignments(texts: list[str]) -> dict[str, str]:
-    """What `--set` says: name and value."""
-    pairs = [text.partition("=") for text in texts]
-    for text, (name, sign, _) in zip(texts, pairs, strict=True):
-        if not (name and sign):
-            raise typer.BadParameter(f"--set {text}: write FIELD=VALUE")
-    return {name.strip(): value.strip() for name, _, value in pairs}
+        print_result(screen, result)

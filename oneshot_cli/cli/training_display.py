@@ -10,7 +10,9 @@ from typing import Any
 from rich import progress
 from rich.console import Console
 
+from oneshot_cli.cli.screen import Screen
 from oneshot_cli.training.evaluations import VALIDATION, evaluated, in_words
+from oneshot_cli.workflows.train import TrainResult
 
 
 class Display:
@@ -65,3 +67,20 @@ def display(iterations: int, step: int, *, quiet: bool) -> Iterator[Display]:
     with progress.Progress(*columns, console=Console(stderr=True, highlight=False)) as bar:
         task = bar.add_task("", total=iterations, completed=step, numbers="")
         yield Display(bar, task, quiet)
+
+
+def print_result(screen: Screen, result: TrainResult) -> None:
+    """How the run ended, and where its checkpoint is."""
+    ending = {"done": "finished", "time": "out of time", "signal": "stopped"}[result.ended]
+    line = f"{ending} after {result.iterations} iterations, {result.seconds:.0f} s"
+    if figures := result.figures:
+        name = result.evaluated_on
+        line += (
+            f": {-figures[f'{name}_bound']:.2f} +- {figures[f'{name}_error']:.2f} nats on "
+            f"{figures['drawings']} {in_words(name)} drawings"
+        )
+    screen.result(line)
+    screen.result(f"checkpoint: {result.folder.last}")
+    if result.ended != "done":
+        screen.note(f"go on with: oneshot train --resume -o {result.folder.path}")
+    screen.document(result.document())

@@ -1,0 +1,52 @@
+"""Types of the options of `oneshot train`, and how their texts are parsed."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import Any
+
+import typer
+
+
+class Objective(str, Enum):
+    """The bound that is raised."""
+
+    elbo = "elbo"
+    iwae = "iwae"
+
+
+class Engine(str, Enum):
+    """How gradients are computed."""
+
+    written = "written"
+    plain = "plain"
+
+
+MODEL, TRAINING, RUN = "Model", "Training", "Run"
+PRESET = "the model's"
+
+
+def field(metavar: str, explanation: str) -> Any:
+    """An option that overrides a field of the model's configuration."""
+    return typer.Option(
+        metavar=metavar, help=explanation, show_default=PRESET, rich_help_panel=MODEL
+    )
+
+
+def seconds(text: str) -> float:
+    """A length of time: "90", "90s", "45m", "2h" or "1h30m". Raises BadParameter."""
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
+    if not match or not any(match.groups()):
+        raise typer.BadParameter(f"{text!r} is no length of time; write 90s, 45m, 2h or 1h30m")
+    hours, minutes, rest = (int(group or 0) for group in match.groups())
+    return 3600.0 * hours + 60 * minutes + rest
+
+
+def assignments(texts: list[str]) -> dict[str, str]:
+    """Names and values of `--set NAME=VALUE`. Raises BadParameter."""
+    pairs = [text.partition("=") for text in texts]
+    for text, (name, sign, _) in zip(texts, pairs, strict=True):
+        if not (name and sign):
+            raise typer.BadParameter(f"--set {text}: write FIELD=VALUE")
+    return {name.strip(): value.strip() for name, _, value in pairs}
