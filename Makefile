@@ -37,7 +37,7 @@ test: $(INSTALLED)  ## the tests (ARGS="-k splits" for some of them)
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy oneshot_cli
+	$(BIN)/mypy
 
 format: $(INSTALLED)  ## put the code into the style that lint asks for
 	$(BIN)/ruff check --fix .

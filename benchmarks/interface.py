@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -25,7 +26,7 @@ RUNS = 5
 MANY = 1000
 
 
-def oneshot(*words: str | Path) -> str:
+def oneshot(*words: object) -> str:
     """Run the program; what it printed."""
     command = [sys.executable, "-m", "oneshot_cli", *map(str, words)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -58,8 +59,8 @@ def main() -> None:
         f"oneshot {name} --help".replace("  ", " "): (name, "--help") if name else ("--help",)
         for name in ["", *(str(command.name) for command in app.registered_commands)]
     }
-    for label, words in helps.items():
-        print(f"{median_seconds(lambda words=words: oneshot(*words)):8.2f} s  {label}")
+    for label, asked in helps.items():
+        print(f"{median_seconds(partial(oneshot, *asked)):8.2f} s  {label}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         vary = ("vary", EXEMPLAR, "-n", "10", "-o", folder / "ten", "--force", *checkpoint)

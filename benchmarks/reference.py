@@ -188,19 +188,19 @@ class Reference(nn.Module):
         context, posterior, writer = engine.context, engine.posterior, engine.writer
         pairs: list[tuple[nn.Module | None, nn.Module | None]] = [
             (self.context_summary, context.summary),
-            (self.context_window, context.reader.aim.linear),
+            (self.context_window, context.reader.aim.get_submodule("linear")),
             (self.embed_glimpse, context.embed_glimpse),
             (self.embed_context, context.embed_summary),
             (self.embed_kind, context.embed_kind),
             (self.null, context.null),
             (self.query, context.query),
             (self.target_summary, posterior.summary),
-            (self.target_window, posterior.reader.aim.linear),
+            (self.target_window, posterior.reader.aim.get_submodule("linear")),
             (self.embed_target, posterior.embed_summary),
             (self.posterior, posterior.output),
             (self.patch, writer.content),
-            (self.patch_window, writer.aim.linear),
-            (self.output, engine.canvas.output),
+            (self.patch_window, writer.aim.get_submodule("linear")),
+            (self.output, engine.canvas.get_submodule("output")),
         ]
         for mine, theirs in pairs:
             if mine is None or theirs is None:

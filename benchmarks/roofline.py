@@ -100,7 +100,7 @@ def _summary(
     """The layers of a summary, forward and backward."""
     summary = Summary(config).to(device, dtype)
     image = torch.rand(batch, config.channels, config.size, config.size, device=device, dtype=dtype)
-    work = []
+    work: list[Callable[[], None]] = []
     features = image.to(memory_format=torch.channels_last)
     for layer in summary.convolutions:
         if isinstance(layer, torch.nn.Conv2d):
@@ -109,7 +109,12 @@ def _summary(
             features = layer(features)
     dense = Product(batch, summary.dense.in_features, summary.dense.out_features, 1)
     work.append(_dense(dense, dtype, device))
-    return lambda: [run() for run in work] and None
+
+    def run() -> None:
+        for layer in work:
+            layer()
+
+    return run
 
 
 def _canvas(

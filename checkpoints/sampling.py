@@ -46,7 +46,7 @@ class Choice:
 def choices(model: Oneshot, data_dir: Path | None = None) -> tuple[list[Choice], dict[str, float]]:
     """What each closeness gives at people's diversity, and people's own figures."""
     critics = Critics.load(model.device)
-    load = {"data_dir": data_dir, "split": "weak-validation", "part": "test"}
+    load: dict[str, Any] = {"data_dir": data_dir, "split": "weak-validation", "part": "test"}
     drawings = data.load("omniglot", size=28, **load)
     exemplars = people(drawings)[0]
     read = people(data.load("omniglot", size=model.size, **load))[0]

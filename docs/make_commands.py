@@ -39,7 +39,9 @@ class Parameter:
             word = (self.info.metavar or self.name.upper()).strip("[]{}.")
             return f"{word}..." if self.takes_many else word
         # in Annotated, Typer keeps the first spelling where it would otherwise keep the default
-        spellings = [s for s in (self.info.default, *self.info.param_decls) if isinstance(s, str)]
+        spellings = [
+            s for s in (self.info.default, *(self.info.param_decls or ())) if isinstance(s, str)
+        ]
         flags = [flag for spelling in spellings for flag in spelling.split("/")]
         if not flags:
             long = self.name.replace("_", "-")

@@ -131,8 +131,9 @@ def main() -> None:
     pairs = [generator.choice(np.flatnonzero(character == c), 2, replace=False) for c in chosen]
     found = [register(ink[i], ink[j], generator) for i, j in pairs]
     numbers, people = np.array([each for each, _ in found]), float(np.mean([d for _, d in found]))
-    *linear, x, y = robust(numbers)
-    plain = Spread(*linear, shift=float(np.hypot(x, y) / np.sqrt(2)), bend=0.0)
+    scale, aspect, shear, turn, x, y = robust(numbers)
+    shift = float(np.hypot(x, y) / np.sqrt(2))
+    plain = Spread(scale, aspect, shear, turn, shift=shift, bend=0.0)
     inks = [ink[i] for i, _ in pairs]
     bent = [left(inks, replace(plain, bend=bend), generator) for bend in BENDS]
     measured = replace(plain, bend=float(np.interp(people, bent, BENDS)))

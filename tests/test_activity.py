@@ -62,7 +62,7 @@ def test_a_latent_that_copies_x_is_active_and_one_that_ignores_it_is_not(particl
     assert variance[2].item() == pytest.approx(0, abs=1e-9)
     # What the error of the estimate leaves is as often below zero as above.
     assert abs(variance[3].item()) < 4 * (2 / 200) ** 0.5 / particles
-    assert report.activity.variance.tolist()[3] < 0.5 / particles, "the error was not subtracted"
+    assert variance.tolist()[3] < 0.5 / particles, "the error was not subtracted"
 
 
 def test_activity_reaches_the_figures() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -136,7 +137,7 @@ def test_likelihood_is_the_importance_weighted_bound(model: Oneshot) -> None:
 
 def test_samples_and_new_characters(model: Oneshot) -> None:
     torch.testing.assert_close(model.sample(6, seed=3)[:4], model.sample(4, seed=3))
-    given = [glyph(seed) for seed in range(3)]
+    given: list[Any] = [glyph(seed) for seed in range(3)]
     made = model.new_characters(given, 5, size=40)
     assert made.pictures.shape == (5, 1, 40, 40)
     assert made.distance.shape == (5, 3)
@@ -215,10 +216,14 @@ def test_from_the_prior_an_exemplar_is_encoded_once_for_all_its_variations(
     exemplars = [model.read(glyph(seed)) for seed in range(3)]
     together = model.vary_batch(exemplars, 4, closeness=0)
     encoded: list[int] = []
-    encode = model.model.context.encode
-    monkeypatch.setattr(
-        model.model.context, "encode", lambda c: encoded.append(len(c)) or encode(c)
-    )
+    reader: Any = model.model.context
+    encode = reader.encode
+
+    def counted(context: Any) -> Any:
+        encoded.append(len(context))
+        return encode(context)
+
+    monkeypatch.setattr(reader, "encode", counted)
     for at_once in (2, 4, 9, 100):
         monkeypatch.setattr(Batches, "_at_once", lambda self, size, most=at_once: most)
         drawn = model.vary_batch(exemplars, 4, closeness=0)
@@ -268,10 +273,10 @@ def test_numbers_out_of_range_are_refused_in_words(
     model: Oneshot, argument: str, value: float
 ) -> None:
     with pytest.raises(OneshotError, match=f"{argument} is .* has to be"):
-        model.vary(np.eye(28, dtype=np.float32), **{"n": 2, argument: value})
+        model.vary(np.eye(28, dtype=np.float32), **cast(Any, {"n": 2, argument: value}))
     if argument != "keep_best":
         with pytest.raises(OneshotError, match=f"{argument} is"):
-            model.draw(None, **{"n": 2, argument: value})
+            model.draw(None, **cast(Any, {"n": 2, argument: value}))
 
 
 def test_what_cannot_be_drawn_is_refused_in_words(model: Oneshot) -> None:

@@ -1,6 +1,7 @@
 """Windows, their inverses, reading and writing."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -97,7 +98,7 @@ def test_a_determinant_of_zero_is_taken_for_a_positive_one() -> None:
 
 def test_free_windows_are_what_the_network_says() -> None:
     torch.manual_seed(0)
-    aim = ATTENTIONS["free-transformer"](8, 28, 12, 0.9)
+    aim: Any = ATTENTIONS["free-transformer"](8, 28, 12, 0.9)
     h = torch.randn(5, 8)
     entries = (h @ aim.linear.weight.T + aim.linear.bias).view(5, 2, 3)
     start = torch.tensor([[0.9, 0, 0], [0, 0.9, 0]])

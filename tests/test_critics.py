@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -127,7 +128,7 @@ def test_simclr_features_have_unit_spread_over_the_training_drawings() -> None:
     assert ((spread[alive] - 1).abs() < 1e-3).all()
 
 
-def test_saved_critic_comes_back(tmp_path) -> None:
+def test_saved_critic_comes_back(tmp_path: Path) -> None:
     critic = critics.Critic(critics.WIDTHS["protonet"]).eval()
     path = tmp_path / "critic.safetensors"
     critics.save_critic(path, "protonet", critic, {"iterations": 5})
@@ -150,7 +151,7 @@ def test_features_do_not_depend_on_the_batch_and_take_any_size() -> None:
     torch.testing.assert_close(critics.features(critic, doubled), together)
 
 
-def damage(path, how: str) -> None:
+def damage(path: Path, how: str) -> None:
     if how == "missing":
         path.unlink()
     elif how == "cut":
@@ -164,7 +165,7 @@ def damage(path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["missing", "cut", "pickle", "other critic", "shapes"])
-def test_damaged_critics_are_refused_with_advice(tmp_path, how: str) -> None:
+def test_damaged_critics_are_refused_with_advice(tmp_path: Path, how: str) -> None:
     path = tmp_path / "critic.safetensors"
     critics.save_critic(path, "protonet", critics.Critic(critics.WIDTHS["protonet"]), {})
     damage(path, how)

@@ -36,7 +36,8 @@ OLD = [{name.replace("validation", "held_out"): row[name] for name in row} for r
 @pytest.mark.parametrize(("metrics", "name"), [(ROWS, "validation"), (OLD, "held out")])
 def test_the_curves_are_the_metrics(metrics: list[dict[str, Any]], name: str) -> None:
     pytest.importorskip("matplotlib")
-    total, parts, steps = learning_curves(metrics).axes
+    axes: Any = learning_curves(metrics).axes
+    total, parts, steps = axes
     assert total.get_legend_handles_labels()[1] == ["training", name]
     assert steps.get_title() == f"KL of each step, {name}, nats"
     assert total.lines[0].get_xydata().tolist() == [[1, 199], [50, 150], [100, 100]]

@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from oneshot_cli.data.catalogue import DATASETS
+from oneshot_cli.data.catalogue import DATASETS, DataSet
 from oneshot_cli.data.fetch import Remote, download, find, obtain
 from oneshot_cli.errors import OneshotError
 
@@ -109,7 +109,7 @@ def test_files_are_found_by_their_other_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
-def test_every_address_has_a_hash(dataset: object) -> None:
+def test_every_address_has_a_hash(dataset: DataSet) -> None:
     for file in dataset.files:
         assert bool(file.urls) == bool(file.known_hash)
         assert all(url.startswith("http") and url.endswith(file.name) for url in file.urls)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from oneshot_cli.data import load
 from oneshot_cli.data.glyphs import rasterize
 from oneshot_cli.errors import OneshotError
 
-SMALL = {"alphabets": 3, "characters": 4, "drawings": 6}
+SMALL: dict[str, Any] = {"alphabets": 3, "characters": 4, "drawings": 6}
 
 
 def test_the_same_seed_gives_the_same_glyphs() -> None:

@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,7 +147,12 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one each time that archives are decoded."""
     calls: list[int] = []
     decode = omniglot.decode
-    monkeypatch.setattr(omniglot, "decode", lambda *a: calls.append(1) or decode(*a))
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(1)
+        return decode(*arguments)
+
+    monkeypatch.setattr(omniglot, "decode", counted)
     return calls
 
 

@@ -204,7 +204,7 @@ def assert_close(mine: dict[str, Any], theirs: dict[str, Any]) -> None:
             assert theirs[name] is None, name
         else:
             torch.testing.assert_close(
-                tensor, theirs[name], atol=2e-5, rtol=2e-4, msg=lambda m, n=name: f"{n}: {m}"
+                tensor, theirs[name], atol=2e-5, rtol=2e-4, msg=(name + ": {}").format
             )
 
 

@@ -1,6 +1,7 @@
 """DRAW: its filters against a direct form, its equations one by one, its promises."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,9 @@ TINY = DRAWConfig(size=8, steps=3, latent=2, hidden=12, glimpse=3, patch=4)
 EMPTY = Context.empty(4, 8)
 
 
-def tiny_draw(seed: int = 0, **changes: object) -> DRAW:
+def tiny_draw(seed: int = 0, **changes: Any) -> DRAW:
     torch.manual_seed(seed)
-    model = DRAW(DRAWConfig(**{**TINY.to_dict(), **changes}))  # type: ignore[arg-type]
+    model = DRAW(DRAWConfig(**{**TINY.to_dict(), **changes}))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:

@@ -48,7 +48,7 @@ def test_engine_equals_the_eager_reference(canvas: str) -> None:
     ):
         if name != "lstm.bias_hh":  # the engine has one bias where LSTMCell has two
             torch.testing.assert_close(
-                found.data, wanted.grad, atol=2e-4, rtol=2e-4, msg=lambda m, n=name: f"{n}: {m}"
+                found.data, wanted.grad, atol=2e-4, rtol=2e-4, msg=(name + ": {}").format
             )
 
 

@@ -7,6 +7,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -111,6 +112,7 @@ def test_the_gap_is_what_training_images_have_over_held_out_ones(glyphs_checkpoi
 def test_active_latents_and_kl_of_each_step_are_told(
     glyphs_checkpoint: Path, tmp_path: Path
 ) -> None:
+    model: Any
     model, header = checkpoint.load(glyphs_checkpoint)
     model.posterior.output.weight[0] *= 200  # the first of two latents: it tells drawings apart
     awake, table = tmp_path / "awake.safetensors", tmp_path / "rows.csv"

@@ -104,8 +104,8 @@ def test_a_prior_and_an_output_network_can_be_added(small: Path, tmp_path: Path)
         "--output-network", "residual", "--iterations", 1)  # fmt: skip
     before = load(tmp_path / "plain" / "last.safetensors").model
     after = load(tmp_path / "more" / "last.safetensors").model
-    assert after.config.prior == "learned"
-    assert after.config.output == "residual"
+    config = after.config.to_dict()
+    assert (config["prior"], config["output"]) == ("learned", "residual")
     added = after.state_dict().keys() - before.state_dict().keys()
     assert {name.split(".")[0] for name in added} == {"prior", "output"}
     wrong = ["--from", small, "--size", 14, "--iterations", 1, "--output", tmp_path / "wrong"]

@@ -253,12 +253,14 @@ def test_redrawn_omniglot_keeps_its_ink_and_size(real_data: Path) -> None:
 
 
 def test_only_fine_two_tone_squares_count_as_omniglot_drawings() -> None:
-    drawing = bytes_of(1 - (glyph(105, 105, (30, 15), 5, 1) > 0.5)).astype(np.float32) / 255
+    paper = np.asarray(glyph(105, 105, (30, 15), 5, 1) <= 0.5, np.float64)
+    drawing = (bytes_of(paper) / 255).astype(np.float32)
     assert omniglot_drawing(drawing, 28) is not None
     assert omniglot_drawing(1 - drawing, 28) is not None, "either polarity"
     assert omniglot_drawing(drawing[:, 5:], 28) is None, "not square"
     assert omniglot_drawing(np.pad(drawing, 3, constant_values=1), 28) is None, "another size"
-    assert omniglot_drawing(drawing * 0.5 + np.linspace(0, 0.5, 105), 28) is None, "many tones"
+    many = (drawing * 0.5 + np.linspace(0, 0.5, 105)).astype(np.float32)
+    assert omniglot_drawing(many, 28) is None, "many tones"
     thick = 1 - (glyph(105, 105, (30, 15), 17, 1) > 0.5).astype(np.float32)
     assert omniglot_drawing(thick, 28) is None, "a thick pen"
 

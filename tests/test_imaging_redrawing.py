@@ -34,7 +34,7 @@ def test_components_touch_by_their_corners() -> None:
 
 
 def test_the_two_classes_of_a_picture() -> None:
-    grey = np.repeat(np.float32([0.1, 0.2, 0.8, 0.9]), [30, 10, 20, 60])
+    grey = np.repeat(np.array([0.1, 0.2, 0.8, 0.9], np.float32), [30, 10, 20, 60])
     threshold, gap, within = two_classes(grey)
     low, high = 0.125, 0.875
     assert threshold == pytest.approx((low + high) / 2, abs=1 / 256)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from tiny import noise
+from torch import Tensor
 
 from oneshot_cli.model.engine import linear as module
 from oneshot_cli.model.engine.gathering import Gathering
@@ -42,8 +44,13 @@ def test_layer_and_gradients_are_those_of_torch(
 
 @pytest.mark.skipif(not ONEDNN, reason="this processor or build has no such products")
 def test_only_large_products_in_float32_go_to_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    monkeypatch.setattr(module.F, "linear", lambda x, *rest: calls.append(x.shape) or x)
+    calls: list[torch.Size] = []
+
+    def plain(x: Tensor, *rest: Any) -> Tensor:
+        calls.append(x.shape)
+        return x
+
+    monkeypatch.setattr(module.F, "linear", plain)
     large, weight = torch.randn(256, 128), torch.randn(64, 128)
     multiply(large, weight)
     linear(large, weight)
@@ -83,10 +90,13 @@ def test_gradients_that_nobody_needs_are_left_out(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "WORTHWHILE", 0)
     monkeypatch.setattr(module, "FEWEST", 0)
     x, weight = noise(4, 6), noise(5, 6, seed=1).requires_grad_()
-    shapes = []
-    monkeypatch.setattr(
-        module, "multiply", lambda a, b, *rest: shapes.append(a.shape) or F.linear(a, b, *rest)
-    )
+    shapes: list[torch.Size] = []
+
+    def recorded(a: Tensor, b: Tensor, *rest: Any) -> Tensor:
+        shapes.append(a.shape)
+        return F.linear(a, b, *rest)
+
+    monkeypatch.setattr(module, "multiply", recorded)
     linear(x, weight).sum().backward()
     assert shapes in ([(4, 6), (5, 4)], [])  # none where oneDNN is not used
     torch.testing.assert_close(weight.grad, x.sum(0).expand(5, 6))
@@ -119,7 +129,7 @@ def test_gathered_gradients_are_the_sums_over_all_calls(
     monkeypatch.setattr(module, "WORTHWHILE", worthwhile)
     x, value = noise(7, 6).to(dtype).requires_grad_(), noise(7, 6, seed=1)
     model, results = Repeated().to(dtype), []
-    close = (
+    close: dict[str, Any] = (
         {"atol": 1e-6, "rtol": 1e-5} if dtype == torch.float32 else {"atol": 1e-12, "rtol": 1e-12}
     )
     for gathering in (Gathering(model), nullcontext()):

@@ -1,13 +1,14 @@
 """The sequential generator against plain forms, brute force and its own promises."""
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from tiny import TINY, context, images, noise, tiny_model
+from torch import nn
 
 from oneshot_cli.model import Context
 from oneshot_cli.model.canvas import GatedCanvas
@@ -31,7 +32,7 @@ def test_batched_writes_equal_the_step_by_step_form(canvas: str) -> None:
         plain = model.canvases(states.h, size)[:, -1]
         torch.testing.assert_close(batched, plain, atol=1e-5, rtol=1e-5)
         weights = [*model.writer.parameters(), *model.canvas.parameters()]
-        weights += [model.transition.weight]
+        weights.append(cast(nn.Parameter, model.transition.weight))
         value = torch.linspace(-1, 1, plain.numel()).view_as(plain)
         fast = torch.autograd.grad((batched * value).sum(), weights, retain_graph=True)
         slow = torch.autograd.grad((plain * value).sum(), weights, retain_graph=True)
@@ -50,6 +51,8 @@ def test_gated_canvas_is_a_cgru_of_plain_convolutions() -> None:
         return (weight.flatten(1) @ columns + bias[:, None]).view(len(x), -1, 6, 6)
 
     weight, bias = canvas.gates.weight, canvas.gates.bias
+    assert bias is not None
+    assert canvas.candidate.bias is not None
     both = torch.cat([c, w], 1)
     u = torch.sigmoid(convolve(both, weight[:3], bias[:3]))
     r = torch.sigmoid(convolve(both, weight[3:], bias[3:]))

@@ -115,7 +115,7 @@ def test_a_mixture_is_the_weighted_sum_of_its_logistics() -> None:
             for part in range(3)
         )
         share = weight.exp() / weight.exp().sum()
-        total = 0.0
+        total = torch.zeros(())
         for m in range(COMPONENTS):
             spot = centre[m].sigmoid().item()
             total += share[m] * density(spot, log_scale[m].item(), x[b, c, i, j].view(1)).exp()[0]

@@ -1,5 +1,7 @@
 """The learned prior against torch.distributions, step by step."""
 
+from typing import Any
+
 import torch
 from tiny import context, images, noise, tiny_model
 from torch.distributions import Independent, Normal, kl_divergence
@@ -7,7 +9,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from oneshot_cli.model.prior import LearnedPrior, StandardPrior
 
 
-def learned(**changes: object) -> LearnedPrior:
+def learned(**changes: Any) -> LearnedPrior:
     prior = tiny_model(prior="learned", **changes).prior
     assert isinstance(prior, LearnedPrior)
     return prior

@@ -60,9 +60,9 @@ def test_a_number_out_of_its_range_is_refused(kind: type[Any], name: str, within
     for value in outside(within):
         with pytest.raises(ValueError, match=name):
             of(kind, name, value)
-    for value in ("1", None, True):
+    for wrong in ("1", None, True):
         with pytest.raises(ValueError, match=f"{name} must be a"):
-            of(kind, name, value)
+            of(kind, name, wrong)
 
 
 def test_a_range_has_the_ends_that_it_names() -> None:

@@ -78,7 +78,7 @@ SHOWN: dict[str, Callable[[], Context]] = {
     ids=str,
 )
 def test_states_and_gradients_are_those_of_autograd(
-    changes: dict[str, object], shown: str, limit: float | None
+    changes: dict[str, Any], shown: str, limit: float | None
 ) -> None:
     """Two particles of each of five images."""
     model = tiny_model(**changes)
@@ -93,9 +93,7 @@ def test_states_and_gradients_are_those_of_autograd(
         torch.testing.assert_close(mine, wanted, atol=1e-5, rtol=1e-5)
     for name, found in fast[1].items():
         wanted = plain[1].get(name, torch.zeros_like(found))  # no context, no query
-        torch.testing.assert_close(
-            found, wanted, atol=2e-5, rtol=2e-4, msg=lambda m, n=name: f"{n}: {m}"
-        )
+        torch.testing.assert_close(found, wanted, atol=2e-5, rtol=2e-4, msg=(name + ": {}").format)
 
 
 def test_it_is_what_trains(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from test_oneshot_scores import tiny
 
 from oneshot_cli.evaluation.generalization import Generalization, document, measure
 from oneshot_cli.evaluation.memorization import Memorization, memorization
 from oneshot_cli.evaluation.oneshot_scores import Critics, people
 from oneshot_cli.evaluation.report import page
-from tests.test_oneshot_scores import tiny
 
 pytest.importorskip("matplotlib")
 DRAWINGS = tiny(characters=4, each=4)

@@ -165,5 +165,5 @@ def test_published_rows_name_presets_that_there_are() -> None:
     assert set(named) <= set(PRESETS)
     assert len(named) == len(set(named))
     assert {name for name in PRESETS if PRESETS[name].task == 1} - set(named) == {"vae"}
-    flagship = {"prior": "learned", "output": "residual"}
-    assert asdict(ModelConfig(**PRESETS["flagship"].model)) == asdict(ModelConfig(**flagship))
+    flagship = ModelConfig(prior="learned", output="residual")
+    assert asdict(ModelConfig(**PRESETS["flagship"].model)) == asdict(flagship)

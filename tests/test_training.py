@@ -337,7 +337,7 @@ def test_an_iteration_waits_for_no_device(tmp_path: Path, monkeypatch: pytest.Mo
     """The episode apart, which is drawn on the CPU, and which rows to sample, read there alone."""
     run = trainer(tmp_path)
     episode = run.episodes.batch(0, CONFIG.batch)
-    run.episodes.batch = lambda *_: episode  # type: ignore[method-assign, assignment]
+    run.episodes.batch = lambda *_: episode  # type: ignore[method-assign]
     window = Window()
     with Waits() as waits, monkeypatch.context() as patch:
         patch.setattr(torch.Tensor, "tolist", waits.seen.append)  # not an operation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,10 +28,10 @@ TINY = ModelConfig(
 )
 
 
-def tiny_model(seed: int = 0, **changes: object) -> SequentialGenerator:
+def tiny_model(seed: int = 0, **changes: Any) -> SequentialGenerator:
     """A model whose random weights are large enough that everything matters."""
     torch.manual_seed(seed)
-    model = SequentialGenerator(replace(TINY, **changes))  # type: ignore[arg-type]
+    model = SequentialGenerator(replace(TINY, **changes))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1 and "canvas" not in name:

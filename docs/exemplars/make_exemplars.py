@@ -26,7 +26,7 @@ OMNIGLOT = {
 
 def pen(size: tuple[int, int], strokes: list[np.ndarray], width: float) -> np.ndarray:
     """How much ink a round pen leaves along `strokes` (N, 2) on a (width, height) sheet, 0 to 1."""
-    sheet = Image.new("L", tuple(OVERSAMPLED * side for side in size), 0)
+    sheet = Image.new("L", (OVERSAMPLED * size[0], OVERSAMPLED * size[1]), 0)
     draw = ImageDraw.Draw(sheet)
     for stroke in strokes:
         length = np.linspace(0, 1, len(stroke))
