@@ -82,7 +82,7 @@ def _training(
             table.add_row(
                 f"{case.canvas} {case.size} {case.steps} {case.batch} "
                 + ("bf16" if case.bf16 else "fp32")
-                + (", summaries" if case.summaries else ""),
+                + (", image encoder" if case.image_encoders else ""),
                 f"{row.reference:.3f}",
                 f"{row.engine:.3f}",
                 f"{row.times_faster:.2f}",

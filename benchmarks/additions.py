@@ -17,7 +17,7 @@ from benchmarks.__main__ import wide_console
 from benchmarks.timing import alternate, ratio
 from benchmarks.training import Case, training_step
 from oneshot_cli.devices import resolve_device
-from oneshot_cli.model import Context, ModelConfig, SequentialGenerator
+from oneshot_cli.model import Context, SequentialConfig, SequentialGenerator
 
 READ, DRAWN = 28, 52
 """The flagship reads at the first size, and is trained and draws at both."""
@@ -33,7 +33,7 @@ ADDITIONS: dict[str, dict[str, Any]] = {
 def model(fields: dict[str, Any]) -> SequentialGenerator:
     """The flagship's model with these additions, its weights drawn from seed 0."""
     torch.manual_seed(0)
-    return SequentialGenerator(ModelConfig(size=DRAWN, read_size=READ, **fields))
+    return SequentialGenerator(SequentialConfig(size=DRAWN, read_size=READ, **fields))
 
 
 def drawing(fields: dict[str, Any], size: int, device: torch.device) -> Callable[[], None]:

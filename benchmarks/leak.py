@@ -17,14 +17,19 @@ from oneshot_cli.data import load
 from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.experiment import Experiment
-from oneshot_cli.model import ModelConfig
+from oneshot_cli.model import SequentialConfig
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loop import Hooks, Rhythm, Trainer
 
 EVERY, ITERATIONS = 200, 2_000
-SMALL = ModelConfig(
-    steps=4, hidden=48, context_units=32, posterior_units=48, summary_units=24, summary_channels=8
+SMALL = SequentialConfig(
+    steps=4,
+    hidden=48,
+    context_units=32,
+    posterior_units=48,
+    image_encoder_units=24,
+    image_encoder_channels=8,
 )
 """Large enough that a leaked batch shows, small enough for two thousand iterations."""
 

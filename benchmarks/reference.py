@@ -2,9 +2,9 @@
 
 Each step reads the target and its canvas error x - sigmoid(c) (as in DRAW), reads the context,
 updates the state, and writes all channels of its patch to the whole canvas at once; the canvas is
-read out by a 1 x 1 convolution. It takes the sizes of a `ModelConfig`, the same latents, windows
-and summaries (or none); grids come from `affine_grid`, states from `LSTMCell`. Because the error
-makes every step wait for the canvas, none of the engine's rewritings can be applied to it.
+read out by a 1 x 1 convolution. It takes the sizes of a `SequentialConfig`, the same latents,
+windows and image encoders (or none); grids come from `affine_grid`, states from `LSTMCell`. Because
+the error makes every step wait for the canvas, none of the engine's rewritings can be applied.
 
 Without the error (`canvas_error=False`) it computes the same function as `SequentialGenerator`,
 weight by weight (`adopt`), which is how it is tested.
@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from oneshot_cli.model import Bound, Context, ModelConfig
+from oneshot_cli.model import Bound, Context, SequentialConfig
 from oneshot_cli.model.attention import inverse, windows
 from oneshot_cli.model.canvas import GatedCanvas
 from oneshot_cli.model.gaussian import (
@@ -25,9 +25,9 @@ from oneshot_cli.model.gaussian import (
     mean_and_log_std,
     standard_normal_log_density,
 )
+from oneshot_cli.model.image_encoder import ImageEncoder
 from oneshot_cli.model.likelihood import bernoulli_log_likelihood
 from oneshot_cli.model.sequential import SequentialGenerator
-from oneshot_cli.model.summary import Summary
 
 WINDOW_GAIN = 0.2
 
@@ -39,7 +39,7 @@ def sample(images: Tensor, maps: Tensor, size: int) -> Tensor:
     return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
 
-class PlainSummary(Summary):
+class PlainImageEncoder(ImageEncoder):
     """The same layers, in the memory format that images come in."""
 
     def forward(self, images: Tensor) -> Tensor:
@@ -48,11 +48,11 @@ class PlainSummary(Summary):
         return F.silu(self.dense(features.flatten(1)))
 
 
-def embedded(summary: PlainSummary | None, layer: nn.Linear | None, images: Tensor) -> Tensor:
-    """What a summary of images (B, C, S, S) adds to a layer (B, units): 0 where there is none."""
-    if summary is None or layer is None:
+def embedded(encoder: PlainImageEncoder | None, layer: nn.Linear | None, images: Tensor) -> Tensor:
+    """What an encoding of images (B, C, S, S) adds to a layer (B, units): 0 where there is none."""
+    if encoder is None or layer is None:
         return images.new_zeros(())
-    return layer(summary(images))
+    return layer(encoder(images))
 
 
 class Gates(nn.Module):
@@ -72,24 +72,24 @@ class Gates(nn.Module):
 class Reference(nn.Module):
     """`bound` and `sample` of the sequential generator, for one channel of ink."""
 
-    def __init__(self, config: ModelConfig, *, canvas_error: bool = True) -> None:
+    def __init__(self, config: SequentialConfig, *, canvas_error: bool = True) -> None:
         super().__init__()
         self.config, self.canvas_error = config, canvas_error
         hidden, glimpse = config.hidden, config.glimpse**2
         units, width = config.posterior_units, config.context_units
-        summed = config.summary_units > 0
+        summed = config.image_encoder_units > 0
         # What is read of the context.
-        self.context_summary = PlainSummary(config) if summed else None
+        self.context_encoder = PlainImageEncoder(config) if summed else None
         self.context_window = nn.Linear(hidden, 6)
         self.embed_glimpse = nn.Linear(glimpse, width)
-        self.embed_context = nn.Linear(config.summary_units, width) if summed else None
+        self.embed_context = nn.Linear(config.image_encoder_units, width) if summed else None
         self.embed_kind = nn.Embedding(2, width)
         self.null = nn.Embedding(2, width)
         self.query = nn.Linear(hidden, width)
         # What is read of the target, and of the canvas error with the same window.
-        self.target_summary = PlainSummary(config) if summed else None
+        self.target_encoder = PlainImageEncoder(config) if summed else None
         self.target_window = nn.Linear(hidden, 6)
-        self.embed_target = nn.Linear(config.summary_units, units) if summed else None
+        self.embed_target = nn.Linear(config.image_encoder_units, units) if summed else None
         read = glimpse * (2 if canvas_error else 1)
         self.embed_step = nn.Linear(read + hidden + width, units)
         self.posterior = nn.Linear(units, 2 * config.latent)
@@ -105,14 +105,14 @@ class Reference(nn.Module):
         """The window (B, 2, 3) that h chooses."""
         return windows(WINDOW_GAIN * layer(h).float(), scale)
 
-    def read_context(self, h: Tensor, context: Context, summaries: Tensor) -> Tensor:
-        """v (B, width): attention over a glimpse and a summary of each image, and a null member."""
+    def read_context(self, h: Tensor, context: Context, encoders: Tensor) -> Tensor:
+        """v (B, width): attention over a glimpse and an encoding of each image, and the null."""
         batch, members = context.mask.shape
         kind = context.alphabet.long()
         window = self.window(self.context_window, h, self.config.read_scale)
         window = window[:, None].expand(batch, members, 2, 3).flatten(0, 1)
         glimpses = sample(context.images.flatten(0, 1), window, self.config.glimpse).flatten(1)
-        embedded = (self.embed_glimpse(glimpses) + summaries).unflatten(0, (batch, members))
+        embedded = (self.embed_glimpse(glimpses) + encoders).unflatten(0, (batch, members))
         values = F.silu(embedded + self.embed_kind(kind)[:, None])
         values = torch.cat([self.null(kind)[:, None], values], 1)
         scores = values @ self.query(h)[:, :, None] * self.config.context_units**-0.5
@@ -121,7 +121,7 @@ class Reference(nn.Module):
         return (weights * values).sum(1)
 
     def read_target(
-        self, h: Tensor, v: Tensor, x: Tensor, canvas: Tensor, summary: Tensor
+        self, h: Tensor, v: Tensor, x: Tensor, canvas: Tensor, encoder: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation of z."""
         window = self.window(self.target_window, h, self.config.read_scale)
@@ -130,7 +130,7 @@ class Reference(nn.Module):
             seen = torch.cat([x, x - torch.sigmoid(self.output(canvas).float())], 1)
         glimpse = sample(seen, window, self.config.glimpse).flatten(1)
         step = self.embed_step(torch.cat([glimpse, h, v], -1))
-        return mean_and_log_std(self.posterior(F.silu(step + summary)))
+        return mean_and_log_std(self.posterior(F.silu(step + encoder)))
 
     def write(self, canvas: Tensor, h: Tensor) -> Tensor:
         """The next canvas (B, C, S, S)."""
@@ -144,12 +144,12 @@ class Reference(nn.Module):
         self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float | None = None
     ) -> Bound:
         """The terms of the bound for images (B, 1, S, S) and noise (B, 1, T, latent)."""
-        summary = embedded(self.target_summary, self.embed_target, x)
-        h, cell, canvas, summaries = self._begin(context, x.shape[-1])
+        encoder = embedded(self.target_encoder, self.embed_target, x)
+        h, cell, canvas, encoders = self._begin(context, x.shape[-1])
         kls, ratios, means = [], [], []
         for t in range(self.config.steps):
-            v = self.read_context(h, context, summaries)
-            mean, log_std = self.read_target(h, v, x, canvas, summary)
+            v = self.read_context(h, context, encoders)
+            mean, log_std = self.read_target(h, v, x, canvas, encoder)
             z = mean + log_std.exp() * noise[:, 0, t]
             means.append(mean.detach())
             kls.append(gaussian_analytical_kl(mean, log_std))
@@ -166,9 +166,9 @@ class Reference(nn.Module):
 
     def sample(self, context: Context, noise: Tensor, *, size: int | None = None) -> Tensor:
         """Drawings (B, 1, size, size) from noise (B, T, latent): probabilities of ink."""
-        h, cell, canvas, summaries = self._begin(context, size or self.config.size)
+        h, cell, canvas, encoders = self._begin(context, size or self.config.size)
         for t in range(self.config.steps):
-            v = self.read_context(h, context, summaries)
+            v = self.read_context(h, context, encoders)
             h, cell = self.lstm(torch.cat([noise[:, t], v], -1), (h, cell))
             canvas = self.write(canvas, h)
         return torch.sigmoid(self.output(canvas).float())
@@ -178,8 +178,8 @@ class Reference(nn.Module):
         h, cell = self.start[:, None].expand(2, len(context), self.config.hidden)
         canvas = h.new_zeros(len(context), self.config.canvas_channels, size, size)
         images = context.images.flatten(0, 1)
-        summaries = embedded(self.context_summary, self.embed_context, images)
-        return h, cell, canvas, summaries
+        encoders = embedded(self.context_encoder, self.embed_context, images)
+        return h, cell, canvas, encoders
 
     @torch.no_grad()
     def adopt(self, engine: SequentialGenerator) -> None:
@@ -187,19 +187,19 @@ class Reference(nn.Module):
         assert engine.context is not None
         context, posterior, writer = engine.context, engine.posterior, engine.writer
         pairs: list[tuple[nn.Module | None, nn.Module | None]] = [
-            (self.context_summary, context.summary),
-            (self.context_window, context.reader.aim.get_submodule("linear")),
+            (self.context_encoder, context.image_encoder),
+            (self.context_window, context.reader.attention.get_submodule("linear")),
             (self.embed_glimpse, context.embed_glimpse),
-            (self.embed_context, context.embed_summary),
+            (self.embed_context, context.embed_image),
             (self.embed_kind, context.embed_kind),
             (self.null, context.null),
             (self.query, context.query),
-            (self.target_summary, posterior.summary),
-            (self.target_window, posterior.reader.aim.get_submodule("linear")),
-            (self.embed_target, posterior.embed_summary),
+            (self.target_encoder, posterior.image_encoder),
+            (self.target_window, posterior.reader.attention.get_submodule("linear")),
+            (self.embed_target, posterior.embed_image),
             (self.posterior, posterior.output),
             (self.patch, writer.content),
-            (self.patch_window, writer.aim.get_submodule("linear")),
+            (self.patch_window, writer.attention.get_submodule("linear")),
             (self.output, engine.canvas.get_submodule("output")),
         ]
         for mine, theirs in pairs:

@@ -2,7 +2,7 @@
 
 A list of the products that no rewriting can avoid, forward and backward, in their real shapes and
 type: a recurrent product is done T times on a batch, one that does not depend on its own result
-once on T batches. The convolutions of the summaries and of the gated canvas count as products.
+once on T batches. The convolutions of the image encoders and of the gated canvas count as products.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from oneshot_cli.model import ModelConfig
+from oneshot_cli.model import SequentialConfig
 from oneshot_cli.model.engine.linear import multiply
-from oneshot_cli.model.summary import Summary
+from oneshot_cli.model.image_encoder import ImageEncoder
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Product:
     times: int
 
 
-def products(config: ModelConfig, batch: int, members: int = 1) -> list[Product]:
+def products(config: SequentialConfig, batch: int, members: int = 1) -> list[Product]:
     """The dense layers of a training step with `members` context images an example."""
     steps, hidden, units = config.steps, config.hidden, config.context_units
     glimpse = config.glimpse**2
@@ -43,10 +43,10 @@ def products(config: ModelConfig, batch: int, members: int = 1) -> list[Product]
         Product(batch, hidden, units, steps),
         Product(batch * steps, hidden, written, 1),
     ]
-    if config.summary_units:
+    if config.image_encoder_units:
         found += [
-            Product(batch * members, config.summary_units, units, 1),
-            Product(batch, config.summary_units, config.posterior_units, 1),
+            Product(batch * members, config.image_encoder_units, units, 1),
+            Product(batch, config.image_encoder_units, config.posterior_units, 1),
         ]
     return found
 
@@ -55,7 +55,7 @@ Multiply = Callable[[Tensor, Tensor], Tensor]
 
 
 def floor(
-    config: ModelConfig,
+    config: SequentialConfig,
     batch: int,
     dtype: torch.dtype,
     device: torch.device,
@@ -63,8 +63,8 @@ def floor(
 ) -> Callable[[], None]:
     """A function that does all the products of one training step, `by` what the engine uses."""
     dense = [_dense(product, dtype, device, by) for product in products(config, batch)]
-    summaries = 2 if config.summary_units else 0
-    convolutions = [_summary(config, batch, dtype, device) for _ in range(summaries)]
+    image_encoders = 2 if config.image_encoder_units else 0
+    convolutions = [_image_encoder(config, batch, dtype, device) for _ in range(image_encoders)]
     if config.canvas == "gated":
         convolutions.append(_canvas(config, batch, dtype, device))
 
@@ -94,20 +94,20 @@ def _dense(
     return run
 
 
-def _summary(
-    config: ModelConfig, batch: int, dtype: torch.dtype, device: torch.device
+def _image_encoder(
+    config: SequentialConfig, batch: int, dtype: torch.dtype, device: torch.device
 ) -> Callable[[], None]:
-    """The layers of a summary, forward and backward."""
-    summary = Summary(config).to(device, dtype)
+    """The layers of an image encoder, forward and backward."""
+    encoder = ImageEncoder(config).to(device, dtype)
     image = torch.rand(batch, config.channels, config.size, config.size, device=device, dtype=dtype)
     work: list[Callable[[], None]] = []
     features = image.to(memory_format=torch.channels_last)
-    for layer in summary.convolutions:
+    for layer in encoder.convolutions:
         if isinstance(layer, torch.nn.Conv2d):
             features = features.detach().requires_grad_(bool(work))
             work.append(_convolution(features, layer.weight, layer.stride))
             features = layer(features)
-    dense = Product(batch, summary.dense.in_features, summary.dense.out_features, 1)
+    dense = Product(batch, encoder.dense.in_features, encoder.dense.out_features, 1)
     work.append(_dense(dense, dtype, device))
 
     def run() -> None:
@@ -118,7 +118,7 @@ def _summary(
 
 
 def _canvas(
-    config: ModelConfig, batch: int, dtype: torch.dtype, device: torch.device
+    config: SequentialConfig, batch: int, dtype: torch.dtype, device: torch.device
 ) -> Callable[[], None]:
     """The convolutions of the gated canvas at every step."""
     channels, size = config.canvas_channels, config.size

@@ -19,7 +19,7 @@ from benchmarks.reference import Reference
 from benchmarks.timing import alternate, ratio
 from oneshot_cli.checkpoint import Header
 from oneshot_cli.drawing.oneshot import CLOSENESS, Oneshot
-from oneshot_cli.model import Context, ModelConfig, SequentialGenerator
+from oneshot_cli.model import Context, SequentialConfig, SequentialGenerator
 
 SIZES = (28, 52, 112)
 COUNTS = (1, 10, 1000)
@@ -50,7 +50,7 @@ class Row:
 def measure(turns: int, device: torch.device, *, full: bool) -> Iterator[Row]:
     """Variations of one exemplar by a model of the flagship's size, noise and all."""
     torch.manual_seed(0)
-    config = ModelConfig()
+    config = SequentialConfig()
     engine = SequentialGenerator(config).requires_grad_(False).eval().to(device)
     reference = Reference(config).requires_grad_(False).eval().to(device)
     reference.adopt(engine)

@@ -28,7 +28,7 @@ from oneshot_cli.data.episodes import Episodes
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.distributed import ALONE, World, joined
 from oneshot_cli.experiment import Experiment
-from oneshot_cli.model import ModelConfig
+from oneshot_cli.model import SequentialConfig
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loop import Trainer
@@ -117,7 +117,7 @@ def trainer(size: int, config: TrainConfig, world: World = ALONE) -> Trainer:
     )
     episodes = Episodes(drawings, config.tasks, seed=config.seed, device=world.device)
     folder = RunFolder(Path(tempfile.gettempdir()) / "scaling")
-    experiment = Experiment(ModelConfig(size=size), config, DataSpec("random", size=size))
+    experiment = Experiment(SequentialConfig(size=size), config, DataSpec("random", size=size))
     return Trainer(folder, experiment, episodes, drawings, world=world)
 
 

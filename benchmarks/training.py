@@ -18,19 +18,19 @@ from torch import nn
 from benchmarks.reference import Reference
 from benchmarks.roofline import floor
 from benchmarks.timing import alternate, ratio
-from oneshot_cli.model import Context, ModelConfig, SequentialGenerator
+from oneshot_cli.model import Context, SequentialConfig, SequentialGenerator
 from oneshot_cli.model.objective import objective
 
 INK = 0.09
-SUMMARY = 256
-"""Width of the summaries of the cases that have them."""
+ENCODER = 256
+"""Width of the image encoders of the cases that have them."""
 
 Canvas = Literal["additive", "gated"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One row: a model of the paper with this canvas, at this size; with summaries or not."""
+    """One row: a model of the paper with this canvas, at this size; with image encoders or not."""
 
     canvas: Canvas = "additive"
     size: int = 52
@@ -38,13 +38,13 @@ class Case:
     batch: int = 64
     bf16: bool = False
     recompute: int = 0
-    summaries: bool = False
+    image_encoders: bool = False
 
     @property
-    def config(self) -> ModelConfig:
-        summary = SUMMARY if self.summaries else 0
-        return ModelConfig(
-            canvas=self.canvas, summary_units=summary, size=self.size, steps=self.steps
+    def config(self) -> SequentialConfig:
+        units = ENCODER if self.image_encoders else 0
+        return SequentialConfig(
+            canvas=self.canvas, image_encoder_units=units, size=self.size, steps=self.steps
         )
 
 
@@ -75,11 +75,11 @@ class Row:
 def cases(full: bool) -> Iterator[Case]:
     """Those of every run, or all of them."""
     sizes, steps, batches = ((28, 52), (20, 80), (64, 256)) if full else ((28, 52), (20,), (64,))
-    for summaries, size, t, batch, canvas, bf16 in product(
+    for image_encoders, size, t, batch, canvas, bf16 in product(
         (False, True), sizes, steps, batches, get_args(Canvas), (False, True)
     ):
-        if full or size == 52 or (canvas == "additive" and not summaries):
-            yield Case(canvas, size, t, batch, bf16, summaries=summaries)
+        if full or size == 52 or (canvas == "additive" and not image_encoders):
+            yield Case(canvas, size, t, batch, bf16, image_encoders=image_encoders)
 
 
 def training_step(

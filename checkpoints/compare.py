@@ -34,7 +34,7 @@ BASE = (
     "--dataset omniglot --split weak-validation --validation 0 --augment 1 --learning-rate 3e-3 "
     "--clip 1000 --set step_clip=2000 --threads 1 --quiet"
 )
-MODEL = "--latent 16 --summary 0"
+MODEL = "--latent 16 --image-encoder 0"
 KL_WARMUP = 0.25
 """Share of a run; of the flagship's, which is long, it is a tenth."""
 
@@ -67,7 +67,7 @@ FIRST = 1 / 3
 """Share of a run's time at the smaller size; the second run begins with its weights."""
 
 OTHERS = {
-    "summaries": "--summary 256",
+    "summaries": "--image-encoder 256",
     "12 steps": "--steps 12",
     "32 steps": "--steps 32",
     "256 units": "--hidden 256",
@@ -162,7 +162,7 @@ def measured(folder: RunFolder) -> dict[str, float]:
     if not path.exists():
         model, header = checkpoint.load(folder.last)
         name, split = header.data["dataset"], header.data["split"]
-        found = data.load(name, split=split, part="test", size=model.config.reading)
+        found = data.load(name, split=split, part="test", size=model.config.input_size)
         context = int(model.config.conditional)
         figures = measure(
             model,

@@ -56,7 +56,7 @@ def bounds(path: Path, drawings: int, particles: int) -> dict[str, Any]:
             "reconstruction": elbo.reconstruction.as_dict(),
             "kl": elbo.kl.as_dict(),
         }
-        if drawings and size == model.config.reading:
+        if drawings and size == model.config.input_size:
             many = measure(
                 model,
                 held_out,

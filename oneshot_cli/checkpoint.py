@@ -18,8 +18,11 @@ from torch import nn
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import atomic_write
 from oneshot_cli.model import Config, GenerativeModel, build, config_from
+from oneshot_cli.model.legacy import current_weight
 
-FORMAT = 1
+FORMAT = 2
+"""Format 1 has old names, see `model.legacy`."""
+READABLE = (1, FORMAT)
 HEADER = "oneshot"
 
 
@@ -90,7 +93,7 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> tuple[Generati
         model = build(header.config)
     wanted = model.state_dict()
     with safe_open(path, "pt", device=str(device)) as file:
-        found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        found = {current_weight(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     _check(Path(path), wanted, found)
     model.load_state_dict({name: t.to(torch.float32) for name, t in found.items()}, assign=True)
     model.requires_grad_(False)
@@ -102,7 +105,7 @@ def _parse(path: Path, text: str) -> Header:
     try:
         fields = json.loads(text)
         version = fields.pop("format")
-        if version != FORMAT:
+        if version not in READABLE:
             raise OneshotError(
                 f"{path}: checkpoint format {version}, this oneshot reads {FORMAT}; upgrade it"
             )

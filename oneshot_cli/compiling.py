@@ -11,9 +11,9 @@ from oneshot_cli.model import GenerativeModel
 
 
 def compile_model(model: GenerativeModel, device: torch.device) -> None:
-    """Compile what `model` does most, `model.hot`; on CUDA the kernels are replayed as graphs.
+    """Compile the `compiled_methods` of `model`; on CUDA their kernels are replayed as graphs.
 
-    Raises OneshotError where torch.compile does not work: better now than in a first iteration.
+    Raises OneshotError where torch.compile does not work, before the first iteration.
     """
     try:
         torch.compile(torch.sin)(torch.zeros(2, device=device))
@@ -23,8 +23,8 @@ def compile_model(model: GenerativeModel, device: torch.device) -> None:
             f"--compile: torch.compile does not work here ({reason})\n"
             "it needs a C++ compiler, on CUDA Triton; without --compile nothing does"
         ) from error
-    # Constants that are kept from call to call become constants of the graph, as they should.
+    # Cached constants become constants of the graph, as they should.
     warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")
     mode = "reduce-overhead" if device.type == "cuda" else "default"
-    for name in model.hot:
+    for name in model.compiled_methods:
         setattr(model, name, torch.compile(getattr(model, name), mode=mode))

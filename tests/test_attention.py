@@ -155,7 +155,7 @@ def test_several_readers_read_at_once_what_each_reads_alone(attention: str, memb
     h, one, other = noise(5, 8), images(5 * members, size=10), images(5, size=10)
     glimpses, seen = JointReader(5, list(zip(readers, (one, other), strict=True)))(h)
     for reader, own, glimpse, window in zip(readers, (one, other), glimpses, seen, strict=True):
-        torch.testing.assert_close(window, reader.aim(h))
+        torch.testing.assert_close(window, reader.attention(h))
         repeated = window.repeat_interleave(len(own) // 5, 0)
         torch.testing.assert_close(glimpse, reader(own, repeated))
 
@@ -191,7 +191,7 @@ def test_mixing_patches_equals_mixing_the_canvas() -> None:
     torch.manual_seed(0)
     writer = Writer(hidden=8, patch=5, channels=4, scale=0.6)
     h, mix = torch.randn(6, 8), torch.randn(1, 4)
-    window = writer.aim(h)
+    window = writer.attention(h)
     full = torch.einsum("oc,bchw->bohw", mix, writer(writer.patches(h), window, 20))
     folded = writer(writer.patches(h, mix), window, 20)
     torch.testing.assert_close(folded, full, atol=1e-5, rtol=1e-4)

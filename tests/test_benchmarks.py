@@ -24,11 +24,11 @@ CANVASES = ["additive", "gated"]
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("summaries", [False, True])
+@pytest.mark.parametrize("image_encoders", [False, True])
 @pytest.mark.parametrize("canvas", CANVASES)
-def test_the_floor_is_the_arithmetic_of_a_step(canvas: Any, summaries: bool) -> None:
+def test_the_floor_is_the_arithmetic_of_a_step(canvas: Any, image_encoders: bool) -> None:
     """It multiplies as much as a training step of the engine does, to within 2 %."""
-    case = Case(canvas, size=16, steps=4, batch=4, summaries=summaries)
+    case = Case(canvas, size=16, steps=4, batch=4, image_encoders=image_encoders)
     step = training_step(SequentialGenerator(case.config), case, CPU)
     counts, onednn = [], {}
     if hasattr(torch.ops.mkldnn, "_linear_pointwise"):  # which PyTorch does not count
@@ -44,9 +44,9 @@ def test_the_floor_is_the_arithmetic_of_a_step(canvas: Any, summaries: bool) -> 
 
 @torch.no_grad()
 @pytest.mark.parametrize("canvas", CANVASES)
-def test_the_reference_does_without_summaries_too(canvas: str) -> None:
+def test_the_reference_does_without_image_encoders_too(canvas: str) -> None:
     """It computes what the engine does; both draw the same."""
-    engine = tiny_model(latent=4, summary_units=0, canvas=canvas)
+    engine = tiny_model(latent=4, image_encoder_units=0, canvas=canvas)
     reference = Reference(engine.config, canvas_error=False)
     reference.adopt(engine)
     x, shown, draws = images(4), context(4, 2), noise(4, 1, 3, 4)
@@ -59,19 +59,19 @@ def test_the_reference_does_without_summaries_too(canvas: str) -> None:
         atol=1e-5,
         rtol=1e-4,
     )
-    assert not any("summary" in name for name, _ in reference.named_parameters())
+    assert not any("encoder" in name for name, _ in reference.named_parameters())
 
 
-def test_cases_are_models_of_the_paper_with_and_without_summaries() -> None:
+def test_cases_are_models_of_the_paper_with_and_without_image_encoders() -> None:
     every, usual = list(cases(full=True)), list(cases(full=False))
     assert len(set(every)) == len(every) == 2 * 2**5
     assert set(usual) < set(every)
-    summed = {(c.canvas, c.size, c.steps, c.batch, c.bf16) for c in usual if c.summaries}
+    summed = {(c.canvas, c.size, c.steps, c.batch, c.bf16) for c in usual if c.image_encoders}
     assert summed == {(canvas, 52, 20, 64, bf16) for canvas in CANVASES for bf16 in (False, True)}
     for case in every:
         config = case.config.to_dict()
         assert (config["prior"], config["output"]) == ("standard", "linear")
-        assert bool(config["summary_units"]) is case.summaries
+        assert bool(config["image_encoder_units"]) is case.image_encoders
         assert (config["canvas"], config["size"], config["steps"]) == (
             case.canvas,
             case.size,
@@ -105,7 +105,7 @@ def test_the_table_is_whole_without_a_terminal(
     wanted = [case for case in cases(full=False) if pays or not case.bf16]
     for case in wanted:
         kind = "bf16" if case.bf16 else "fp32"
-        kind += ", summaries" if case.summaries else ""
+        kind += ", image encoder" if case.image_encoders else ""
         name = [case.canvas, case.size, case.steps, case.batch, kind]
         assert " ".join([*map(str, name), *figures]) in lines
     assert ("left out" in printed) is not pays

@@ -101,23 +101,23 @@ def as_class(part: nn.Module, kind: type[nn.Module]) -> None:
 def both_readers(kind: type[nn.Module]) -> Callable[[SequentialGenerator], None]:
     def change(model: SequentialGenerator) -> None:
         assert model.context is not None
-        as_class(model.context.reader.aim, kind)
-        as_class(model.posterior.reader.aim, kind)
+        as_class(model.context.reader.attention, kind)
+        as_class(model.posterior.reader.attention, kind)
 
     return change
 
 
 def one_reader(model: SequentialGenerator) -> None:
-    as_class(model.posterior.reader.aim, Brighter)
+    as_class(model.posterior.reader.attention, Brighter)
 
 
 def other_scale(model: SequentialGenerator) -> None:
-    setattr(model.posterior.reader.aim, "scale", 0.4)  # noqa: B010
+    setattr(model.posterior.reader.attention, "scale", 0.4)  # noqa: B010
 
 
 def on_the_object(model: SequentialGenerator) -> None:
-    plain = model.posterior.reader.aim.read
-    model.posterior.reader.aim.read = lambda *a: plain(*a).square()  # type: ignore[method-assign]
+    plain = model.posterior.reader.attention.read
+    model.posterior.reader.attention.read = lambda *a: plain(*a).square()  # type: ignore[method-assign]
 
 
 def hooked(model: SequentialGenerator) -> None:
@@ -206,8 +206,8 @@ def test_a_declared_class_has_the_property_and_its_overriding_subclass_has_not()
 def reader(kind: type[Any] = SpatialTransformer, scale: float = 0.9, seed: int = 0) -> Reader:
     torch.manual_seed(seed)
     made = Reader(8, 4, scale, size=10)
-    made.aim = kind(8, 10, 4, scale)
-    made.width = made.aim.side**2
+    made.attention = kind(8, 10, 4, scale)
+    made.width = made.attention.side**2
     return made
 
 
@@ -222,7 +222,7 @@ def test_readers_of_different_kinds_read_what_each_reads_alone(
     assert not joint.joint
     glimpses, windows = joint(h)
     for each, own, glimpse, window in zip(readers, (one, two), glimpses, windows, strict=True):
-        torch.testing.assert_close(window, each.aim(h))
+        torch.testing.assert_close(window, each.attention(h))
         torch.testing.assert_close(glimpse, each(own, window.repeat_interleave(len(own) // 5, 0)))
 
 

@@ -99,7 +99,7 @@ def test_a_header_that_does_not_fit_its_weights(path: Path) -> None:
     rewritten(path, {"config": {**config, "hidden": 16}})
     with pytest.raises(OneshotError, match=r"has shape .* its header says"):
         checkpoint.load(path)
-    rewritten(path, {"config": {**config, "summary_units": 0}})
+    rewritten(path, {"config": {**config, "image_encoder_units": 0}})
     with pytest.raises(OneshotError, match="belong to no part"):
         checkpoint.load(path)
 

@@ -44,7 +44,7 @@ def test_variants_are_compared_at_equal_cost_and_made_once(
     write_crosses(tmp_path / "data")
     monkeypatch.setenv("ONESHOT_DATA", str(tmp_path / "data"))
     main = script["main"]
-    shape = "--size 14 --steps 1 --hidden 4 --latent 2 --glimpse 4 --patch 4 --summary 0"
+    shape = "--size 14 --steps 1 --hidden 4 --latent 2 --glimpse 4 --patch 4 --image-encoder 0"
     main.__globals__.update(
         BASE="--dataset folder --batch 2 --eval-drawings 2 --threads 1 --quiet",
         MODEL=shape,

@@ -100,7 +100,7 @@ def test_the_first_patch_covers_the_image() -> None:
         first = frame[:, :2] @ torch.tensor([1 / side - 1, 1 / side - 1]) + frame[:, 2]
         torch.testing.assert_close(first, torch.full((2,), 1 / size - 1))
     model = DRAW(TINY)
-    glimpse = model.reader(torch.ones(1, 2, 8, 8), model.reader.aim(torch.zeros(1, 12)))
+    glimpse = model.reader(torch.ones(1, 2, 8, 8), model.reader.attention(torch.zeros(1, 12)))
     torch.testing.assert_close(glimpse, torch.ones(1, 2 * 9))
 
 
@@ -144,9 +144,9 @@ def test_bound_is_the_paper_s_loop() -> None:
     kl = []
     for t in range(3):
         error = x - torch.sigmoid(canvas)
-        window = model.reader.aim(decoder[0])
+        window = model.reader.attention(decoder[0])
         glimpse = torch.cat(
-            [model.reader.aim.read(part, window).flatten(1) for part in (x, error)], 1
+            [model.reader.attention.read(part, window).flatten(1) for part in (x, error)], 1
         )
         encoder = cells[0](torch.cat([glimpse, decoder[0]], 1), encoder)
         mean, log_std = model.posterior(encoder[0]).chunk(2, 1)
@@ -155,7 +155,7 @@ def test_bound_is_the_paper_s_loop() -> None:
         kl.append(torch.distributions.kl_divergence(posterior, prior).sum())
         decoder = cells[1](mean + log_std.exp() * draws[0, :, t], decoder)
         patch = model.writer.content(decoder[0]).view(1, 1, 4, 4)
-        canvas = canvas + model.writer.aim.write(patch, model.writer.aim(decoder[0]), 8)
+        canvas = canvas + model.writer.attention.write(patch, model.writer.attention(decoder[0]), 8)
     bound = model.bound(x, EMPTY, draws)
     torch.testing.assert_close(bound.kl[0, 0], torch.stack(kl), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(

@@ -13,10 +13,10 @@ from benchmarks.reference import Gates, Reference
 from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.experiment import Experiment
-from oneshot_cli.model import summary as module
+from oneshot_cli.model import image_encoder as module
 from oneshot_cli.model.canvas import GatedCanvas
+from oneshot_cli.model.image_encoder import ImageEncoder
 from oneshot_cli.model.objective import objective
-from oneshot_cli.model.summary import Summary
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loop import Trainer
@@ -94,16 +94,16 @@ def test_the_memory_format_of_the_gated_canvas_changes_nothing(size: int) -> Non
         torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4)
 
 
-def test_the_memory_format_of_the_summary_changes_nothing() -> None:
+def test_the_memory_format_of_the_image_encoder_changes_nothing() -> None:
     torch.manual_seed(0)
-    summary = Summary(TINY)
+    encoder = ImageEncoder(TINY)
     x = images(5)
     plain = torch.nn.functional.silu(
-        summary.dense(summary.convolutions(2 * x - 1).contiguous().flatten(1))
+        encoder.dense(encoder.convolutions(2 * x - 1).contiguous().flatten(1))
     )
-    found = summary(x)
+    found = encoder(x)
     torch.testing.assert_close(found, plain, atol=1e-6, rtol=1e-5)
-    weights = list(summary.parameters())
+    weights = list(encoder.parameters())
     value = noise(*plain.shape)
     for mine, theirs in zip(
         torch.autograd.grad((found * value).sum(), weights),
@@ -114,15 +114,15 @@ def test_the_memory_format_of_the_summary_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 5_000])
-def test_a_summary_in_parts_of_the_batch_is_the_same(
+def test_an_image_encoder_in_parts_of_the_batch_is_the_same(
     at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    summary, x, results = Summary(TINY), images(5), []
+    encoder, x, results = ImageEncoder(TINY), images(5), []
     for numbers in (at_once, 10**9):
         monkeypatch.setattr(module, "AT_ONCE", numbers)
-        out = summary(x)
-        results.append((out, *torch.autograd.grad(out.square().sum(), list(summary.parameters()))))
+        out = encoder(x)
+        results.append((out, *torch.autograd.grad(out.square().sum(), list(encoder.parameters()))))
     for mine, whole in zip(*results, strict=True):
         torch.testing.assert_close(mine, whole, atol=1e-5, rtol=1e-4)
 

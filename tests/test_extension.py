@@ -85,7 +85,7 @@ class Laplace(Observation):
     def parameters(self) -> int:
         return self.channels
 
-    def start(self, mean: float) -> Tensor:
+    def initial_parameters(self, mean: float) -> Tensor:
         return torch.full((self.channels,), mean)
 
     def log_likelihood(self, parameters: Tensor, x: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ class Scaled(Output):
         super().__init__(config, parameters)
         self.scale = nn.Parameter(torch.ones(parameters, 1, 1))
 
-    def drawn_at(self, size: int) -> int:
+    def canvas_size(self, size: int) -> int:
         return size
 
     def forward(self, parameters: Tensor, size: int) -> Tensor:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from oneshot_cli import checkpoint, load
 from oneshot_cli.cli.app import app
 
-SMALL = ["--steps", "2", "--hidden", "8", "--glimpse", "4", "--patch", "4", "--summary", "0"]
+SMALL = ["--steps", "2", "--hidden", "8", "--glimpse", "4", "--patch", "4", "--image-encoder", "0"]
 BRIEF = ["--dataset", "folder", "--batch", "4", "--eval-drawings", "4", "--threads", "1"]
 
 
@@ -69,7 +69,7 @@ def test_it_begins_with_the_weights_and_reads_at_the_smaller_size(
     )
     before, _ = checkpoint.load(small)
     after, header = checkpoint.load(folder / "last.safetensors")
-    assert (header.config.size, header.config.reading) == (26, 14)
+    assert (header.config.size, header.config.input_size) == (26, 14)
     assert header.data["sizes"] == [14, 26]
     assert (header.training["steps_before"], header.training["step"]) == (2, 1)
     for name, weights in before.state_dict().items():

@@ -12,10 +12,10 @@ from torch import nn
 
 from oneshot_cli.model import Context
 from oneshot_cli.model.canvas import GatedCanvas
+from oneshot_cli.model.image_encoder import downsampled
 from oneshot_cli.model.likelihood import bernoulli_log_likelihood
 from oneshot_cli.model.objective import iwae, objective
-from oneshot_cli.model.sequential import between, limit_gradient
-from oneshot_cli.model.summary import shrunk
+from oneshot_cli.model.sequential import interpolate_latent, limit_gradient
 
 CANVASES = ["additive", "gated"]
 WITH_ADDITIONS = {"prior": "learned", "output": "residual", "output_channels": 3}
@@ -264,7 +264,7 @@ def test_larger_images_are_brought_to_the_size_that_is_read() -> None:
             image[None], (8, 8), mode="bilinear", antialias=True
         )[0, 0]
     shown = Context.of(images(4, 2, size=16))
-    seen = Context.of(shrunk(shown.images.flatten(0, 1), 8).unflatten(0, (4, 2)))
+    seen = Context.of(downsampled(shown.images.flatten(0, 1), 8).unflatten(0, (4, 2)))
     draws = noise(4, 1, *model.noise_shape)
     own, read = model.bound(large, shown, draws), model.bound(small, seen, draws)
     torch.testing.assert_close(own.kl, read.kl)
@@ -276,8 +276,8 @@ def test_larger_images_are_brought_to_the_size_that_is_read() -> None:
 def test_a_stroke_finer_than_a_pixel_is_still_seen_when_shrunk() -> None:
     image = torch.zeros(1, 1, 52, 52)
     image[..., 25] = 1
-    assert shrunk(image, 28).sum(-1).min() > 0.4
-    assert shrunk(image, 52) is image
+    assert downsampled(image, 28).sum(-1).min() > 0.4
+    assert downsampled(image, 52) is image
 
 
 @torch.inference_mode()
@@ -305,7 +305,7 @@ def test_between_is_a_mixture_that_keeps_the_priors_variance() -> None:
     draw = lambda: torch.randn(100_000, 2, generator=generator)  # noqa: E731
     means = centre + log_std.exp() * draw()
     for closeness in (0.0, 0.4, 1.0):
-        z = between((centre, log_std), means, draw(), closeness)
+        z = interpolate_latent((centre, log_std), means, draw(), closeness)
         torch.testing.assert_close(z.mean(0), centre, atol=0.02, rtol=0.02)
         torch.testing.assert_close(z.std(0), log_std.exp(), atol=0.02, rtol=0.02)
 

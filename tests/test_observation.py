@@ -10,7 +10,7 @@ from scipy import stats
 from tiny import TINY, context, noise
 
 from oneshot_cli.model import Context, SequentialGenerator, build
-from oneshot_cli.model.config import DRAWConfig, ModelConfig, VAEConfig
+from oneshot_cli.model.config import DRAWConfig, SequentialConfig, VAEConfig
 from oneshot_cli.model.likelihood import (
     bits_per_dimension,
     discretized_logistic_log_likelihood,
@@ -71,12 +71,12 @@ def test_far_tails_are_finite_and_have_gradients() -> None:
 def test_observations_start_at_the_mean_of_the_data() -> None:
     for kind, channels in (("bernoulli", 1), ("logistic", 1), ("logistic", 3)):
         made = OBSERVATIONS[kind](channels)
-        start = made.start(0.3)
+        start = made.initial_parameters(0.3)
         assert start.shape == (made.parameters,)
         picture = made.mean(start[:, None, None].expand(-1, 4, 4))
         torch.testing.assert_close(picture, torch.full((channels, 4, 4), 0.3))
     mixture = LogisticMixture(3)
-    parameters = mixture.start(0.3)[:, None, None].expand(-1, 4, 4)
+    parameters = mixture.initial_parameters(0.3)[:, None, None].expand(-1, 4, 4)
     assert len(parameters) == mixture.parameters == 3 * 5 * 3
     picture = mixture.mean(parameters)
     assert picture.shape == (3, 4, 4)
@@ -145,7 +145,7 @@ def test_a_mixture_fits_what_one_logistic_cannot() -> None:
     found = {}
     for kind in ("logistic", "logistic-mixture"):
         made = OBSERVATIONS[kind](1)
-        numbers = made.start(0.4)[:, None, None].clone().requires_grad_()
+        numbers = made.initial_parameters(0.4)[:, None, None].clone().requires_grad_()
         optimizer = torch.optim.Adam([numbers], lr=0.05)
         for _ in range(400):
             loss = -made.log_likelihood(numbers.expand(500, -1, 1, 1), x / 255).mean()
@@ -166,18 +166,18 @@ def test_bits_per_dimension() -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        ModelConfig(**{**TINY.to_dict(), "channels": 3, "observation": "logistic"}),
-        ModelConfig(
+        SequentialConfig(**{**TINY.to_dict(), "channels": 3, "observation": "logistic"}),
+        SequentialConfig(
             **{**TINY.to_dict(), "channels": 3, "observation": "logistic", "canvas": "gated"}
         ),
         DRAWConfig(size=8, steps=3, latent=2, hidden=9, channels=3, observation="logistic"),
         VAEConfig(size=8, latent=(4,), hidden=(9,), channels=3, observation="logistic"),
         VAEConfig(size=8, latent=(4,), hidden=(9,), channels=3, observation="logistic-mixture"),
         DRAWConfig(size=8, steps=3, latent=2, hidden=9, channels=3, observation="logistic-mixture"),
-        ModelConfig(**{**TINY.to_dict(), "channels": 3, "observation": "logistic-mixture"}),
+        SequentialConfig(**{**TINY.to_dict(), "channels": 3, "observation": "logistic-mixture"}),
     ],
 )
-def test_models_learn_colour(config: ModelConfig | DRAWConfig | VAEConfig) -> None:
+def test_models_learn_colour(config: SequentialConfig | DRAWConfig | VAEConfig) -> None:
     """Every weight has a gradient, and a few steps on one picture help."""
     torch.manual_seed(0)
     model = build(config)
@@ -206,7 +206,7 @@ def test_models_learn_colour(config: ModelConfig | DRAWConfig | VAEConfig) -> No
 def test_a_gaussian_or_dense_sequential_model_reads_its_context() -> None:
     for attention in ("gaussian", "fully-connected"):
         torch.manual_seed(0)
-        model = SequentialGenerator(ModelConfig(**{**TINY.to_dict(), "attention": attention}))
+        model = SequentialGenerator(SequentialConfig(**{**TINY.to_dict(), "attention": attention}))
         draws = noise(3, 3, 2)
         with torch.inference_mode():
             one = model.trace(context(3, 2), draws)

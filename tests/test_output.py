@@ -48,7 +48,7 @@ def test_it_is_three_convolutions_of_blocks(size: int) -> None:
 @torch.inference_mode()
 def test_each_trained_size_has_a_network_and_others_are_resampled() -> None:
     model, output = residual(size=16, read_size=8)
-    assert [output.drawn_at(size) for size in (5, 8, 9, 16, 40)] == [8, 8, 16, 16, 16]
+    assert [output.canvas_size(size) for size in (5, 8, 9, 16, 40)] == [8, 8, 16, 16, 16]
     h = model.unroll(noise(2, 3, 2), context(2, 1)).h
     own = model.decode(h, 16)
     large = model.decode(h, 40)

@@ -105,7 +105,7 @@ def test_presets_are_the_rows_of_the_tables() -> None:
         12,
         4,
     ]
-    assert paper["summary_units"] == 0
+    assert paper["image_encoder_units"] == 0
     assert built["iwae-2l-50"][1].particles == 50
     assert built["iwae-2l-50"][0].steps == 2
     assert built["flagship"][1].tasks.empty == 0.1

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from oneshot_cli.cli.app import app
 from oneshot_cli.data.augmentation import Augmentation
 from oneshot_cli.data.episodes import Episodes, TaskMix
-from oneshot_cli.model.config import DRAWConfig, ModelConfig, NADEConfig, VAEConfig
+from oneshot_cli.model.config import DRAWConfig, NADEConfig, SequentialConfig, VAEConfig
 from oneshot_cli.presets import PRESETS
 from oneshot_cli.ranges import MOST_SEED, MOST_STEPS, Range, check_numbers, range_of
 from oneshot_cli.training.config import TrainConfig
@@ -24,7 +24,7 @@ CONFIGURATIONS: tuple[type[Any], ...] = (
     TrainConfig,
     TaskMix,
     Augmentation,
-    ModelConfig,
+    SequentialConfig,
     DRAWConfig,
     VAEConfig,
     NADEConfig,

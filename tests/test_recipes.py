@@ -52,7 +52,7 @@ def test_phases_follow_each_other_however_they_are_cut(
     assert script["finished"](folder(Path("runs/second")))
     second = folder(Path("runs/second")).experiment()
     assert second.training.steps_before == 2
-    assert second.model.reading == 14
+    assert second.model.input_size == 14
 
 
 def experiments(script: dict[str, Any], recipe: str) -> list[tuple[Experiment, dict[str, Any]]]:

@@ -70,7 +70,7 @@ SHOWN: dict[str, Callable[[], Context]] = {
     "changes",
     [
         {},
-        {"summary_units": 0},
+        {"image_encoder_units": 0},
         {"conditional": False},
         {"attention": "free-transformer"},
         {"channels": 3},

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from oneshot_cli.evaluation.published import tables
-from oneshot_cli.model import DRAWConfig, ModelConfig, VAEConfig
+from oneshot_cli.model import DRAWConfig, SequentialConfig, VAEConfig
 from oneshot_cli.model.config import Config
 from oneshot_cli.presets import PRESETS
 
@@ -114,7 +114,7 @@ def test_digits_stand_beside_the_published_figure_of_their_preset(tmp_path: Path
 
 def test_omniglot_has_a_row_for_each_split(tmp_path: Path) -> None:
     data = {"dataset": "omniglot", "split": "weak", "size": 28, "resample": "area"}
-    flagship = measured(ModelConfig(), data, {0: 80.0, 1: 69.0, 16: 66.0}, step=20_000)
+    flagship = measured(SequentialConfig(), data, {0: 80.0, 1: 69.0, 16: 66.0}, step=20_000)
     flagship["checkpoints"][0]["training"]["machine"] = "the header's machine"
     write(tmp_path, "weak", flagship, "oneshot train --dataset omniglot")
     text = page(tmp_path)
@@ -131,7 +131,7 @@ def test_omniglot_has_a_row_for_each_split(tmp_path: Path) -> None:
 
 def test_density_is_in_nats_per_pixel(tmp_path: Path) -> None:
     data = {"dataset": "omniglot", "split": "strong-45-5", "size": 26, "resample": "max"}
-    small = measured(ModelConfig(size=26), data, {1: 67.6, 8: 60.84})
+    small = measured(SequentialConfig(size=26), data, {1: 67.6, 8: 60.84})
     for result in small["results"]:
         result["errors_clustered_by"] = "alphabet"
     write(tmp_path, "few", small, "oneshot train --dataset omniglot --split strong-45-5")
@@ -165,5 +165,5 @@ def test_published_rows_name_presets_that_there_are() -> None:
     assert set(named) <= set(PRESETS)
     assert len(named) == len(set(named))
     assert {name for name in PRESETS if PRESETS[name].task == 1} - set(named) == {"vae"}
-    flagship = ModelConfig(prior="learned", output="residual")
-    assert asdict(ModelConfig(**PRESETS["flagship"].model)) == asdict(flagship)
+    flagship = SequentialConfig(prior="learned", output="residual")
+    assert asdict(SequentialConfig(**PRESETS["flagship"].model)) == asdict(flagship)

@@ -15,7 +15,7 @@ from oneshot_cli.model import (
     VAE,
     Bound,
     Context,
-    ModelConfig,
+    SequentialConfig,
     SequentialGenerator,
     VAEConfig,
 )
@@ -57,7 +57,7 @@ def test_vae_is_a_sequential_model_of_one_step() -> None:
     """A fully connected one, without a context, whose LSTM is the decoder's hidden layer."""
     torch.manual_seed(3)
     sequential = SequentialGenerator(
-        ModelConfig(
+        SequentialConfig(
             size=8,
             steps=1,
             latent=3,
@@ -66,7 +66,7 @@ def test_vae_is_a_sequential_model_of_one_step() -> None:
             conditional=False,
             canvas_channels=2,
             posterior_units=10,
-            summary_units=0,
+            image_encoder_units=0,
         )
     )
     sequential.posterior.output.weight.mul_(50)

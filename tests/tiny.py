@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from oneshot_cli.data.drawings import Drawings
-from oneshot_cli.model import Context, GenerativeModel, ModelConfig, SequentialGenerator, Trace
+from oneshot_cli.model import Context, GenerativeModel, SequentialConfig, SequentialGenerator, Trace
 from oneshot_cli.presets import PRESETS
 
-TINY = ModelConfig(
+TINY = SequentialConfig(
     size=8,
     steps=3,
     latent=2,
@@ -23,8 +23,8 @@ TINY = ModelConfig(
     patch=4,
     context_units=10,
     posterior_units=14,
-    summary_units=6,
-    summary_channels=4,
+    image_encoder_units=6,
+    image_encoder_channels=4,
 )
 
 
@@ -79,7 +79,7 @@ SMALL = {
         "glimpse": "4",
         "patch": "4",
         "steps": "2",
-        "summary_channels": "2",
+        "image_encoder_channels": "2",
     },
     "draw": {"hidden": "8", "latent": "3", "steps": "2"},
     "vae": {},

@@ -11,10 +11,12 @@ import typer
 SETTLED = {
     **{name: f"--{name}" for name in ("dataset", "split", "binarization", "resample", "model")},
     **{name: f"--{name}" for name in ("size", "steps", "latent", "hidden", "attention", "canvas")},
-    **{name: f"--{name}" for name in ("glimpse", "patch", "summary", "task", "batch", "objective")},
+    **{name: f"--{name}" for name in ("glimpse", "patch", "task", "batch", "objective")},
     **{name: f"--{name}" for name in ("particles", "augment", "turn", "clip", "bf16", "seed")},
     "config": "--config",
     "engine": "--engine",
+    "image_encoder": "--image-encoder",
+    "summary": "--summary",
     "validation": "--validation",
     "learning_rate": "--learning-rate",
     "kl_warmup": "--kl-warmup",

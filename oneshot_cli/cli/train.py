@@ -155,8 +155,11 @@ def train(
     ] = None,
     glimpse: Annotated[str | None, field("N", "Side of the reading window.")] = None,
     patch: Annotated[str | None, field("N", "Side of the written patch.")] = None,
+    image_encoder: Annotated[
+        str | None, field("N", "Width of the convolutional encoder of whole images; 0: none.")
+    ] = None,
     summary: Annotated[
-        str | None, field("N", "Width of the convolutional summary; 0: none.")
+        str | None, typer.Option("--summary", metavar="N", help="--image-encoder", hidden=True)
     ] = None,
     fields: Annotated[
         list[str] | None,
@@ -325,7 +328,7 @@ def train(
         "output": output_network,
         "glimpse": glimpse,
         "patch": patch,
-        "summary_units": summary,
+        "image_encoder_units": summary if image_encoder is None else image_encoder,
         "engine": engine.value if engine else None,
     }
     changed = {name: value for name, value in options.items() if value is not None}

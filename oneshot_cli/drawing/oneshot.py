@@ -136,7 +136,7 @@ class Oneshot:
             return penned(pictures, width)
         if pictures.shape[-3] == 1:
             binary = self.model.config.binary
-            sharp = self.model.config.reading if binary else pictures.shape[-1]
+            sharp = self.model.config.input_size if binary else pictures.shape[-1]
             return inked(pictures, sharp)
         return (255 * pictures).round().to(torch.uint8).movedim(-3, -1).numpy()
 
@@ -217,7 +217,7 @@ class Oneshot:
         redrawings = self.batches.redraw(inks)
         found: list[list[Concern]] = []
         for each, redrawn in zip(drawings, redrawings, strict=True):
-            found.append(concerns(each, redrawn, self.model.config.reading))
+            found.append(concerns(each, redrawn, self.model.config.input_size))
         remaining = iter(found)
         return [
             list(dict.fromkeys(concern for _ in each for concern in next(remaining)))

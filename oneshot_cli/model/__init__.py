@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oneshot_cli.model.config import Config, DRAWConfig, ModelConfig, VAEConfig
+    from oneshot_cli.model.config import Config, DRAWConfig, SequentialConfig, VAEConfig
     from oneshot_cli.model.context import Context
     from oneshot_cli.model.draw import DRAW
     from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
@@ -26,7 +26,7 @@ _MODULES = {
     "Context": "context",
     "DRAWConfig": "config",
     "GenerativeModel": "interface",
-    "ModelConfig": "config",
+    "SequentialConfig": "config",
     "SequentialGenerator": "sequential",
     "States": "sequential",
     "Trace": "interface",
@@ -43,7 +43,7 @@ __all__ = [
     "Context",
     "DRAWConfig",
     "GenerativeModel",
-    "ModelConfig",
+    "SequentialConfig",
     "SequentialGenerator",
     "States",
     "Trace",

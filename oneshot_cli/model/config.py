@@ -50,7 +50,7 @@ class Config(ABC):
         return False
 
     @property
-    def reading(self) -> int:
+    def input_size(self) -> int:
         """Height and width, in pixels, that images have when they are read."""
         return self.size
 
@@ -68,7 +68,7 @@ class Config(ABC):
 
 
 @dataclass(frozen=True)
-class ModelConfig(Config):
+class SequentialConfig(Config):
     """The sequential generator of Rezende et al. 2016, sections 3 and 4.
 
     The flagship has, beside the defaults, a learned prior and the residual output network. The
@@ -108,10 +108,10 @@ class ModelConfig(Config):
     """Width of v_t, what is read of the context at a step."""
     posterior_units: int = 512
     """Hidden width of the posterior network."""
-    summary_units: int = number(0, OR_NONE)
-    """Width of a convolutional summary of each image, seen at every step; 0 leaves it out."""
-    summary_channels: int = 32
-    """Channels of the summary's first convolution; the later ones have twice as many."""
+    image_encoder_units: int = number(0, OR_NONE)
+    """Width of a convolutional encoding of each image, an input of every step; 0: none."""
+    image_encoder_channels: int = 32
+    """Channels of the image encoder's first convolution; the later ones have twice as many."""
     read_scale: float = number(0.9, SCALE)
     """Half-width of a reading window at the start, where the image is 1."""
     write_scale: float = number(0.6, SCALE)
@@ -131,7 +131,7 @@ class ModelConfig(Config):
             )
 
     @property
-    def reading(self) -> int:
+    def input_size(self) -> int:
         return self.read_size or self.size
 
     def reads(self, size: int) -> bool:

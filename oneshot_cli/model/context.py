@@ -1,4 +1,4 @@
-"""The context: a set of images, empty, one or many, and what is read of it at each step."""
+"""The context: a set of images, and v_t = f_v(h_{t-1}, x'), what a step reads of it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from oneshot_cli.model.attention import Reader
-from oneshot_cli.model.config import ModelConfig
+from oneshot_cli.model.config import SequentialConfig
 from oneshot_cli.model.engine.linear import Linear
-from oneshot_cli.model.summary import Summary, shrunk
+from oneshot_cli.model.image_encoder import ImageEncoder, downsampled
 
 
 @dataclass(frozen=True)
 class Context:
-    """x', what a drawing is conditioned on.
+    """x', the images that a drawing is conditioned on.
 
-    `images` (B, M, C, S, S) with ink 1; `mask` (B, M) bool, true where there is an image;
+    `images` (B, M, C, S, S) with ink 1; `mask` (B, M) bool, true for images, false for padding;
     `alphabet` (B,) bool: whether they are characters of the target's alphabet (task 3) rather than
     drawings of the target's own character (task 2). Without any image it is task 1.
     """
@@ -38,7 +38,7 @@ class Context:
 
     @classmethod
     def of(cls, images: Tensor, *, alphabet: bool = False) -> Context:
-        """The context of (B, M, C, S, S) images that are all there."""
+        """The context of images (B, M, C, S, S), without padding."""
         batch, members = images.shape[:2]
         return cls(
             images=images,
@@ -56,7 +56,11 @@ class Context:
 
 @dataclass(frozen=True)
 class EncodedContext:
-    """What of the context does not depend on h: images (B * M, C, S, S), summaries, mask, null."""
+    """What of the context does not depend on h.
+
+    Images (B * M, C, S, S), their encodings (B, M, units), the mask (B, M) and the null member
+    (B, units).
+    """
 
     images: Tensor
     features: Tensor
@@ -64,7 +68,7 @@ class EncodedContext:
     null: Tensor
 
     def repeat(self, times: int) -> EncodedContext:
-        """Each example `times` times over, in place."""
+        """Each example `times` times, one after the other."""
         if times == 1:
             return self
         members = self.mask.shape[1]
@@ -80,28 +84,28 @@ class EncodedContext:
 class ContextReader(nn.Module):
     """v_t = f_v(h_{t-1}, x'): a glimpse of each image, then attention over the set.
 
-    Each image gives e_m = silu(G glimpse_m + s_m), with a window that h chooses and a summary s_m
-    computed once; v_t = sum_m a_m e_m with a = softmax(query(h) . e). A learned null member is
-    always in the set, so the empty set needs no special case and the model may look away. The sum
-    is over a set: its order does not matter.
+    Each image has the value e_m = silu(G glimpse_m + s_m), with a glimpse through a window that h
+    chooses and an encoding s_m computed once; v_t = sum_m a_m e_m with a = softmax(query(h) . e). A
+    learned null member is always in the set. So the empty set needs no special case, and the model
+    can ignore the context. The order of the set does not matter.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: SequentialConfig) -> None:
         super().__init__()
         units = config.context_units
         self.units = units
-        self.size = config.reading
-        self.summary = Summary(config) if config.summary_units else None
+        self.size = config.input_size
+        self.image_encoder = ImageEncoder(config) if config.image_encoder_units else None
         self.reader = Reader(
             config.hidden,
             config.glimpse,
             config.read_scale,
             channels=config.channels,
-            size=config.reading,
+            size=config.input_size,
             attention=config.attention,
         )
         self.embed_glimpse = Linear(self.reader.width, units)
-        self.embed_summary = Linear(config.summary_units, units) if self.summary else None
+        self.embed_image = Linear(config.image_encoder_units, units) if self.image_encoder else None
         self.embed_kind = nn.Embedding(2, units)
         self.null = nn.Embedding(2, units)
         self.query = Linear(config.hidden, units)
@@ -109,18 +113,18 @@ class ContextReader(nn.Module):
         nn.init.normal_(self.null.weight, std=0.1)
 
     def encode(self, context: Context) -> EncodedContext:
-        """Everything that is the same at every step."""
+        """The context, with what is the same at every step."""
         batch, members = context.mask.shape
         kind = context.alphabet.long()
-        images = shrunk(context.images.flatten(0, 1), self.size)
+        images = downsampled(context.images.flatten(0, 1), self.size)
         features = self.embed_kind(kind)[:, None].expand(batch, members, self.units)
-        if self.summary is not None and self.embed_summary is not None and members:
-            embedded = self.embed_summary(self.summary(images))
+        if self.image_encoder is not None and self.embed_image is not None and members:
+            embedded = self.embed_image(self.image_encoder(images))
             features = features + embedded.unflatten(0, (batch, members))
         return EncodedContext(images, features, context.mask, self.null(kind))
 
     def forward(self, h: Tensor, glimpses: Tensor, encoded: EncodedContext) -> Tensor:
-        """v_t (B, units), of glimpses (B * M, width) that `reader` took."""
+        """v_t (B, units), for glimpses (B * M, width) of `reader`."""
         members = encoded.mask.shape[1]
         if not members:
             return encoded.null

@@ -79,7 +79,7 @@ class DRAW(GenerativeModel):
             attention=config.attention,
         )
         self.start = nn.Parameter(torch.zeros(4, hidden))
-        self.empty = nn.Parameter(self.observation.start(config.ink))
+        self.empty = nn.Parameter(self.observation.initial_parameters(config.ink))
         nn.init.normal_(self.posterior.weight, std=0.01)
         nn.init.zeros_(self.posterior.bias)
 
@@ -100,7 +100,7 @@ class DRAW(GenerativeModel):
         with nullcontext() if self.engine == "plain" else Gathering(self):
             for epsilon in noise.unbind(1):
                 error = x - self.observation.mean(canvas)
-                look = self.reader.aim(h)
+                look = self.reader.attention(h)
                 glimpse = self.reader(torch.cat([x, error], 1), look)
                 h_enc, cell_enc = self.encoder.step(h_enc, cell_enc, glimpse, h)
                 mean, log_std = mean_and_log_std(self.posterior(h_enc))
@@ -108,7 +108,7 @@ class DRAW(GenerativeModel):
                 h, cell = self.decoder.step(h, cell, z)
                 if gradient_limit is not None and h.requires_grad:
                     h = limit_gradient(h, gradient_limit)
-                write = self.writer(self.writer.patches(h), self.writer.aim(h), x.shape[-1])
+                write = self.writer(self.writer.patches(h), self.writer.attention(h), x.shape[-1])
                 canvas = canvas + write
                 kls.append(gaussian_analytical_kl(mean, log_std))
                 ratio = gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z)
@@ -137,7 +137,7 @@ class DRAW(GenerativeModel):
     def canvases(self, h: Tensor, size: int) -> Tensor:
         """c_1 .. c_T, (B, T, P, size, size), for states (B, T, hidden)."""
         flat = h.flatten(0, 1)
-        writes = self.writer(self.writer.patches(flat), self.writer.aim(flat), size)
+        writes = self.writer(self.writer.patches(flat), self.writer.attention(flat), size)
         return self.empty[:, None, None] + writes.float().unflatten(0, h.shape[:2]).cumsum(1)
 
     def bound(
@@ -173,7 +173,7 @@ class DRAW(GenerativeModel):
         h = self.generate(noise) if drawn is None else drawn.h
         return Trace(
             pictures=self.observation.mean(self.canvases(h, size or self.config.size)),
-            write_windows=self.writer.aim.frame(self.writer.aim(h)),
+            write_windows=self.writer.attention.frame(self.writer.attention(h)),
             read_windows=whole_image(h, *h.shape[:2]),
-            target_windows=None if drawn is None else self.reader.aim.frame(drawn.windows),
+            target_windows=None if drawn is None else self.reader.attention.frame(drawn.windows),
         )

@@ -78,7 +78,7 @@ class GenerativeModel(nn.Module, ABC):
     config: Config
     config_type: ClassVar[type[Config]]
     """The class of its configuration, whose `kind` is the model's name in the registry."""
-    hot: ClassVar[tuple[str, ...]] = ("bound",)
+    compiled_methods: ClassVar[tuple[str, ...]] = ("bound",)
     """The methods that are worth compiling."""
 
     def __init__(self, config: Config) -> None:

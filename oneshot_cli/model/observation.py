@@ -41,7 +41,7 @@ class Observation(ABC):
         """P, the number of parameters a pixel."""
 
     @abstractmethod
-    def start(self, mean: float) -> Tensor:
+    def initial_parameters(self, mean: float) -> Tensor:
         """The parameters (P,) of an empty canvas, for data with this mean."""
 
     @abstractmethod
@@ -62,7 +62,7 @@ class Bernoulli(Observation):
     def parameters(self) -> int:
         return self.channels
 
-    def start(self, mean: float) -> Tensor:
+    def initial_parameters(self, mean: float) -> Tensor:
         return torch.full((self.channels,), math.log(mean / (1 - mean)))
 
     def log_likelihood(self, parameters: Tensor, x: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class DiscretizedLogistic(Observation):
     def parameters(self) -> int:
         return 2 * self.channels
 
-    def start(self, mean: float) -> Tensor:
+    def initial_parameters(self, mean: float) -> Tensor:
         centre = torch.full((self.channels,), math.log(mean / (1 - mean)))
         return torch.cat([centre, torch.full((self.channels,), LOG_SCALE_START)])
 
@@ -105,7 +105,7 @@ class LogisticMixture(Observation):
     def parameters(self) -> int:
         return 3 * COMPONENTS * self.channels
 
-    def start(self, mean: float) -> Tensor:
+    def initial_parameters(self, mean: float) -> Tensor:
         weight = torch.zeros(COMPONENTS)
         apart = torch.linspace(-CENTRES_APART, CENTRES_APART, COMPONENTS)
         centre = math.log(mean / (1 - mean)) + apart

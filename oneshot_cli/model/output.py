@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from oneshot_cli.model.config import ModelConfig
+from oneshot_cli.model.config import SequentialConfig
 
 INPUT_SCALE = 0.25
 """Logits reach ten and more; the network's input is scaled by this."""
@@ -23,22 +23,22 @@ BLOCK = 2
 class Output(nn.Module, ABC):
     """Maps the linear read-out of the canvas to `parameters` parameters of the observation."""
 
-    def __init__(self, config: ModelConfig, parameters: int) -> None:
+    def __init__(self, config: SequentialConfig, parameters: int) -> None:
         super().__init__()
 
     @abstractmethod
-    def drawn_at(self, size: int) -> int:
+    def canvas_size(self, size: int) -> int:
         """The height and width at which the canvas is to be drawn for a picture of `size`."""
 
     @abstractmethod
     def forward(self, parameters: Tensor, size: int) -> Tensor:
-        """(B, P, S, S) with S = `drawn_at(size)` -> (B, P, size, size)."""
+        """(B, P, S, S) with S = `canvas_size(size)` -> (B, P, size, size)."""
 
 
 class LinearOutput(Output):
     """The linear read-out itself, at any size: the paper's f_o."""
 
-    def drawn_at(self, size: int) -> int:
+    def canvas_size(self, size: int) -> int:
         return size
 
     def forward(self, parameters: Tensor, size: int) -> Tensor:
@@ -57,16 +57,16 @@ class ResidualOutput(Output):
     network. A picture of another size is resampled from the next larger one, or the largest.
     """
 
-    def __init__(self, config: ModelConfig, parameters: int) -> None:
+    def __init__(self, config: SequentialConfig, parameters: int) -> None:
         super().__init__(config, parameters)
-        self.sizes = sorted({config.reading, config.size})
+        self.sizes = sorted({config.input_size, config.size})
         channels, count = config.output_channels, len(self.sizes)
         self.first = StackedConv2d(count, parameters * BLOCK**2, channels, 3)
         self.second = StackedConv2d(count, channels, channels, 3)
         self.last = StackedConv2d(count, channels, parameters * BLOCK**2, 3)
         nn.init.zeros_(self.last.weight)
 
-    def drawn_at(self, size: int) -> int:
+    def canvas_size(self, size: int) -> int:
         return next((each for each in self.sizes if each >= size), self.sizes[-1])
 
     def forward(self, parameters: Tensor, size: int) -> Tensor:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from oneshot_cli.model.config import ModelConfig
+from oneshot_cli.model.config import SequentialConfig
 from oneshot_cli.model.engine.linear import Linear
 from oneshot_cli.model.gaussian import mean_and_log_std
 
@@ -19,7 +19,7 @@ from oneshot_cli.model.gaussian import mean_and_log_std
 class Prior(nn.Module, ABC):
     """A diagonal Gaussian for the latents of the next step, given the state before it."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: SequentialConfig) -> None:
         super().__init__()
 
     @abstractmethod
@@ -30,7 +30,7 @@ class Prior(nn.Module, ABC):
 class StandardPrior(Prior):
     """N(0, I), for every state."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: SequentialConfig) -> None:
         super().__init__(config)
         self.latent = config.latent
 
@@ -42,7 +42,7 @@ class StandardPrior(Prior):
 class LearnedPrior(Prior):
     """One linear layer from h_{t-1} to mean and log standard deviation; it starts as N(0, I)."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: SequentialConfig) -> None:
         super().__init__(config)
         self.linear = Linear(config.hidden, 2 * config.latent)
         nn.init.zeros_(self.linear.weight)

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from oneshot_cli.model.legacy import current_fields
+
 if TYPE_CHECKING:
     from oneshot_cli.model.attention import Attention
     from oneshot_cli.model.canvas import Canvas
@@ -125,8 +127,11 @@ def config_type(kind: str) -> type[Config]:
 
 
 def config_from(kind: str, fields: dict[str, Any]) -> Config:
-    """A configuration from a header. Raises TypeError or ValueError where it does not fit."""
-    return config_type(kind).from_dict(fields)
+    """A configuration from a header, under old names, too.
+
+    Raises TypeError or ValueError where it does not fit.
+    """
+    return config_type(kind).from_dict(current_fields(fields))
 
 
 def build(config: Config) -> GenerativeModel:

@@ -23,7 +23,7 @@ from torch.utils.checkpoint import checkpoint
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.model.attention import JointReader, Writer, whole_image
-from oneshot_cli.model.config import ModelConfig
+from oneshot_cli.model.config import SequentialConfig
 from oneshot_cli.model.context import Context, ContextReader, EncodedContext
 from oneshot_cli.model.engine.capability import sums_writes, written_out
 from oneshot_cli.model.engine.gradients import limit_gradient
@@ -60,11 +60,11 @@ class States:
 class SequentialGenerator(GenerativeModel):
     """All states first, then all writes."""
 
-    config: ModelConfig
-    config_type = ModelConfig
-    hot = ("_step", "_write")
+    config: SequentialConfig
+    config_type = SequentialConfig
+    compiled_methods = ("_step", "_write")
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: SequentialConfig) -> None:
         super().__init__(config)
         self.observation = OBSERVATIONS[config.observation](config.channels)
         hidden, channels = config.hidden, config.canvas_channels
@@ -81,7 +81,9 @@ class SequentialGenerator(GenerativeModel):
             size=config.size,
             attention=config.attention,
         )
-        self.canvas = CANVASES[config.canvas](channels, self.observation.start(config.ink))
+        self.canvas = CANVASES[config.canvas](
+            channels, self.observation.initial_parameters(config.ink)
+        )
         self.output = OUTPUTS[config.output](config, self.observation.parameters)
         self.recomputed = 0
         self.engine: Engine = "auto"
@@ -120,8 +122,8 @@ class SequentialGenerator(GenerativeModel):
         """The hidden states for noise (B * K, T, latent), K particles for each of B examples.
 
         z_t is mean + std * noise of the prior, or with targets (B, C, S, S) of the posterior; with
-        `closeness` it lies between the two, see `between`. `gradient_limit` bounds the gradient
-        that flows back through each state, see `limit_gradient`.
+        `closeness` it lies between the two, see `interpolate_latent`. `gradient_limit` bounds the
+        gradient of each state, see `limit_gradient`.
         """
         encoded, seen, reader = self._encode(len(noise), context, target)
         h, cell = self._start(len(noise))
@@ -189,15 +191,15 @@ class SequentialGenerator(GenerativeModel):
         v, look = h.new_zeros(len(h), 0), whole_image(h, len(h))
         if self.context is not None and encoded is not None:
             v = self.context(h, glimpses[0], encoded)
-            look = self.context.reader.aim.frame(windows[0])
+            look = self.context.reader.attention.frame(windows[0])
         latent: tuple[Tensor, ...] = ()
         if seen is not None:
             mean, log_std = self.posterior(h, v, glimpses[-1], seen)
             if closeness is None:
                 z = mean + log_std.exp() * z
             else:
-                z = between(self.prior(h), mean, z, closeness)
-            latent = (z, mean, log_std, self.posterior.reader.aim.frame(windows[-1]))
+                z = interpolate_latent(self.prior(h), mean, z, closeness)
+            latent = (z, mean, log_std, self.posterior.reader.attention.frame(windows[-1]))
         else:
             mean, log_std = self.prior(h)
             z = mean + log_std.exp() * z
@@ -229,14 +231,14 @@ class SequentialGenerator(GenerativeModel):
 
         Equal to the last of `canvases`, but all patches are made in one call.
         """
-        return self.output(self._last_canvas(h, self.output.drawn_at(size)), size)
+        return self.output(self._last_canvas(h, self.output.canvas_size(size)), size)
 
     def _last_canvas(self, h: Tensor, size: int) -> Tensor:
         """The linear read-out of c_T, (B, P, size, size).
 
         With an additive canvas it is folded into the patches: only P channels are written.
         """
-        window, flat = self.writer.aim(h), h.flatten(0, 1)
+        window, flat = self.writer.attention(h), h.flatten(0, 1)
         if sums_writes.holds(self.canvas):
             output = cast(nn.Conv2d, self.canvas.output)
             mix, bias = output.weight.flatten(1), output.bias
@@ -261,11 +263,11 @@ class SequentialGenerator(GenerativeModel):
 
     def canvases(self, h: Tensor, size: int) -> Tensor:
         """The parameters (B, T, P, size, size) after every step: the plain form, write by write."""
-        side = self.output.drawn_at(size)
+        side = self.output.canvas_size(size)
         canvas = h.new_zeros(len(h), self.canvas.channels, side, side)
         outputs = []
         for state in h.unbind(1):
-            write = self.writer(self.writer.patches(state), self.writer.aim(state), side)
+            write = self.writer(self.writer.patches(state), self.writer.attention(state), side)
             canvas = self.canvas(canvas, write)
             outputs.append(self.output(self.canvas.read_out(canvas), size))
         return torch.stack(outputs, 1)
@@ -322,13 +324,15 @@ class SequentialGenerator(GenerativeModel):
         canvases = self.canvases(states.h, size or self.config.size)
         return Trace(
             pictures=self.observation.mean(canvases.float()),
-            write_windows=self.writer.aim.frame(self.writer.aim(states.h)),
+            write_windows=self.writer.attention.frame(self.writer.attention(states.h)),
             read_windows=states.context_windows,
             target_windows=states.target_windows,
         )
 
 
-def between(prior: tuple[Tensor, Tensor], mean: Tensor, noise: Tensor, closeness: float) -> Tensor:
+def interpolate_latent(
+    prior: tuple[Tensor, Tensor], mean: Tensor, noise: Tensor, closeness: float
+) -> Tensor:
     """z_t (B, latent) between a draw from the prior and the posterior's mean.
 
         z = mu + c (mean - mu) + sqrt(1 - c^2) sigma noise

@@ -70,7 +70,7 @@ class VAE(GenerativeModel):
             for i, above in enumerate(latent[1:])
         )
         self.decoder = perceptron(latent[0], hidden[0], depth, numbers * pixels)
-        start = self.observation.start(config.ink)
+        start = self.observation.initial_parameters(config.ink)
         with torch.no_grad():
             self.decoder[-1].get_parameter("bias").copy_(start.repeat_interleave(pixels))
 

@@ -30,12 +30,12 @@ def progress_sheet(
         if exemplar is not None:
             context = Context.of(exemplar[:, None].expand(count, -1, -1, -1, -1))
         drawn = model.sample(context.to(device), noise.to(device), temperature=temperature)
-        return list(inked(drawn.cpu(), model.config.reading))
+        return list(inked(drawn.cpu(), model.config.input_size))
 
     if not model.config.conditional:
         return sheet([Group("", draw(None, 0, rows * rows, 1.0))], rows)
     groups = []
     for number, exemplar in enumerate([*exemplars.split(1), None]):
-        shown = None if exemplar is None else inked(exemplar.cpu(), model.config.reading)[0]
+        shown = None if exemplar is None else inked(exemplar.cpu(), model.config.input_size)[0]
         groups.append(Group("", draw(exemplar, number, rows, temperature), shown))
     return paper(groups)

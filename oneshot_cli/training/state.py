@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import atomic_write
+from oneshot_cli.model.legacy import current_weight
 from oneshot_cli.training.averaging import WeightAverage
 
 HEADER = "oneshot-state"
@@ -85,7 +86,7 @@ def read(path: Path) -> State:
     try:
         with safe_open(path, "pt") as file:
             counters = Counters(**json.loads((file.metadata() or {})[HEADER]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {current_weight(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise OneshotError(f"{path}: cannot resume from it ({error})") from error
     return State(path, counters, tensors)

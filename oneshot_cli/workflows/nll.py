@@ -141,7 +141,7 @@ def measured_on(model: Oneshot, measurement: Measurement) -> DataSpec:
     return replace(
         spec,
         split=measurement.split or spec.split,
-        size=measurement.size or model.model.config.reading,
+        size=measurement.size or model.model.config.input_size,
         sizes=(),
         resample=measurement.resample or spec.how,
         options=options,

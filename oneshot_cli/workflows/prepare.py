@@ -20,6 +20,7 @@ from oneshot_cli.distributed import joined
 from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.experiment import Experiment
 from oneshot_cli.model import Config
+from oneshot_cli.model.legacy import current_fields
 from oneshot_cli.model.registry import config_type
 from oneshot_cli.model.warm_start import ADDED_FIELDS
 from oneshot_cli.presets import PRESETS, Preset
@@ -92,7 +93,7 @@ def prepare(
 
     `augment` and `turn` are the strengths of augmentation; `iterations` or `epochs` the length.
     """
-    chosen = dict(fields or {})
+    chosen = current_fields(fields or {})
     if augment is not None or turn is not None or base is None:
         chosen["augmentation"] = augmentation(augment or 0.0, turn or 0.0)
     config, training = configurations(base or named_preset(preset), chosen, task)

@@ -243,7 +243,7 @@ def _classification(
     reporter: Reporter, model: Oneshot, critics: Critics, parts: Parts, data_dir: Path | None
 ) -> RunsResult:
     """Lake's runs if they are at hand, seeded ones otherwise, by the model and by the critic."""
-    size = model.model.config.reading
+    size = model.model.config.input_size
     runs = _runs(parts, data_dir, size)
     small = runs if size == 28 else _runs(parts, data_dir, 28)
     with reporter.progress("classifying", runs.label.numel()) as advance:

@@ -24,12 +24,12 @@ class Reader(nn.Module):
         attention: str = "spatial-transformer",
     ) -> None:
         super().__init__()
-        self.aim = ATTENTIONS[attention](hidden, size, glimpse, scale)
-        self.width = channels * self.aim.side**2
+        self.attention = ATTENTIONS[attention](hidden, size, glimpse, scale)
+        self.width = channels * self.attention.side**2
 
     def forward(self, images: Tensor, window: Tensor) -> Tensor:
         """Read images through a window each."""
-        return self.aim.read(images, window).flatten(1)
+        return self.attention.read(images, window).flatten(1)
 
 
 class Writer(nn.Module):
@@ -46,9 +46,9 @@ class Writer(nn.Module):
         attention: str = "spatial-transformer",
     ) -> None:
         super().__init__()
-        self.aim = ATTENTIONS[attention](hidden, size, patch, scale)
+        self.attention = ATTENTIONS[attention](hidden, size, patch, scale)
         self.channels = channels
-        self.content = Linear(hidden, channels * self.aim.side**2)
+        self.content = Linear(hidden, channels * self.attention.side**2)
 
     def patches(self, h: Tensor, mix: Tensor | None = None) -> Tensor:
         """The patches (B, C, N, N) for states (B, hidden).
@@ -58,7 +58,7 @@ class Writer(nn.Module):
         it, and the mixing can be folded into the weights that compute the patch.
         """
         weight, bias = self.content.weight, self.content.bias
-        channels, side = self.channels, self.aim.side
+        channels, side = self.channels, self.attention.side
         if mix is None:
             patches = self.content(h)
         else:
@@ -71,8 +71,8 @@ class Writer(nn.Module):
 
     def forward(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
         """Place (B, C, N, N) on empty size x size canvases through a window each."""
-        return self.aim.write(patches, window, size)
+        return self.attention.write(patches, window, size)
 
     def write_all(self, patches: Tensor, window: Tensor, size: int) -> Tensor:
         """The sum of T of them for each canvas: (B, T, C, N, N) -> (B, C, size, size)."""
-        return self.aim.write_all(patches, window, size)
+        return self.attention.write_all(patches, window, size)

@@ -33,13 +33,13 @@ class JointReader:
         if not self.joint:
             return self._read_one_by_one(h)
         first = self.readers[0]
-        parameters = torch.stack([reader.aim.window_parameters(h) for reader in self.readers])
-        windows = first.aim.window(parameters)
+        parameters = torch.stack([reader.attention.window_parameters(h) for reader in self.readers])
+        windows = first.attention.window(parameters)
         glimpses = first(self.images, self.repeat_for_images(windows))
         return self.split_by_view(glimpses), list(windows.unbind())
 
     def _read_one_by_one(self, h: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        windows = [reader.aim(h) for reader in self.readers]
+        windows = [reader.attention(h) for reader in self.readers]
         views = zip(self.readers, self.views, windows, self.members, strict=True)
         glimpses = [
             reader(images, window.repeat_interleave(members, 0))
@@ -68,7 +68,7 @@ class JointReader:
 
 def alike(one: Reader, other: Reader) -> bool:
     """Whether both readers read in the same way: they have the same classes and settings."""
-    pairs = ((one, other), (one.aim, other.aim))
+    pairs = ((one, other), (one.attention, other.attention))
     return all(
         type(a) is type(b) and reads_jointly.holds(b) and _same_settings(a, b) for a, b in pairs
     )

@@ -44,7 +44,7 @@ def without_gradient(
         parts += [context, context.embed_glimpse, context.query]
         readers.insert(0, context.reader)
     for each in readers:
-        parts += [each, each.aim, getattr(each.aim, "linear", None)]
+        parts += [each, each.attention, getattr(each.attention, "linear", None)]
     missing = {type(part).__name__ for part in parts if not written_out.holds(part)}
     if not all(alike(readers[0], each) for each in readers):
         missing.add("readers of different kinds")
@@ -79,7 +79,7 @@ def recurrence(
         limit=limit,
         dtype=torch.get_autocast_dtype(kind) if autocast else noise.dtype,
     )
-    heads = [cast(Linear, each.aim.linear) for each in reader.readers]
+    heads = [cast(Linear, each.attention.linear) for each in reader.readers]
     heads = [context_reader.query, *heads] if context_reader else heads
     inputs = Inputs(
         noise=noise,

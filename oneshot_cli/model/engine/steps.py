@@ -125,7 +125,7 @@ class Steps:
 
     def __init__(self, settings: Settings, inputs: Inputs) -> None:
         self.settings, self.inputs, self.reader = settings, inputs, settings.reader
-        self.attention = self.reader.readers[0].aim
+        self.attention = self.reader.readers[0].attention
         self.window_jacobian = jacobian_of(self.attention)
         self.noise = inputs.noise.unbind(1)
         self.count, self.batch, self.latent = len(self.noise), *self.noise[0].shape

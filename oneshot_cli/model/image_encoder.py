@@ -1,7 +1,4 @@
-"""How a whole image is read: brought to one size, and summed up by convolutions.
-
-Both happen once; the glimpses of every step come beside them.
-"""
+"""How a whole image is read, once for all steps: resampled to one size, and encoded."""
 
 from __future__ import annotations
 
@@ -11,31 +8,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from oneshot_cli.model.config import ModelConfig
+from oneshot_cli.model.config import SequentialConfig
 from oneshot_cli.model.engine.linear import Linear
 
 SMALLEST = 7
 AT_ONCE = 7 * 2**18
-"""Numbers in the widest layer of the images that are summed up in one go on the CPU."""
+"""On the CPU as many images are encoded at a time as have so many numbers in the widest layer."""
 
 
-class Summary(nn.Module):
-    """(B, C, S, S) -> (B, summary_units): strided convolutions down to 7 x 7, then one dense layer.
+class ImageEncoder(nn.Module):
+    """(B, C, S, S) -> (B, image_encoder_units): strided convolutions to 7 x 7, and a dense layer.
 
-    Images larger than 28 x 28 get more strided layers, and are averaged to 7 x 7 at the end.
+    Images larger than 28 x 28 have more strided layers. Features are averaged to 7 x 7 at the end.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: SequentialConfig) -> None:
         super().__init__()
-        self.width = width = config.summary_channels
+        self.width = width = config.image_encoder_channels
         layers: list[nn.Module] = [nn.Conv2d(config.channels, width, 3, padding=1), nn.SiLU()]
-        channels, size = width, config.reading
+        channels, size = width, config.input_size
         while size > SMALLEST:
             layers += [nn.Conv2d(channels, 2 * width, 3, stride=2, padding=1), nn.SiLU()]
             channels, size = 2 * width, (size + 1) // 2
         self.side = min(size, SMALLEST)
         self.convolutions = nn.Sequential(*layers)
-        self.dense = Linear(channels * self.side**2, config.summary_units)
+        self.dense = Linear(channels * self.side**2, config.image_encoder_units)
 
     def forward(self, images: Tensor) -> Tensor:
         # Channels last: the backward pass is several times faster so on the CPU.
@@ -46,18 +43,18 @@ class Summary(nn.Module):
         return F.silu(self.dense(features.flatten(1)))
 
     def _parts(self, images: Tensor) -> tuple[Tensor, ...]:
-        """On the CPU some at a time, whose features stay in its cache from layer to layer."""
+        """On the CPU a few at a time, so that their features stay in its cache between layers."""
         if images.device.type != "cpu":
             return (images,)
         widest = self.width * len(images) * images.shape[-1] ** 2
         return images.chunk(max(1, math.ceil(widest / AT_ONCE)))
 
 
-def shrunk(images: Tensor, size: int) -> Tensor:
-    """Larger images (B, C, S, S) at (B, C, size, size), smoothed so that no thin stroke is missed.
+def downsampled(images: Tensor, size: int) -> Tensor:
+    """Images (B, C, S, S) resampled to (B, C, size, size) with antialiasing.
 
-    A small glimpse of a large image samples one pixel in several (as would strided convolutions
-    that were trained on smaller ones); grey levels keep where an edge lay between two pixels.
+    A small glimpse of a large image samples one pixel in several and can miss a thin stroke.
+    Antialiased pixels keep it, and their grey levels the position of its edges.
     """
     if images.shape[-1] == size:
         return images
