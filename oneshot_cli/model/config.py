@@ -1,4 +1,4 @@
-"""What a model is, as plain data: what a checkpoint's header needs to build it again."""
+"""Configurations of models as plain data: what is needed to build a model again."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from oneshot_cli.ranges import COUNT, Range, check_numbers, number
 
 OR_NONE = Range(least=0, most=COUNT.most)
 SCALE = Range(above=0, most=10)
-"""Half-widths of windows at the start."""
+"""Half-widths of windows before training."""
 Self = TypeVar("Self", bound="Config")
 
 
 @dataclass(frozen=True)
 class Config(ABC):
-    """What all models have in common: the images, and how they are observed."""
+    """What all models have in common: the images and their observation model."""
 
     kind: ClassVar[str]
 
     size: int = 28
-    """Height and width, in pixels, of the images that are read; drawing works at any size."""
+    """Height and width of images, in pixels; drawings can have any size."""
     channels: int = 1
     """1, or 3 in colour."""
     observation: str = "bernoulli"
     """p(x | canvas): binary images, or discretized logistics for those of 256 levels."""
     ink: float = number(0.087, Range(above=0, below=1))
-    """Mean of the data: where the canvas starts."""
+    """Mean of the data, which is the mean of an empty canvas."""
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -42,20 +42,20 @@ class Config(ABC):
     @property
     @abstractmethod
     def steps(self) -> int:
-        """T, the groups of latents: how many terms the KL has."""
+        """T, the number of groups of latents, and so of terms of the KL."""
 
     @property
     def conditional(self) -> bool:
-        """Whether the model draws after a context; otherwise it ignores one."""
+        """Whether drawings depend on a context."""
         return False
 
     @property
     def input_size(self) -> int:
-        """Height and width, in pixels, that images have when they are read."""
+        """Height and width, in pixels, at which images are read."""
         return self.size
 
     def reads(self, size: int) -> bool:
-        """Whether images of that height and width can be read, and so have a bound."""
+        """Whether images of that height and width can be read and have a bound."""
         return size == self.size
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,9 +71,8 @@ class Config(ABC):
 class SequentialConfig(Config):
     """The sequential generator of Rezende et al. 2016, sections 3 and 4.
 
-    The flagship has, beside the defaults, a learned prior and the residual output network. The
-    paper's own settings are 4 latents a step, and as here 400 units, 12 x 12 windows, 4 canvas
-    channels, 20 to 80 steps.
+    The flagship has these defaults, with a learned prior and the residual output network. The
+    paper has 4 latents a step, 400 units, 12 x 12 windows, 4 canvas channels and 20 to 80 steps.
     """
 
     kind: ClassVar[str] = "sequential"
@@ -87,13 +86,13 @@ class SequentialConfig(Config):
     attention: str = "spatial-transformer"
     """How images are read and the canvas is written."""
     conditional: bool = True
-    """Whether there is a context; without it v_t is left out."""
+    """Whether there is a context. Without one there is no v_t."""
     read_size: int = number(0, OR_NONE)
-    """Images of this size or larger are read, and brought to it first; 0: those of `size` only."""
+    """Images of this size or larger are resampled to it and read; 0: images of `size` only."""
     glimpse: int = 12
-    """Side of the window read from an image."""
+    """Side of a glimpse of an image, in pixels."""
     patch: int = 12
-    """Side of the patch written to the canvas."""
+    """Side of a patch written to the canvas, in pixels."""
     canvas: str = "additive"
     """f_c: a sum of writes, or a convolutional gated recurrent unit over them."""
     canvas_channels: int = 4
@@ -105,7 +104,7 @@ class SequentialConfig(Config):
     prior: str = "standard"
     """p(z_t | h_{t-1}): N(0, I), or a Gaussian that is a linear function of the state."""
     context_units: int = 256
-    """Width of v_t, what is read of the context at a step."""
+    """Width of v_t, the part of a step that is read of the context."""
     posterior_units: int = 512
     """Hidden width of the posterior network."""
     image_encoder_units: int = number(0, OR_NONE)
@@ -113,9 +112,9 @@ class SequentialConfig(Config):
     image_encoder_channels: int = 32
     """Channels of the image encoder's first convolution; the later ones have twice as many."""
     read_scale: float = number(0.9, SCALE)
-    """Half-width of a reading window at the start, where the image is 1."""
+    """Half-width of a reading window before training; the image's is 1."""
     write_scale: float = number(0.6, SCALE)
-    """Half-width of a writing window at the start, where the canvas is 1."""
+    """Half-width of a writing window before training; the canvas's is 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -139,7 +138,7 @@ class SequentialConfig(Config):
 
     @property
     def context_width(self) -> int:
-        """Width of v_t: none without a context."""
+        """Width of v_t; 0 without a context."""
         return self.context_units if self.conditional else 0
 
 
@@ -150,7 +149,7 @@ class DRAWConfig(Config):
     kind: ClassVar[str] = "draw"
 
     steps: int = 64
-    """T, the glimpses and writes."""
+    """T, the number of glimpses and of writes."""
     latent: int = 100
     """Latents a step."""
     hidden: int = 256
@@ -162,9 +161,9 @@ class DRAWConfig(Config):
     patch: int = 5
     """Side of the patch written."""
     read_scale: float = number(1.0, SCALE)
-    """Half-width of a reading window at the start, where the image is 1."""
+    """Half-width of a reading window before training; the image's is 1."""
     write_scale: float = number(1.0, SCALE)
-    """Half-width of a writing window at the start, where the canvas is 1."""
+    """Half-width of a writing window before training; the canvas's is 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -173,7 +172,7 @@ class DRAWConfig(Config):
 
 @dataclass(frozen=True)
 class VAEConfig(Config):
-    """A variational autoencoder; its layers are counted from the image up."""
+    """A variational autoencoder. Its layers are numbered from the image up."""
 
     kind: ClassVar[str] = "vae"
 
@@ -184,7 +183,7 @@ class VAEConfig(Config):
     depth: int = 2
     """Hidden layers of each network."""
     flow: int = number(0, OR_NONE)
-    """Planar transformations of each layer's posterior; 0 leaves it a Gaussian."""
+    """Planar transformations of each layer's posterior; 0: a Gaussian."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -212,7 +211,7 @@ class NADEConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.channels != 1 or self.observation != "bernoulli":
-            raise ValueError("a nade is a model of binary images")
+            raise ValueError("NADE is a model of binary images with one channel")
 
     @property
     def steps(self) -> int:

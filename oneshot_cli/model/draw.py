@@ -36,9 +36,11 @@ from oneshot_cli.model.registry import OBSERVATIONS
 
 @dataclass(frozen=True)
 class Redrawing:
-    """An image redrawn by the posterior: the decoder's states (B, T, hidden), the last canvas
-    (B, P, S, S), the windows read through, `kl` and `log_ratio` (B, T), and the posterior's means
-    (B, T, latent)."""
+    """A target redrawn by the posterior.
+
+    The decoder's states (B, T, hidden), the last canvas (B, P, S, S), the reading windows (B, T,
+    ...), `kl` and `log_ratio` (B, T), and the posterior's means (B, T, latent).
+    """
 
     h: Tensor
     canvas: Tensor
@@ -49,7 +51,7 @@ class Redrawing:
 
 
 class DRAW(GenerativeModel):
-    """Unconditional; the canvas leads back to the encoder, so that every step waits for it."""
+    """Unconditional. The encoder reads the canvas, so every step depends on the previous canvas."""
 
     config: DRAWConfig
     config_type = DRAWConfig
@@ -93,15 +95,15 @@ class DRAW(GenerativeModel):
         return (self.config.steps, self.config.latent)
 
     def redraw(self, x: Tensor, noise: Tensor, gradient_limit: float | None = None) -> Redrawing:
-        """The posterior's drawing of images (B, C, S, S), with noise (B, T, latent)."""
+        """Images (B, C, S, S) redrawn by the posterior, with noise (B, T, latent)."""
         canvas = self.empty[:, None, None].expand(len(x), -1, *x.shape[-2:])
         h_enc, cell_enc, h, cell = self.start[:, None].expand(4, len(x), self.config.hidden)
-        states, looks, kls, ratios, means = [], [], [], [], []
+        states, windows, kls, ratios, means = [], [], [], [], []
         with nullcontext() if self.engine == "plain" else Gathering(self):
             for epsilon in noise.unbind(1):
                 error = x - self.observation.mean(canvas)
-                look = self.reader.attention(h)
-                glimpse = self.reader(torch.cat([x, error], 1), look)
+                window = self.reader.attention(h)
+                glimpse = self.reader(torch.cat([x, error], 1), window)
                 h_enc, cell_enc = self.encoder.step(h_enc, cell_enc, glimpse, h)
                 mean, log_std = mean_and_log_std(self.posterior(h_enc))
                 z = mean + log_std.exp() * epsilon
@@ -114,12 +116,12 @@ class DRAW(GenerativeModel):
                 ratio = gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z)
                 ratios.append(ratio)
                 states.append(h)
-                looks.append(look)
+                windows.append(window)
                 means.append(mean.detach())
         return Redrawing(
             h=torch.stack(states, 1),
             canvas=canvas,
-            windows=torch.stack(looks, 1),
+            windows=torch.stack(windows, 1),
             kl=torch.stack(kls, 1),
             log_ratio=torch.stack(ratios, 1),
             posterior_mean=torch.stack(means, 1),

@@ -1,7 +1,7 @@
 """Diagonal Gaussians: densities and divergences, in nats.
 
-All divergences are from the standard normal. Between two Gaussians they are the same after the map
-that takes the second to N(0, I), see `standardized`.
+All divergences are from the standard normal. For another Gaussian both are mapped first, so that
+it becomes N(0, I): see `standardized`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LOG_STD_RANGE = (-4.0, 1.0)
 def mean_and_log_std(output: Tensor) -> tuple[Tensor, Tensor]:
     """A network's output (..., 2 D) as mean and log standard deviation, each (..., D).
 
-    A standard deviation between e^-4 and e: the KL of a step stays finite whatever happens.
+    Standard deviations are clamped to [e^-4, e], so that the KL of a step stays finite.
     """
     mean, log_std = output.float().chunk(2, -1)
     return mean, log_std.clamp(*LOG_STD_RANGE)
@@ -47,12 +47,12 @@ def gaussian_analytical_kl(mean: Tensor, log_std: Tensor) -> Tensor:
 def standardized(
     z: Tensor, mean: Tensor, log_std: Tensor, prior: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """z and its posterior's mean and log standard deviation, in units of the prior.
+    """z, and its posterior's mean and log standard deviation, in the prior's coordinates.
 
     `prior` is the mean and log standard deviation of N(mu, sigma^2); all are (..., D). The map
     (. - mu) / sigma makes the prior N(0, I). It changes neither the KL of the two Gaussians nor
     the ratio of their densities at z.
     """
-    centre, log_scale = prior
-    shrink = (-log_scale).exp()
-    return (z - centre) * shrink, (mean - centre) * shrink, log_std - log_scale
+    prior_mean, prior_log_std = prior
+    scale = (-prior_log_std).exp()
+    return (z - prior_mean) * scale, (mean - prior_mean) * scale, log_std - prior_log_std

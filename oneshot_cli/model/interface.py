@@ -1,6 +1,6 @@
-"""What every model answers to: a bound for a batch, samples, and how they came about, step by step.
+"""The interface of all models: a bound for a batch, samples, and the steps of a sample.
 
-Whatever trains, measures or draws with a model asks for nothing else.
+Training, evaluation and drawing use nothing else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from oneshot_cli.model.config import Config
 from oneshot_cli.model.context import Context
 
 Engine = Literal["auto", "written", "plain"]
-"""Who computes gradients, see `GenerativeModel.use_engine`."""
+"""How gradients are computed, see `GenerativeModel.use_engine`."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Trace:
 
     `pictures` (B, T, C, H, W) in [0, 1] are the mean of the observation after every step: of a
     binary image the probability of ink. `write_windows`, `read_windows` and `target_windows`
-    (B, T, 2, 3) are where each step wrote, what it looked at in the context, and in the target when
-    a given image was redrawn. A model that does not look at parts shows whole-image windows.
+    (B, T, 2, 3) are where each step wrote, and where it read the context and the target, if there
+    is one. A model without windows has whole-image windows.
     """
 
     pictures: Tensor
@@ -64,22 +64,22 @@ class Trace:
 
     @property
     def probabilities(self) -> Tensor:
-        """The picture at the end, (B, C, H, W)."""
+        """The last picture, (B, C, H, W)."""
         return self.pictures[:, -1]
 
 
 class GenerativeModel(nn.Module, ABC):
-    """`bound` to train and measure a model, `sample` to draw, `trace` to watch it draw.
+    """`bound` trains and measures a model, `sample` draws, `trace` draws and shows every step.
 
-    Noise is always given from outside, so that a result depends on nothing else: standard normal
-    numbers of shape `noise_shape` for a drawing. An unconditional model ignores its context.
+    Noise is always an argument, so that results are functions of their arguments: standard normal
+    numbers of shape `noise_shape` for each drawing. An unconditional model ignores its context.
     """
 
     config: Config
     config_type: ClassVar[type[Config]]
     """The class of its configuration, whose `kind` is the model's name in the registry."""
     compiled_methods: ClassVar[tuple[str, ...]] = ("bound",)
-    """The methods that are worth compiling."""
+    """The methods that `--compile` compiles."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -88,23 +88,23 @@ class GenerativeModel(nn.Module, ABC):
     @property
     @abstractmethod
     def noise_shape(self) -> tuple[int, ...]:
-        """The noise that one drawing takes."""
+        """The shape of the noise of one drawing."""
 
     @property
     def latents(self) -> tuple[int, ...]:
-        """How many latents each of the T steps has: all the same, unless the model says else."""
+        """The number of latents of each of the T steps."""
         steps = self.config.steps
         return (math.prod(self.noise_shape) // steps,) * steps
 
     def recompute(self, steps: int) -> None:
-        """Keep for the way back only every so many steps' state, and compute the rest again.
+        """Save only every `steps`-th state for the backward pass, and compute the others again.
 
-        The gradients stay the same. Raises OneshotError where a model cannot.
+        The gradients stay the same. Raises OneshotError if the model does not support it.
         """
         raise OneshotError(f"{self.config.kind} models cannot recompute; leave recompute out")
 
     def use_engine(self, engine: Engine) -> None:
-        """Choose who computes gradients: the engine (`oneshot_cli.model.engine`) or autograd.
+        """Choose how gradients are computed: by `oneshot_cli.model.engine` or by autograd.
 
         "auto" is the engine wherever it can, "written" the engine or an error, "plain" autograd
         alone. Raises OneshotError where "written" is asked of a model that the engine cannot train.
@@ -120,7 +120,7 @@ class GenerativeModel(nn.Module, ABC):
     ) -> Bound:
         """The terms of the bound for images (B, C, S, S) in [0, 1] and noise (B, K, ...).
 
-        `gradient_limit` bounds the gradient that flows back through each recurrent state.
+        `gradient_limit` bounds the norm of the gradient of each recurrent state.
         """
 
     @abstractmethod
@@ -129,8 +129,8 @@ class GenerativeModel(nn.Module, ABC):
     ) -> Tensor:
         """Drawings from noise (B, ...): the mean of x, (B, C, size, size) in [0, 1].
 
-        `temperature` scales the noise around the prior's mean: 1 samples the model, less stays
-        closer to what it finds typical.
+        `temperature` scales the noise around the prior's mean: 1 samples the model, less gives
+        more typical drawings.
         """
 
     @abstractmethod
@@ -143,4 +143,4 @@ class GenerativeModel(nn.Module, ABC):
         size: int | None = None,
         target: Tensor | None = None,
     ) -> Trace:
-        """`sample`, every step of it; with a target (B, C, S, S) the posterior redraws that."""
+        """`sample` with all steps. With a target (B, C, S, S) the posterior redraws it."""

@@ -1,9 +1,9 @@
-"""NADE (Larochelle & Murray 2011): pixels one after another, each from all before it.
+"""NADE (Larochelle & Murray 2011): an autoregressive model of pixels.
 
     h_i = sigmoid(c + sum over j < i of W_j x_j)
     p(x_i = 1 | x_1 .. x_{i-1}) = sigmoid(b_i + V_i h_i)
 
-It has no latents, so its likelihood is exact: every bound, of any number of particles, equals it.
+It has no latents, so its likelihood is exact. Every bound equals it, for any number of particles.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from oneshot_cli.model.likelihood import bernoulli_log_likelihood
 
 
 class NADE(GenerativeModel):
-    """Pixels in reading order; what is shown as a step is a row of them."""
+    """Pixels row by row, from the left. A step of a trace is a row."""
 
     config: NADEConfig
     config_type = NADEConfig
@@ -38,7 +38,7 @@ class NADE(GenerativeModel):
 
     @property
     def noise_shape(self) -> tuple[int]:
-        """One number a pixel, which decides between ink and none."""
+        """One number a pixel, compared with the probability of ink."""
         return (self.pixels,)
 
     @property
@@ -46,13 +46,13 @@ class NADE(GenerativeModel):
         return (0,) * self.config.steps
 
     def logits(self, x: Tensor) -> Tensor:
-        """Of each pixel given those before it, (B, D), for pictures (B, D): all at once."""
-        told = x[..., None] * self.read
-        h = torch.sigmoid(self.start + told.cumsum(-2) - told)
+        """The logit of each pixel given those before it, (B, D), for pictures (B, D)."""
+        terms = x[..., None] * self.read
+        h = torch.sigmoid(self.start + terms.cumsum(-2) - terms)
         return self.bias + (h * self.write).sum(-1)
 
     def pictures(self, noise: Tensor) -> Tensor:
-        """Pictures (B, D), a pixel at a time: ink where Phi(noise) < p, which has chance p."""
+        """Pictures (B, D), a pixel at a time: ink where Phi(noise) < p, which has probability p."""
         state = self.start.expand(len(noise), -1)
         drawn = []
         for i, chance in enumerate(torch.special.ndtr(noise).unbind(-1)):
@@ -65,20 +65,20 @@ class NADE(GenerativeModel):
         self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float | None = None
     ) -> Bound:
         shape = noise.shape[:2]
-        nothing = noise.new_zeros(*shape, self.config.steps)
+        zero = noise.new_zeros(*shape, self.config.steps)
         exact = bernoulli_log_likelihood(self.logits(x.flatten(1)).view_as(x).float(), x)
         return Bound(
             log_likelihood=exact[:, None].expand(shape),
-            kl=nothing,
-            log_ratio=nothing,
+            kl=zero,
+            log_ratio=zero,
             posterior_mean=noise.new_zeros(*shape, 0),
         )
 
     def sample(
         self, context: Context, noise: Tensor, *, temperature: float = 1.0, size: int | None = None
     ) -> Tensor:
-        """The picture itself, not its mean; at a temperature of 0 always the likelier value."""
-        return self._shown(self.pictures(temperature * noise), size)
+        """Binary pictures, not their means. At temperature 0 each pixel has its likelier value."""
+        return self._resized(self.pictures(temperature * noise), size)
 
     def trace(
         self,
@@ -89,14 +89,14 @@ class NADE(GenerativeModel):
         size: int | None = None,
         target: Tensor | None = None,
     ) -> Trace:
-        """Row by row; below is blank. A target is read off."""
+        """Row by row, with the rows below blank. With a target the pictures are its rows."""
         steps = self.config.steps
         x = self.pictures(temperature * noise) if target is None else target.flatten(1)
         row = torch.arange(self.pixels, device=x.device) // self.config.size
-        pictures = torch.stack([self._shown(x * (row <= t), size) for t in range(steps)], 1)
+        pictures = torch.stack([self._resized(x * (row <= t), size) for t in range(steps)], 1)
         window = whole_image(noise, len(noise), steps)
         return Trace(pictures, window, window, None if target is None else window)
 
-    def _shown(self, x: Tensor, size: int | None) -> Tensor:
+    def _resized(self, x: Tensor, size: int | None) -> Tensor:
         side = self.config.size
         return at_size(x.view(-1, 1, side, side), size or side)

@@ -29,12 +29,12 @@ def objective(
 ) -> Tensor:
     """The mean loss of a batch: the negative L_K, or the negative ELBO averaged over particles.
 
-    For one particle both are the ELBO, with the KL in closed form. `kl_weight` below 1 lets a
-    young posterior say more than it may in the end. So do `free_bits`, nats that each latent group
-    may spend on average over the batch before they count (Kingma et al. 2016, eq. 15); L_K of
-    several particles has no KL that they could apply to. Where `bound` is of a part of the batch,
-    `batch_mean` turns the part's mean KL of each group, (T,), into the batch's, which decides what
-    counts; the losses of the parts then have the loss of the batch as their mean.
+    For one particle both are the ELBO, with the KL in closed form. `kl_weight` scales the KL.
+    `free_bits` are nats of each latent group, averaged over the batch, that are not penalized
+    (Kingma et al. 2016, eq. 15); L_K of several particles has no KL to which they apply. If `bound`
+    is of a part of the batch, `batch_mean` turns the part's mean KL of each group, (T,), into the
+    batch's, which is compared with `free_bits`. Then the mean of the parts' losses is the loss of
+    the batch.
     """
     if which == "elbo" or bound.log_likelihood.shape[1] == 1:
         groups = bound.kl.mean((0, 1))

@@ -6,9 +6,9 @@
     c_t = f_c(c_{t-1}, f_w(h_t))     hidden canvas, written through a window
     x   ~ p(x | f_o(c_T))            observation; f_o is linear, or a residual network after that
 
-Nothing leads from the canvas back to h. So the states of all steps come first, then all patches and
-windows at once, and the writes of an additive canvas are one sum (`canvases` keeps the step-by-step
-form, which shows each canvas).
+The hidden state does not depend on the canvas. So the states of all steps are computed first, then
+all patches and windows in one call, and the writes of an additive canvas are one sum. `canvases` is
+the step-by-step form, which shows each canvas.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class States:
-    """The T hidden states (B, T, hidden), and the windows (B, T, 2, 3) that were read through.
+    """The T hidden states (B, T, hidden), and the reading windows (B, T, 2, 3).
 
     With a target, `latent` is z, and the mean and log standard deviation of its posterior, each
-    (B, T, latent). `bound` needs no windows; they are there after `unroll`.
+    (B, T, latent). Windows are set by `unroll`; `infer` leaves them out.
     """
 
     h: Tensor
@@ -125,23 +125,23 @@ class SequentialGenerator(GenerativeModel):
         `closeness` it lies between the two, see `interpolate_latent`. `gradient_limit` bounds the
         gradient of each state, see `limit_gradient`.
         """
-        encoded, seen, reader = self._encode(len(noise), context, target)
+        x_context, x, reader = self._encode(len(noise), context, target)
         h, cell = self._start(len(noise))
-        states, looks, latents = [], [], []
+        states, context_windows, latents = [], [], []
         for z in noise.unbind(1):
-            h, cell, look, latent = self._step(h, cell, z, reader, encoded, seen, closeness)
+            h, cell, window, latent = self._step(h, cell, z, reader, x_context, x, closeness)
             if gradient_limit is not None and h.requires_grad:
                 h = limit_gradient(h, gradient_limit)
             states.append(h)
-            looks.append(look)
+            context_windows.append(window)
             latents.append(latent)
-        h, windows = torch.stack(states, 1), torch.stack(looks, 1)
+        h, windows = torch.stack(states, 1), torch.stack(context_windows, 1)
         if target is None:
             return States(h, None, windows)
-        z, mean, log_std, seen_through = (
+        z, mean, log_std, target_windows = (
             torch.stack(each, 1) for each in zip(*latents, strict=True)
         )
-        return States(h, (z, mean, log_std), windows, seen_through)
+        return States(h, (z, mean, log_std), windows, target_windows)
 
     def infer(
         self,
@@ -157,15 +157,15 @@ class SequentialGenerator(GenerativeModel):
         """
         if not torch.is_grad_enabled() or not self._engine_trains():
             return self.unroll(noise, context, target, gradient_limit)
-        encoded, seen, reader = self._encode(len(noise), context, target)
-        if seen is None or not reader.joint:
+        x_context, x, reader = self._encode(len(noise), context, target)
+        if x is None or not reader.joint:
             return self.unroll(noise, context, target, gradient_limit)
         h, z, mean, log_std = recurrence(
             noise,
             self._start(len(noise)),
             reader,
-            None if self.context is None or encoded is None else (self.context, encoded),
-            (self.posterior, seen),
+            None if self.context is None or x_context is None else (self.context, x_context),
+            (self.posterior, x),
             self.transition,
             every=self.recomputed,
             limit=gradient_limit,
@@ -182,19 +182,22 @@ class SequentialGenerator(GenerativeModel):
         cell: Tensor,
         z: Tensor,
         reader: JointReader,
-        encoded: EncodedContext | None,
-        seen: EncodedTarget | None,
+        x_context: EncodedContext | None,
+        x: EncodedTarget | None,
         closeness: float | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
-        """The next h and cell, the window on the context, and with a target what `States` has."""
+        """h_t and its cell, the window on the context, and `States.latent` with a target's window.
+
+        From h_{t-1}, its cell, and the noise of z_t (B, latent).
+        """
         glimpses, windows = reader(h)
-        v, look = h.new_zeros(len(h), 0), whole_image(h, len(h))
-        if self.context is not None and encoded is not None:
-            v = self.context(h, glimpses[0], encoded)
-            look = self.context.reader.attention.frame(windows[0])
+        v, context_window = h.new_zeros(len(h), 0), whole_image(h, len(h))
+        if self.context is not None and x_context is not None:
+            v = self.context(h, glimpses[0], x_context)
+            context_window = self.context.reader.attention.frame(windows[0])
         latent: tuple[Tensor, ...] = ()
-        if seen is not None:
-            mean, log_std = self.posterior(h, v, glimpses[-1], seen)
+        if x is not None:
+            mean, log_std = self.posterior(h, v, glimpses[-1], x)
             if closeness is None:
                 z = mean + log_std.exp() * z
             else:
@@ -203,7 +206,7 @@ class SequentialGenerator(GenerativeModel):
         else:
             mean, log_std = self.prior(h)
             z = mean + log_std.exp() * z
-        return *self.transition.step(h, cell, z, v), look, latent
+        return *self.transition.step(h, cell, z, v), context_window, latent
 
     def _call(self, function: Callable[..., T], *arguments: object) -> T:
         """function(*arguments). Under `recompute` its activations are computed again if needed."""
@@ -216,27 +219,27 @@ class SequentialGenerator(GenerativeModel):
         self, batch: int, context: Context, target: Tensor | None
     ) -> tuple[EncodedContext | None, EncodedTarget | None, JointReader]:
         """What is the same at every step: context and target encoded, and their joint reader."""
-        encoded = seen = None
+        x_context = x = None
         views = []
         if self.context is not None:
-            encoded = self._call(self.context.encode, context).repeat(batch // len(context))
-            views.append((self.context.reader, encoded.images))
+            x_context = self._call(self.context.encode, context).repeat(batch // len(context))
+            views.append((self.context.reader, x_context.images))
         if target is not None:
-            seen = self._call(self.posterior.encode, target).repeat(batch // len(target))
-            views.append((self.posterior.reader, seen.images))
-        return encoded, seen, JointReader(batch, views)
+            x = self._call(self.posterior.encode, target).repeat(batch // len(target))
+            views.append((self.posterior.reader, x.images))
+        return x_context, x, JointReader(batch, views)
 
     def decode(self, h: Tensor, size: int) -> Tensor:
         """The observation's parameters (B, P, size, size) for all states (B, T, hidden).
 
-        Equal to the last of `canvases`, but all patches are made in one call.
+        Equal to the last of `canvases`, but all patches are computed in one call.
         """
         return self.output(self._last_canvas(h, self.output.canvas_size(size)), size)
 
     def _last_canvas(self, h: Tensor, size: int) -> Tensor:
         """The linear read-out of c_T, (B, P, size, size).
 
-        With an additive canvas it is folded into the patches: only P channels are written.
+        With an additive canvas it is folded into the patches, so that only P channels are written.
         """
         window, flat = self.writer.attention(h), h.flatten(0, 1)
         if sums_writes.holds(self.canvas):
@@ -247,8 +250,8 @@ class SequentialGenerator(GenerativeModel):
             return self.writer.write_all(patches, window, size) + bias[:, None, None]
         patches = self.writer.patches(flat).unflatten(0, h.shape[:2])
         canvas = h.new_zeros(len(h), self.canvas.channels, size, size)
-        some = self.recomputed or self.config.steps
-        for part in zip(patches.split(some, 1), window.split(some, 1), strict=True):
+        steps = self.recomputed or self.config.steps
+        for part in zip(patches.split(steps, 1), window.split(steps, 1), strict=True):
             canvas = self._call(self._writes, canvas, *part)
         return self.canvas.read_out(canvas)
 
@@ -262,7 +265,7 @@ class SequentialGenerator(GenerativeModel):
         return self.canvas(canvas, self.writer(patch, window, canvas.shape[-1]))
 
     def canvases(self, h: Tensor, size: int) -> Tensor:
-        """The parameters (B, T, P, size, size) after every step: the plain form, write by write."""
+        """The observation's parameters (B, T, P, size, size) after every step, write by write."""
         side = self.output.canvas_size(size)
         canvas = h.new_zeros(len(h), self.canvas.channels, side, side)
         outputs = []
@@ -278,8 +281,8 @@ class SequentialGenerator(GenerativeModel):
         batch, particles = noise.shape[:2]
         states = self.infer(noise.flatten(0, 1), context, x, gradient_limit)
         assert states.latent is not None
-        before = torch.cat([self._start(len(states.h))[0][:, None], states.h[:, :-1]], 1)
-        z, mean, log_std = standardized(*states.latent, self.prior(before))
+        previous = torch.cat([self._start(len(states.h))[0][:, None], states.h[:, :-1]], 1)
+        z, mean, log_std = standardized(*states.latent, self.prior(previous))
         kl = gaussian_analytical_kl(mean, log_std)
         log_ratio = gaussian_log_density(z, mean, log_std) - standard_normal_log_density(z)
         parameters = self.decode(states.h, x.shape[-1]).float().unflatten(0, (batch, particles))
@@ -302,8 +305,8 @@ class SequentialGenerator(GenerativeModel):
     ) -> Tensor:
         """Drawings from noise (B, T, latent): the mean of x, (B, C, size, size) in [0, 1].
 
-        With targets (B, C, S, S) they come near those, the more so the greater `closeness`: 0 is
-        the prior alone, 1 the posterior's redrawing.
+        With targets (B, C, S, S) the drawings resemble these. `closeness` 0 uses the prior alone, 1
+        the posterior's mean: see `interpolate_latent`.
         """
         states = self.unroll(temperature * noise, context, target, closeness=closeness)
         return self.observation.mean(self.decode(states.h, size or self.config.size).float())
@@ -318,7 +321,7 @@ class SequentialGenerator(GenerativeModel):
         target: Tensor | None = None,
         closeness: float = 1.0,
     ) -> Trace:
-        """`sample`, every step of it."""
+        """`sample` with its intermediate steps."""
         states = self.unroll(temperature * noise, context, target, closeness=closeness)
         assert states.context_windows is not None
         canvases = self.canvases(states.h, size or self.config.size)
@@ -333,14 +336,15 @@ class SequentialGenerator(GenerativeModel):
 def interpolate_latent(
     prior: tuple[Tensor, Tensor], mean: Tensor, noise: Tensor, closeness: float
 ) -> Tensor:
-    """z_t (B, latent) between a draw from the prior and the posterior's mean.
+    """z_t (B, latent) between a sample of the prior and the posterior's mean.
 
         z = mu + c (mean - mu) + sqrt(1 - c^2) sigma noise
 
-    with N(mu, sigma^2) the prior, given as mean and log standard deviation, and c the closeness. At
-    0 it is the draw, at 1 the mean. Where the posterior says nothing its mean is mu and only noise
-    is left; means that vary as the prior does give z the prior's variance at every c.
+    with the prior N(mu, sigma^2), given as mean and log standard deviation, and the closeness c. At
+    c = 0 it is the sample, at c = 1 the mean. If the posterior equals the prior, only the noise
+    remains. If the posterior's means are distributed like the prior, z has the prior's variance at
+    every c.
     """
-    centre, log_std = prior
+    prior_mean, log_std = prior
     spread = (1 - closeness**2) ** 0.5
-    return centre + closeness * (mean - centre) + spread * log_std.exp() * noise
+    return prior_mean + closeness * (mean - prior_mean) + spread * log_std.exp() * noise

@@ -4,7 +4,7 @@
     q(z_1 .. z_L | x) = q(z_1 | x) q(z_2 | z_1) .. q(z_L | z_{L-1})
 
 each function a network with `depth` hidden layers. With two layers and K particles in the objective
-it is the model of Burda et al. 2015 (IWAE, section 5); each posterior may be bent by planar flows.
+it is the model of Burda et al. 2015 (IWAE, section 5). Each posterior may have planar flows.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Inference:
 
 
 class VAE(GenerativeModel):
-    """Layers are counted from the image up: `latent[0]` is z_1. Steps are counted as they are
-    generated, from the top down."""
+    """Layers are numbered from the image up, so `latent[0]` is z_1. The steps of a trace are
+    numbered from the top down, as they are generated."""
 
     config: VAEConfig
     config_type = VAEConfig
@@ -76,7 +76,7 @@ class VAE(GenerativeModel):
 
     @property
     def noise_shape(self) -> tuple[int]:
-        """One number for each latent of each layer, z_L first."""
+        """One number for each latent of each layer, from z_L down."""
         return (sum(self.config.latent),)
 
     @property
@@ -86,8 +86,9 @@ class VAE(GenerativeModel):
     def infer(self, x: Tensor, noise: Tensor) -> Inference:
         """All layers of the posterior for x (B, C, S, S) and noise (B, K, D).
 
-        Below the top, z_{l+1} depends on the sample of z_l, so that the KL of a layer has no closed
-        form, nor have that and the mean of a flow: its sample stands in for them.
+        The posterior of z_{l+1} depends on the sample of z_l, so only the top layer's KL has a
+        closed form, and with flows none has. The others are estimated by one sample. So is the mean
+        of a posterior with flows.
         """
         latents: list[Tensor] = []
         means: list[Tensor] = []
@@ -154,15 +155,15 @@ class VAE(GenerativeModel):
         size: int | None = None,
         target: Tensor | None = None,
     ) -> Trace:
-        """A step a layer, from the top: until a layer's turn comes it shows its mean."""
+        """One step a layer, from the top. Layers below the current one have their prior's mean."""
         noise, steps = temperature * noise, self.config.steps
         if target is not None:
             z = self.infer(target, noise[:, None]).latents[0][:, 0]
             pictures = self._picture(z, size)[:, None].expand(-1, steps, -1, -1, -1)
         else:
             drawn = [sum(self.config.latent[-t:]) for t in range(1, steps + 1)]
-            there = torch.arange(noise.shape[-1], device=noise.device)
-            frames = [self._picture(self.generate(noise * (there < n)), size) for n in drawn]
+            position = torch.arange(noise.shape[-1], device=noise.device)
+            frames = [self._picture(self.generate(noise * (position < n)), size) for n in drawn]
             pictures = torch.stack(frames, 1)
         window = whole_image(noise, len(noise), steps)
         return Trace(pictures, window, window, None if target is None else window)

@@ -1,4 +1,4 @@
-"""Beginning with the weights of another model that lacks what has been added since."""
+"""Start from the weights of another model, which may lack parts that this model has."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor, nn
 from oneshot_cli.model.output import StackedConv2d
 
 ADDITIONS = ("prior.", "output.")
-"""Parts of a model that leave it unchanged at first: another model may lack them."""
+"""Parts that do not change a model before they are trained: the other model may lack them."""
 ADDED_FIELDS = ("prior", "output", "output_channels")
-"""The fields of a configuration that add them."""
+"""The fields of a configuration that add these parts."""
 
 
 def warm_start(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Set the weights of `model` to `weights`, which may lack ADDITIONS.
 
-    A network for each size begins as that of the only size that there was. Raises RuntimeError
-    where names or shapes do not fit.
+    A network that exists for each size starts from that of the other model's only size. Raises
+    RuntimeError where names or shapes do not fit.
     """
     own = model.state_dict()
     added = {name: own[name] for name in own if name.startswith(ADDITIONS) and name not in weights}

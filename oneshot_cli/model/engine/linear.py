@@ -1,10 +1,7 @@
 """Linear layers. On CPUs with AVX-512 their products in float32 are oneDNN's.
 
-PyTorch leaves float32 products to MKL, which does without AVX-512 on processors that are not
+PyTorch computes float32 products by MKL, which does not use AVX-512 on other processors than
 Intel's. There oneDNN, which PyTorch uses for convolutions and for bfloat16, is twice as fast.
-
-Layers that are called at every step can share the work that is the same at every step, see
-`gathering`.
 """
 
 from __future__ import annotations
@@ -19,14 +16,14 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 WORTHWHILE = 2**20
-"""Multiplications from which oneDNN is the faster of the two, given FEWEST rows or more."""
+"""The least number of multiplications at which oneDNN is faster, for FEWEST rows or more."""
 FEWEST = 4
 PACKED = 2**16
-"""Weights from which it pays to arrange them once for many products."""
+"""The least size of a weight at which packing it once for many products pays."""
 
 
 class Linear(nn.Linear):
-    """As `torch.nn.Linear`, by `linear`."""
+    """`torch.nn.Linear`, computed by `linear`."""
 
     _gathered: Callable[[Tensor], Tensor] | None = None
     """Replaces `linear` inside a `Gathering`."""
@@ -45,16 +42,16 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """What `linear` computes, without a gradient."""
+    """As `linear`, without a gradient."""
     if _onednn_is_faster(x, weight):
         return cast(Tensor, torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], ""))
     return F.linear(x, weight, bias)
 
 
 def multiplier(weight: Tensor, bias: Tensor | None, rows: int) -> Callable[[Tensor], Tensor]:
-    """`multiply` by the same weights many times, for inputs of so many rows.
+    """`multiply` by the same weights many times, for inputs of `rows` rows.
 
-    oneDNN arranges weights to its liking at every product; here that is done once, which pays from
+    oneDNN reorders the weights for every product. Here they are reordered once, which pays from
     four products on.
     """
     packs = (
@@ -97,7 +94,7 @@ def _has_onednn() -> bool:
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        x = x.contiguous()  # oneDNN takes forever with strides of 0, those of an expanded row
+        x = x.contiguous()  # oneDNN is very slow with strides of 0, those of an expanded row
         ctx.save_for_backward(x, weight)
         return multiply(x, weight, bias)
 
