@@ -57,10 +57,10 @@ class TrainConfig:
     bf16: bool | None = False
     """Matrix products in bfloat16; None: where that is faster on the machine."""
     recompute: int = number(0, Range(least=0, most=COUNT.most))
-    """Keep only every so many steps' state for the way back and compute the rest again: the same
+    """Save every so many steps' state for the backward pass and compute the rest again: the same
     gradients in less memory. 0 keeps everything."""
     engine: Engine = "auto"
-    """How gradients are computed: by written-out code where there is any ("auto"), by that or an error
+    """How gradients are computed: by written-out code if there is any ("auto"), that or an error
     ("written"), or autograd alone ("plain"), see `GenerativeModel.use_engine`."""
     seed: int = number(0, Range(least=0, most=MOST_SEED))
     steps_before: int = number(0, Range(least=0))
