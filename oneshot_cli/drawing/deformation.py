@@ -1,12 +1,13 @@
-"""How one person's drawing of a character becomes another's: small smooth maps of the plane.
+"""Random deformations of a drawing, like the differences between two people's drawings.
 
 A pixel at p' of the new drawing shows the exemplar at
 
     p = c + L (p' - c - d) + sum_k a_k f_k(p')
 
-with c the centre of ink, L a linear map near the identity, d a shift, and f_k the six lowest
-cosine modes of the frame that are neither a shift nor nearly linear. All numbers are normal, with
-the standard deviations that were measured between people's drawings of one character.
+where c is the centre of the ink, L a linear map close to the identity, d a shift, and f_k the six
+lowest cosine modes of the frame that are neither a shift nor nearly linear. All parameters are
+normally distributed. Their standard deviations were measured between people's drawings of the same
+character.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from oneshot_cli.affine import pixels, sample
@@ -26,25 +28,25 @@ MODES = ((1, 1), (2, 0), (0, 2), (2, 1), (1, 2), (2, 2))
 """(j, k) of the modes cos(pi j (x + 1) / 2) cos(pi k (y + 1) / 2)."""
 
 PEN = 0.03
-"""Half the width of a stroke, as a part of the frame: Omniglot's are 3.2 pixels wide of 52."""
+"""Half the width of a stroke, as a share of the frame: Omniglot's are 3.2 of 52 pixels wide."""
 
 OUTSIDE = 8.0
-"""So many pixels from the nearest ink counts what lies outside the exemplar's frame."""
+"""The distance from ink, in pixels, that places outside the exemplar's frame are given."""
 
 AT_ONCE = 16
-"""Drawings that are deformed in one go: their samples stay in the processor's cache."""
+"""The number of drawings deformed at once: their samples stay in the processor's cache."""
 
 MARGIN = 0.08
-"""Ink keeps this distance from the edge of the frame, in half-widths."""
+"""The distance that ink keeps from the edge of the frame, in half-widths of the frame."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviations of the numbers of a deformation.
+    """The standard deviations of the parameters of a deformation.
 
     L is the matrix exponential of [[scale + aspect, shear - turn], [shear + turn, scale - aspect]]:
-    `scale` and `aspect` are logarithms, `turn` is an angle in radians. `shift` and `bend`, of the
-    displacement at a mode's peak, are in half-widths of the frame.
+    `scale` and `aspect` are logarithms, `turn` is an angle in radians. `shift` and `bend` are in
+    half-widths of the frame; `bend` is the displacement at the peak of a mode.
     """
 
     scale: float
@@ -55,7 +57,7 @@ class Spread:
     bend: float
 
     def deviations(self) -> Tensor:
-        """The standard deviation of each number of a deformation (Deformation.NUMBERS,)."""
+        """The standard deviation of each parameter of a deformation (Deformation.NUMBERS,)."""
         *linear, shift, bend = astuple(self)
         return torch.tensor([*linear, shift, shift, *(2 * len(MODES) * [bend])])
 
@@ -66,7 +68,7 @@ PEOPLE = Spread(scale=0.155, aspect=0.104, shear=0.095, turn=0.128, shift=0.147,
 
 @dataclass(frozen=True)
 class Deformation:
-    """Maps for B drawings: centres (B, 2), L (B, 2, 2), shifts (B, 2), modes (B, 12)."""
+    """The deformations of B drawings: centres (B, 2), L (B, 2, 2), shifts (B, 2), modes (B, 12)."""
 
     centre: Tensor
     linear: Tensor
@@ -74,13 +76,13 @@ class Deformation:
     modes: Tensor
 
     NUMBERS: ClassVar[int] = 6 + 2 * len(MODES)
-    """How many standard normal numbers one takes."""
+    """The number of standard normal numbers that determine a deformation."""
 
     @classmethod
     def of(cls, inks: Tensor, noise: Tensor, spread: Spread) -> Deformation:
-        """For drawings (B, S, S) of ink, 0 or 1, from normal noise (B, NUMBERS) and its spread.
+        """For drawings (B, S, S) of ink, 0 or 1, from standard normal noise (B, NUMBERS).
 
-        Where ink would leave the frame, the shift is less.
+        The shift is reduced where ink would leave the frame.
         """
         numbers = noise * spread.deviations().to(noise)
         linear, modes = linear_maps(numbers[:, :4]), numbers[:, 6:]
@@ -92,11 +94,12 @@ class Deformation:
         return cls(centre, linear, shift, modes)
 
     def applied(self, depth: Tensor, size: int) -> Tensor:
-        """The drawings of these `depths` (B, S, S), deformed: float ink (B, size, size), 0 or 1.
+        """The deformed drawings, float ink (B, size, size), 0 or 1.
 
-        People draw a large character with the same pen as a small one. So strokes of a magnified
-        drawing keep their width 2 r: ink is where the depth exceeds r (1 - 1 / s), magnified s
-        times. Those of a shrunken drawing get finer with it, or small loops would fill.
+        `depth` (B, S, S) is that of the originals, as `depths` computes it. People draw large and
+        small characters with the same pen, so the strokes of a drawing that is magnified s times
+        keep their width 2 r: ink is where the depth exceeds r (1 - 1 / s). The strokes of a reduced
+        drawing become finer with it, or small loops would fill.
         """
         place = pixels(size, depth.dtype, depth.device)
         radius, shrunk = PEN * depth.shape[-1], torch.linalg.det(self.linear).sqrt()
@@ -115,9 +118,10 @@ class Deformation:
 
 
 def depths(inks: Tensor) -> Tensor:
-    """How many pixels deep in the ink (B, S, S) each pixel's centre is; negative: from it."""
-    from scipy.ndimage import distance_transform_edt
+    """The signed distance (B, S, S) in pixels of each pixel's centre from the edge of the ink.
 
+    `inks` (B, S, S) are 0 or 1. Positive in ink, negative on paper.
+    """
     signed = []
     for mask in inks.bool().cpu().numpy():
         inside = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
@@ -127,15 +131,17 @@ def depths(inks: Tensor) -> Tensor:
 
 
 def linear_maps(numbers: Tensor) -> Tensor:
-    """L (B, 2, 2) for scale, aspect, shear and turn (B, 4), see `Spread`."""
+    """L (B, 2, 2) from scale, aspect, shear and turn (B, 4), see `Spread`."""
     scale, aspect, shear, turn = numbers.unbind(1)
     entries = torch.stack([scale + aspect, shear - turn, shear + turn, scale - aspect], 1)
     return torch.linalg.matrix_exp(entries.unflatten(1, (2, 2)))
 
 
 def displacements(modes: Tensor, places: Tensor) -> Tensor:
-    """sum_k a_k f_k for amplitudes (B, 2 * 6), of x first, at `places` (N, 2) or (B, N, 2):
-    (B, N, 2)."""
+    """The displacements sum_k a_k f_k at `places` (N, 2) or (B, N, 2): (B, N, 2).
+
+    `modes` (B, 12) are the amplitudes a_k: six of x, then six of y.
+    """
     x, y = (pi * (places + 1) / 2).unbind(-1)
     values = torch.stack([(j * x).cos() * (k * y).cos() for j, k in MODES], -1)
     return values @ modes.unflatten(1, (2, len(MODES))).mT
@@ -144,25 +150,25 @@ def displacements(modes: Tensor, places: Tensor) -> Tensor:
 def _within_frame(
     inks: Tensor, centre: Tensor, forward: Tensor, modes: Tensor, shift: Tensor
 ) -> Tensor:
-    """The shifts (B, 2) that come nearest to `shift` and keep all ink in the frame; where the
-    drawing is too large for it, those that centre it.
+    """The shifts (B, 2) nearest to `shift` that keep all ink in the frame, or centre it where the
+    drawing is larger than the frame.
 
-    `forward` is the inverse of L; the bends are inverted to first order, and ink is looked up on a
-    grid half as fine, which MARGIN makes up for.
+    `forward` is the inverse of L. The bends are inverted to first order, and ink is tested on a
+    grid half as fine; MARGIN allows for both.
     """
-    kept = []
+    shifts = []
     for rows in torch.arange(len(inks)).split(AT_ONCE):
         coarse = F.max_pool2d(inks[rows][:, None], 2, ceil_mode=True)
         place = pixels(coarse.shape[-1], inks.dtype, inks.device)
         grid = torch.stack(torch.meshgrid(place, place, indexing="xy"), -1).flatten(0, 1)
-        there = coarse.flatten(1)[..., None] > 0
+        inked = coarse.flatten(1)[..., None] > 0
         middle = centre[rows, None]
         moved = (grid - middle) @ forward[rows].mT + middle
         bent = displacements(modes[rows], moved + shift[rows, None])
         moved = moved - bent @ forward[rows].mT
-        low = -(1 - MARGIN) - moved.masked_fill(~there, torch.inf).amin(1)
-        high = 1 - MARGIN - moved.masked_fill(~there, -torch.inf).amax(1)
+        low = -(1 - MARGIN) - moved.masked_fill(~inked, torch.inf).amin(1)
+        high = 1 - MARGIN - moved.masked_fill(~inked, -torch.inf).amax(1)
         inside = shift[rows].clamp(low.minimum(high), high.maximum(low))
         fitting = torch.where(low <= high, inside, (low + high) / 2)
-        kept.append(torch.where(there.any(1), fitting, shift[rows]))
-    return torch.cat(kept) if kept else shift
+        shifts.append(torch.where(inked.any(1), fitting, shift[rows]))
+    return torch.cat(shifts) if shifts else shift

@@ -1,4 +1,4 @@
-"""Active latents: those that tell images apart (Burda et al. 2015, section 5)."""
+"""Active latents: those whose posterior mean varies between images (Burda et al. 2015, sec. 5)."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ class Activity:
     """Moments of the posterior means of L latents over images, from which their activity follows.
 
     The activity of a latent is Var_x(E[z | x]). E[z | x] is estimated by the mean over particles of
-    E[z | x, the latents before z]; the error of that estimate would add to the variance, so the
-    share that is expected of it is subtracted, as in an analysis of variance: the estimate is
-    unbiased for two particles already. Of several disjoint sets of images the sum is that of all.
+    E[z | x, the latents before z]. The sampling error of that estimate adds to the variance; its
+    expectation is subtracted, as in an analysis of variance, so the estimate is unbiased for two
+    particles or more. Adding the moments of disjoint sets of images gives those of their union.
     """
 
     images: int
     particles: int
     total: Tensor
-    """Sums over images of the estimates, (L,) in float64."""
+    """Sums over images of the estimates of E[z | x], (L,) in float64."""
     square: Tensor
-    """The same of their squares."""
+    """Sums over images of their squares, (L,) in float64."""
     error: Tensor
-    """The same of the variances that they have because particles are few."""
+    """Sums over images of the estimates' sampling variances, (L,) in float64."""
 
     @classmethod
     def of(cls, total: Tensor, square: Tensor, particles: int) -> Activity:
-        """From each image's sums over particles of the means and of their squares, (B, L)."""
+        """From sums over the particles of the posterior means and of their squares, (B, L) each."""
         total, square = total.cpu().double(), square.cpu().double()
         mean = total / particles
         spread = (square - particles * mean.square()).clamp(min=0) / max(particles - 1, 1)
@@ -45,7 +45,7 @@ class Activity:
 
     def __add__(self, other: Activity) -> Activity:
         if self.particles != other.particles:
-            raise ValueError("activities of different numbers of particles do not add up")
+            raise ValueError("activities with different numbers of particles cannot be added")
         return Activity(
             images=self.images + other.images,
             particles=self.particles,
@@ -56,7 +56,7 @@ class Activity:
 
     @property
     def variance(self) -> Tensor | None:
-        """The activity of each latent (L,); None where one image or one particle tells nothing."""
+        """The activity of each latent (L,); None for fewer than two images or particles."""
         if self.images < 2 or self.particles < 2:
             return None
         mean = self.total / self.images
@@ -64,7 +64,10 @@ class Activity:
         return observed - self.error / self.images
 
     def active(self, latents: tuple[int, ...]) -> tuple[int, ...] | None:
-        """How many latents of each step are active, where the steps have so many `latents`."""
+        """The number of active latents of each step, None as in `variance`.
+
+        `latents` (T,) is the number of latents of each step.
+        """
         if self.variance is None:
             return None
         return tuple(int(step.sum()) for step in (self.variance > THRESHOLD).split(list(latents)))

@@ -1,4 +1,4 @@
-"""Bounds on log p(x | x') over a data set, in nats per image, the same whatever the batch size."""
+"""Bounds on log p(x | x') over a data set, in nats per image, independent of the batch size."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from oneshot_cli.model import Context, GenerativeModel
 
 @dataclass(frozen=True)
 class BoundReport:
-    """Bounds of each of N drawings, in nats: `elbo`, its parts, and `iwae` if K > 1.
+    """Bounds for each of N drawings, in nats, from K = `particles` samples of the posterior.
 
-    `log_likelihood` and `kl_per_step` (N, T) are means over the particles; `activity` says which
-    latents tell the drawings apart.
+    `elbo` (N,) is `log_likelihood` (N,) minus the sum of `kl_per_step` (N, T) over the steps; all
+    are means over the particles. `iwae` (N,) is the bound L_K of Burda et al. (2015). `activity`
+    has the moments that tell which latents are active.
     """
 
     elbo: Tensor
@@ -41,9 +42,9 @@ class BoundReport:
 
 
 def contexts_for(drawings: Drawings, index: Tensor, images: int, seed: int) -> Context:
-    """The fixed evaluation context of each drawing: `images` others of its character.
+    """The evaluation contexts of the drawings `index` (N,): `images` others of the same character.
 
-    Each depends on the seed and its own index alone.
+    A context depends only on the seed and its drawing's index.
     """
     if not images:
         return Context.empty(len(index), drawings.size)
@@ -72,12 +73,14 @@ def evaluate(
     advance: Callable[[int], None] | None = None,
     world: World = ALONE,
 ) -> BoundReport:
-    """The bounds of `drawings` (those of `index`, or all), given others of their character.
+    """The bounds of `drawings`, of all or of those in `index` (N,).
 
-    Particles are drawn in chunks and their weights summed as they come (log-sum-exp), so memory
-    does not grow with their number; drawing i's context and noise depend on the seed and i alone.
-    The processes of a `world` share the batches, and each has the whole report: bit for bit that of
-    one process.
+    Each is conditioned on `context_images` others of its character. Particles are drawn in chunks
+    and their importance weights accumulated by log-sum-exp, so memory does not grow with their
+    number; `batch` limits images times particles. The context and noise of drawing i depend only on
+    `seed` and i. The processes of a `world` divide the batches between them, and each returns the
+    whole report, bit for bit that of one process. `advance` is called with the number of images
+    done since its last call.
     """
     index = torch.arange(len(drawings)) if index is None else index
     device = next(model.parameters()).device
@@ -105,7 +108,7 @@ def _bounds(
     particles: int,
     batch: int,
 ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Activity]:
-    """ELBO, L_K, log-likelihood and KL per step of a few images, streaming over the particles."""
+    """ELBO, L_K, log-likelihood and KL per step of a batch, summed over chunks of particles."""
     total = x.new_full((len(x),), -math.inf)
     likelihood, kl = x.new_zeros(len(x)), x.new_zeros(len(x), model.config.steps)
     means, squares = (x.new_zeros(len(x), sum(model.latents)) for _ in range(2))

@@ -1,7 +1,8 @@
-"""One-shot classification by the generative model: which training image explains the test image?
+"""One-shot classification by the generative model (Lake et al. 2015).
 
-Lake et al. (2015): 20 runs; in each, 20 characters of one alphabet are shown once, and 20 drawings
-by another person have to be named. The classifier here is p(test image | training image).
+There are 20 runs. In each, one training image shows each of 20 characters of one alphabet, and 20
+drawings by another person have to be classified. A test image is given the class of the training
+image that maximizes p(test image | training image).
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ WAYS = 20
 class Runs:
     """R runs of W-way one-shot classification, ink 0 or 1.
 
-    `train` and `test` are (R, W, S, S); `label` (R, W) is the index of the training image of the
-    same character as each test image. `source` says where they come from.
+    `train` and `test` are (R, W, S, S). `label` (R, W) is, for each test image, the index of the
+    training image of the same character. `source` describes where the runs are from.
     """
 
     train: Tensor
@@ -44,14 +45,17 @@ class Runs:
 
 @dataclass(frozen=True)
 class Classification:
-    """The share of errors over all trials, with an interval over runs; `wrong` (R, W) bool."""
+    """The share of errors over all trials, with its interval over runs; `wrong` (R, W) is bool."""
 
     error: Estimate
     wrong: Tensor
 
 
 def official_runs(path: str | Path, size: int = 28) -> Runs:
-    """Lake's runs from `all_runs.zip`. Raises OneshotError if a run or picture is missing."""
+    """Lake's runs from the file `all_runs.zip`, resampled to (size, size).
+
+    Raises OneshotError if the file, a run or a picture is missing or damaged.
+    """
     path = Path(path)
     if not path.is_file():
         raise OneshotError(f"{path}: no such file; it is Omniglot's all_runs.zip")
@@ -87,8 +91,10 @@ def _drawing(archive: zipfile.ZipFile, name: str) -> Tensor:
 
 
 def seeded_runs(drawings: Drawings, runs: int = 20, ways: int = WAYS, seed: int = 0) -> Runs:
-    """Runs like Lake's from the alphabets of `drawings`: in each one alphabet, `ways` of its
-    characters, and two people (Omniglot's k-th drawings of an alphabet are by one person).
+    """Runs like Lake's from the alphabets of `drawings`, drawn at random with `seed`.
+
+    A run has one alphabet, `ways` of its characters, and two people (Omniglot's k-th drawings of an
+    alphabet are by one person).
 
     Raises OneshotError if no alphabet has `ways` characters with two drawings each.
     """
@@ -115,7 +121,10 @@ def seeded_runs(drawings: Drawings, runs: int = 20, ways: int = WAYS, seed: int 
 
 
 def classify(scores: Tensor, label: Tensor, seed: int = 0) -> Classification:
-    """Errors of choosing the training image of the highest score (R, W test, W train)."""
+    """The errors when the training image with the highest score is chosen.
+
+    `scores` are (R, W test, W train), `label` (R, W) the right choices. `seed` draws the bootstrap.
+    """
     wrong = scores.argmax(2) != label
     return Classification(bootstrap(wrong.float().mean(1), seed), wrong)
 
@@ -130,10 +139,11 @@ def model_scores(
     seed: int = 0,
     advance: Callable[[int], None] = lambda images: None,
 ) -> Tensor:
-    """log p(test | training) in nats, (R, W test, W train): the importance-weighted bound.
+    """Importance-weighted bounds of log p(test | training) in nats, (R, W test, W train).
 
-    Each test image meets all training images of its run with the same noise, so that comparisons
-    are sharper than the bounds themselves. `advance` is told of test images as they are done.
+    A test image is compared with all training images of its run with the same noise, so that the
+    differences have less variance than the bounds. `batch` limits images times particles in memory.
+    `advance` is called with the number of test images done since its last call.
     """
     device = next(model.parameters()).device
     count, ways = runs.label.shape
@@ -162,6 +172,6 @@ def _noise(model: GenerativeModel, particles: int, seed: int, trial: int | Tenso
 
 
 def protonet_scores(critic: Critic, runs: Runs) -> Tensor:
-    """Negative squared distances between features, (R, W test, W train): the peer in the table."""
+    """Negative squared distances between a critic's features, (R, W test, W train)."""
     test, train = (features(critic, x[:, :, None].float()).cpu() for x in (runs.test, runs.train))
     return -torch.cdist(test, train).square()

@@ -1,4 +1,4 @@
-"""Variations that another program made: a folder of pictures for each character."""
+"""Variations by another program: a folder of pictures for each character."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from oneshot_cli.imaging.reading import read_picture
 class FolderVariations:
     """Pictures of C characters: exemplars (C, 1, 28, 28) and variations (C, n, 1, 28, 28).
 
-    n is the largest number that a character has; `present` (C, n) tells which are there. `notes`
-    says in words what was left out, and why.
+    n is the largest number of variations of a character; `present` (C, n) is false where there are
+    fewer. `notes` are sentences on what was left out, and why.
     """
 
     names: tuple[str, ...]
@@ -30,11 +30,11 @@ class FolderVariations:
 
 
 def read_folders(root: str | Path) -> FolderVariations:
-    """Read `root`: a folder for each character, holding `exemplar.*` and its variations.
+    """Read `root`, which has a folder for each character with `exemplar.*` and its variations.
 
-    Pictures are taken as they are (not centred, not redrawn), padded to squares, box-resampled to
-    28 x 28. What cannot be read, has no exemplar or no variation is noted and left out. Raises
-    OneshotError if nothing is left.
+    Pictures are not centred or redrawn. They are padded to squares and box-resampled to 28 x 28.
+    Unreadable pictures, and characters without exemplar or variation, are left out with a note.
+    Raises OneshotError if no character is left.
     """
     root = Path(root)
     if not root.is_dir():
@@ -66,7 +66,7 @@ def read_folders(root: str | Path) -> FolderVariations:
 
 
 def _read_character(folder: Path, notes: list[str]) -> tuple[Tensor | None, list[Tensor]]:
-    """The exemplar (or None) and the readable variations of one character; appends to `notes`."""
+    """The exemplar (or None) and the variations of one character; problems go to `notes`."""
     files = sorted(file for file in folder.iterdir() if file.is_file() and file.name[0] != ".")
     named = [file for file in files if file.stem.lower() == "exemplar"]
     if len(named) != 1:
@@ -87,7 +87,7 @@ def _read_character(folder: Path, notes: list[str]) -> tuple[Tensor | None, list
 
 
 def _read(file: Path, notes: list[str]) -> Tensor | None:
-    """The picture as 28 x 28 ink (1, 28, 28), or None with a note if it cannot be read."""
+    """The picture as ink (1, 28, 28), or None, with a note, if it cannot be read."""
     try:
         return picture_ink(read_picture(file))
     except OneshotError as error:
@@ -98,8 +98,8 @@ def _read(file: Path, notes: list[str]) -> Tensor | None:
 def picture_ink(grey: np.ndarray) -> Tensor:
     """Grey levels (H, W), 0 black to 1 white, as ink (1, 28, 28), 0 or 1.
 
-    Drawings are mostly paper: the darker or the lighter half of the range is ink, whichever covers
-    less. A picture of one tone is blank.
+    The threshold is the middle of the range. Ink is the side that covers less, since drawings are
+    mostly paper. A picture of one tone is blank.
     """
     low, high = float(grey.min()), float(grey.max())
     dark = torch.from_numpy(np.ascontiguousarray(grey)) < (low + high) / 2

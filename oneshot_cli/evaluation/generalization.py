@@ -1,4 +1,4 @@
-"""All that `oneshot score` measures of a model, assembled: the scores as data, and as JSON."""
+"""Everything that `oneshot score` measures of a model, as data and as JSON."""
 
 from __future__ import annotations
 
@@ -25,16 +25,15 @@ from oneshot_cli.evaluation.published import tables
 from oneshot_cli.evaluation.spread_curve import SPREADS, Curve, score_curve
 
 Draw = Callable[[float], Tensor]
-"""The variations (C, n, 1, H, W) of all exemplars at a temperature."""
+"""A function from the spread to the variations (C, n, 1, H, W) of all exemplars."""
 
 
 @dataclass(frozen=True)
 class Generalization:
     """One-shot generalization to C held-out characters, n variations each.
 
-    `default` are the scores at `spread`, the checkpoint's own temperature, and `variations`
-    (C, n, 1, H, W) the pictures that they are of; `penmanship` is of those, too. All were drawn
-    with one `closeness`.
+    `default` are the scores at `spread`, the checkpoint's own; `variations` (C, n, 1, H, W) are the
+    pictures drawn at it, which `penmanship` measures, too. `closeness` is that of all variations.
     """
 
     characters: tuple[str, ...]
@@ -48,7 +47,7 @@ class Generalization:
     penmanship: Penmanship
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: every figure with its interval, and every character's."""
+        """For JSON: every figure with its interval, and the figures of each character."""
         curve = self.curve
         return {
             "characters": len(self.characters),
@@ -72,12 +71,12 @@ class Generalization:
 
 
 def scores_dict(scores: Scores) -> dict[str, Any]:
-    """All figures with their intervals."""
+    """All figures with their intervals, for JSON."""
     return {name: getattr(scores, name).as_dict() for name in FIGURES}
 
 
 def character_rows(names: tuple[str, ...], scores: Scores) -> list[dict[str, Any]]:
-    """Each character's own scores; what is undefined is None."""
+    """The scores of each character, for JSON; None where a score is undefined."""
     columns = {
         key: [None if v != v else round(v, 4) for v in values.tolist()]
         for key, values in scores.per_character.items()
@@ -99,10 +98,11 @@ def measure(
     spreads: tuple[float, ...] = SPREADS,
     seed: int = 0,
 ) -> Generalization:
-    """Score what `draw` makes of the exemplars that `people(drawings, seed)` gives, 28 x 28.
+    """Score the variations that `draw` draws of the exemplars of `people(drawings, seed)`.
 
-    `spread` is the checkpoint's own temperature, `closeness` what `draw` draws with. `own` are the
-    same drawings at the model's own size, where strokes are measured.
+    `drawings` are 28 x 28; `own` are the same drawings at the model's size, at which strokes are
+    measured. `spread` is the checkpoint's own, `closeness` the one that `draw` uses. `spreads` are
+    those of the curve. `seed` also draws the bootstraps.
     """
     exemplars, _ = people(drawings, seed)
     known = references(drawings, critics, seed=seed)
@@ -125,8 +125,8 @@ def measure(
 class RunsResult:
     """One-shot classification by the model and, on the same runs, by the prototypical network.
 
-    `seen` names what of the runs the two were trained on; their errors are then too low to be
-    compared with the published ones.
+    `seen` says which characters of the runs the two were trained on. If they were trained on any,
+    their errors are lower than the published ones for that reason.
     """
 
     source: str
@@ -136,7 +136,7 @@ class RunsResult:
     seen: str
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, the published figures included."""
+        """For JSON, with the published figures."""
         return {
             "runs": self.source,
             "particles": self.particles,
@@ -150,7 +150,7 @@ class RunsResult:
 def document(
     scores: Generalization, runs: RunsResult | None, recall: Memorization | None
 ) -> dict[str, Any]:
-    """The whole result, for JSON."""
+    """The whole result, for JSON; parts that were not measured are left out."""
     content = scores.as_dict()
     if runs is not None:
         content["classification"] = runs.as_dict()
@@ -160,7 +160,8 @@ def document(
 
 
 def extremes(scores: Scores, count: int = 8) -> tuple[list[int], list[int]]:
-    """The characters of best and of worst recognizability, (best first, worst first)."""
+    """The indices of the `count` best recognized characters, best first, and of the worst, worst
+    first."""
     values = scores.per_character["recognizability"]
     order = torch.argsort(values.nan_to_num(0.0), descending=True, stable=True).tolist()
     return order[:count], order[::-1][:count]

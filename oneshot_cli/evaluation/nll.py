@@ -22,15 +22,15 @@ from oneshot_cli.model import GenerativeModel
 from oneshot_cli.model.config import Config
 
 ACTIVE = 0.1
-"""A step with less KL than this, in nats, has nothing to say."""
+"""A step is active if its KL is at least this, in nats."""
 
 
 @dataclass(frozen=True)
 class Figure:
     """A mean over images, in nats per image, and its standard error.
 
-    `error` allows for images of one character or alphabet that resemble each other, see
-    `evaluation.standard_errors`; `naive_error` takes all images for independent.
+    `error` is clustered by character or alphabet (`evaluation.standard_errors`); `naive_error`
+    assumes independent images.
     """
 
     value: float
@@ -46,7 +46,7 @@ class Figure:
         )
 
     def as_dict(self) -> dict[str, float | None]:
-        """For JSON; an error that a single image or group cannot have is null."""
+        """For JSON; a standard error that is undefined (one image or cluster) is None."""
         errors = {"standard_error": self.error, "naive_standard_error": self.naive_error}
         told = {name: None if math.isnan(e) else round(e, 4) for name, e in errors.items()}
         return {"nats": round(self.value, 4), **told}
@@ -56,11 +56,11 @@ class Figure:
 class Nll:
     """One model on one part of a data set with one size of context; lower is better.
 
-    `elbo` is the negative ELBO, `reconstruction` + `kl`; `iwae` the negative bound of Burda et
-    al. (2015) for each number of particles K > 1; `kl_per_step` (T) are nats of the mean image.
-    Of the `latents` (T) of each step `active` (T) tell images apart, see `Activity`; None where one
-    image or one particle cannot say. Standard errors are clustered by `unit`: images of one
-    character or alphabet may depend on each other.
+    `elbo` is the negative ELBO, `reconstruction` + `kl`; `iwae` is the negative bound of Burda et
+    al. (2015) for each number of particles K > 1. `kl_per_step` (T) is averaged over images, in
+    nats. `latents` (T) is the number of latents of each step, `active` (T) that of the active ones
+    (`Activity`), None for fewer than two images or particles. `pixels` is the number of values of
+    an image. Standard errors are clustered by `unit`.
     """
 
     checkpoint: str
@@ -84,12 +84,12 @@ class Nll:
 
     @property
     def bits_per_pixel(self) -> float:
-        """The tightest bound in bits per dimension."""
+        """The tightest bound, in bits per value of the image."""
         return self.best.value / self.pixels / math.log(2)
 
     @property
     def active_steps(self) -> int:
-        """Steps whose latents carry at least `ACTIVE` nats."""
+        """The number of steps with a KL of at least `ACTIVE` nats."""
         return sum(kl >= ACTIVE for kl in self.kl_per_step)
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,7 +116,10 @@ class Nll:
 
 @dataclass(frozen=True)
 class Gap:
-    """By how many nats held-out images are worse than training ones: the ELBO and IWAE bounds."""
+    """The differences in nats between test and training images, of the ELBO and of the IWAE bounds.
+
+    A positive value means that test images are worse.
+    """
 
     checkpoint: str
     context: int
@@ -134,7 +137,7 @@ class Gap:
 
 
 def gaps(rows: Sequence[Nll]) -> list[Gap]:
-    """The gap of every checkpoint and context of which both parts were measured."""
+    """The gap of each checkpoint and context size that was measured on both parts."""
     trained = {(row.checkpoint, row.context): row for row in rows if row.part == "train"}
     found = []
     for test in (row for row in rows if row.part == "test"):
@@ -146,7 +149,7 @@ def gaps(rows: Sequence[Nll]) -> list[Gap]:
 
 
 def short_names(rows: Sequence[Nll]) -> dict[str, str]:
-    """What to call each checkpoint: its file, and as many folders as tell it from the others."""
+    """A short name of each checkpoint: its file's, with as many folders as make it unique."""
     parts = {row.checkpoint: Path(row.checkpoint).with_suffix("").parts for row in rows}
     depth, most = 1, max(map(len, parts.values()), default=1)
     while depth < most and len({path[-depth:] for path in parts.values()}) < len(parts):
@@ -169,13 +172,12 @@ def measure(
     world: World = ALONE,
     unit: str = "image",
 ) -> Nll:
-    """Measure `model` on `drawings`, or on `limit` of them at even distances.
+    """Measure `model` on `drawings`, or on `limit` of them, evenly spaced.
 
-    Standard errors are clustered by `unit`: "image", "character" or "alphabet".
-
-    The ELBO, its parts and the active latents are of the particles of the largest K. `advance` is
-    told of images times particles as this process has done them; those of a `world` share the
-    work.
+    `context` is the number of context images. The ELBO, its parts and the active latents are
+    measured with the largest of `particles`. Standard errors are clustered by `unit`: "image",
+    "character" or "alphabet". The processes of a `world` divide the work between them. `advance` is
+    called with images times particles that this process has done since its last call.
     """
     index = spread_over(len(drawings), limit)
     cluster = clusters(drawings, index, unit)
@@ -217,7 +219,7 @@ def measure(
 
 
 def _figure(log_likelihood: Tensor, cluster: Tensor) -> Figure:
-    """The negative mean and its standard errors."""
+    """The mean of -`log_likelihood` (N,) and its standard errors, clustered by `cluster` (N,)."""
     values, each = -log_likelihood.double(), torch.arange(len(log_likelihood))
     return Figure(
         values.mean().item(), standard_error(values, cluster), standard_error(values, each)
@@ -225,17 +227,18 @@ def _figure(log_likelihood: Tensor, cluster: Tensor) -> Figure:
 
 
 def spread_over(count: int, limit: int | None) -> Tensor:
-    """Indices of `limit` of `count` images at even distances, or of all of them."""
+    """The indices of `limit` of `count` images, evenly spaced, or of all of them."""
     if limit is None or limit >= count:
         return torch.arange(count)
     return torch.linspace(0, count - 1, limit).long()
 
 
 def fitting(drawings: Drawings, name: str, context: int, config: Config, seed: int = 0) -> Drawings:
-    """`drawings` as a model of `config` can be measured on them, dynamic ones drawn once.
+    """`drawings` ready for measuring a model of `config`; dynamic ones are binarized once.
 
-    Raises OneshotError for images of another kind or size than the model's, a context that it
-    would ignore, or characters with too few drawings for one.
+    `name` is the data set's, for messages. Raises OneshotError for images of another kind or size
+    than the model's, for a `context` if the model takes none, and for characters with too few
+    drawings for such a context.
     """
     if drawings.channels != config.channels:
         theirs, ours = (("grey", "colour")[c > 1] for c in (drawings.channels, config.channels))
@@ -260,6 +263,6 @@ def fitting(drawings: Drawings, name: str, context: int, config: Config, seed: i
 def published_beside(
     dataset: str, split: str | None, size: int, resample: str, binarization: str = "dynamic"
 ) -> list[Table]:
-    """The published tables on this very data; other pictures of the same name do not compare."""
+    """The published tables whose figures were measured on exactly these pictures."""
     keys = known(dataset).published_tables(split, size, resample, binarization)
     return [tables()[key] for key in keys]

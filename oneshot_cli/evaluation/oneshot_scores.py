@@ -1,9 +1,10 @@
-"""How human is the generalization? Three figures of the variations of one exemplar.
+"""Scores of one-shot generalization: three figures of the variations of an exemplar.
 
-Recognizability: a prototypical network has to find the exemplar among those of `ways` characters.
-Diversity: the spread of the variations in a SimCLR feature space. Both after Boutin et al. (2022),
-"Diversity vs. recognizability: human-like generalization in one-shot generative models".
-Overlap: the ink in common with the exemplar, which copies with some noise have most of.
+Recognizability: how often a prototypical network finds the exemplar among those of `ways`
+characters. Diversity: the standard deviation of the variations in a SimCLR feature space. Both are
+after Boutin et al. (2022), "Diversity vs. recognizability: human-like generalization in one-shot
+generative models". Overlap: the ink in common with the exemplar, which is high for copies, also for
+copies with a little noise.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from oneshot_cli.evaluation.critics import Critic, binary_ink, features, load_cr
 from oneshot_cli.evaluation.overlap import overlap
 
 BOOTSTRAPS = 2000
+"""The number of resamples of a bootstrap."""
 
 FIGURES = ("recognizability", "diversity", "overlap", "overlap_in_place")
 """The figures of `Scores`, by the names of its fields."""
@@ -26,7 +28,7 @@ FIGURES = ("recognizability", "diversity", "overlap", "overlap_in_place")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over characters and its 95 % interval (bootstrap over characters)."""
+    """A mean over characters, and the limits of its 95 % interval (bootstrap over characters)."""
 
     value: float
     low: float
@@ -34,7 +36,7 @@ class Estimate:
 
     @classmethod
     def of(cls, value: float, resampled: Tensor, interval: float = 0.95) -> Estimate:
-        """`value` with the percentile interval of its bootstrap replications (R,), nan left out."""
+        """`value` with the percentile interval of its bootstrap replications (R,), without NaN."""
         kept = resampled[~resampled.isnan()].double()
         if math.isnan(value) or not len(kept):
             return cls(math.nan, math.nan, math.nan)
@@ -43,7 +45,7 @@ class Estimate:
         return cls(value, low, high)
 
     def as_dict(self) -> dict[str, float | None]:
-        """For JSON, where what is undefined (not a number) is null."""
+        """For JSON; NaN becomes None."""
         return {
             key: None if math.isnan(number) else round(number, 4)
             for key, number in (("value", self.value), ("low", self.low), ("high", self.high))
@@ -52,13 +54,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a set of variations; `ways` is the number of characters in an episode.
+    """The scores of variations of C characters.
 
     `overlap` is the intersection over union of the ink of a variation and its exemplar after the
-    shift that makes it greatest, `overlap_in_place` without a shift (`evaluation.overlap`).
-    `per_character` maps each name in FIGURES to a value for each character (C,), nan where it is
-    undefined (diversity needs two variations, recognizability a second character);
-    `found` (C, n) is the chance that each variation is recognized, nan where there is none.
+    shift that makes it greatest, `overlap_in_place` without a shift (`evaluation.overlap`). `ways`
+    is the number of characters in an episode of recognition. `per_character` maps each name in
+    FIGURES to the values of the characters (C,), NaN where a value is undefined: diversity needs
+    two variations, recognizability two characters. `found` (C, n) is the probability that each
+    variation is recognized, NaN where there is no variation.
     """
 
     recognizability: Estimate
@@ -72,7 +75,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Critics:
-    """The two critics, loaded."""
+    """The two critics: one for recognizability, one for diversity."""
 
     protonet: Critic
     simclr: Critic
@@ -94,10 +97,10 @@ def score(
 ) -> Scores:
     """Score `variations` (C, n, 1, H, W) of `exemplars` (C, 1, H, W), ink in [0, 1].
 
-    `present` (C, n) is false where a character has fewer than n variations. Both kinds of picture
-    are brought to 28 x 28 and thresholded at 0.5, as the drawings were that trained the critics.
-    With fewer than `ways` characters the episodes shrink to what there is. `seed` draws the
-    bootstrap; nothing else is random.
+    `present` (C, n) is false where a character has fewer than n variations. All pictures are
+    resampled to 28 x 28 and thresholded at 0.5, like the drawings that the critics were trained on.
+    With fewer than `ways` characters, an episode has all of them. `seed` draws the bootstrap;
+    nothing else is random. Raises OneshotError if the shipped critics cannot be loaded.
     """
     critics = critics or Critics.load()
     count, each = variations.shape[:2]
@@ -126,12 +129,12 @@ def score(
 
 
 def recognized(supports: Tensor, queries: Tensor, ways: int) -> Tensor:
-    """The chance (C, n) that each query (C, n, D) is given to its own support (C, D).
+    """The probability (C, n) that each query (C, n, D) is nearest to its own support (C, D).
 
-    An episode sets the right support against `ways` - 1 others drawn from the C - 1 at random, and
-    the nearest one is taken. Instead of sampling episodes, their exact mean is computed: with r
-    supports at least as near as the right one, none of them is drawn with chance
-    C(C-1-r, ways-1) / C(C-1, ways-1). Undefined (nan) in episodes of fewer than two characters.
+    An episode compares the distances to the right support and to `ways` - 1 others, drawn at random
+    from C - 1. The mean over episodes is computed exactly: if r other supports are at least as near
+    as the right one, an episode has none of them with probability
+    C(C-1-r, ways-1) / C(C-1, ways-1). NaN for fewer than two `ways`.
     """
     count, each = queries.shape[:2]
     if ways < 2:
@@ -151,12 +154,12 @@ def recognized(supports: Tensor, queries: Tensor, ways: int) -> Tensor:
 
 
 def diversity(found: Tensor, present: Tensor) -> Tensor:
-    """Mean over features of their standard deviation over the variations: (C, n, D) to (C,).
+    """The standard deviation over the variations, averaged over D features: (C,).
 
-    The features are already divided by their standard deviation over all training drawings, so 1
-    is the diversity of unrelated characters. Few variations make a sample's standard deviation
-    too small on average; that is taken out (the factor c4 of a normal sample), so that five
-    variations and twenty are on one scale. Undefined (nan) with fewer than two variations.
+    `found` (C, n, D) are features in units of their standard deviation over all training drawings,
+    so 1 is the diversity of unrelated characters. `present` (C, n) tells which variations exist.
+    The standard deviation of a small sample is biased; it is divided by the factor c4 of a normal
+    sample, so that five variations and twenty compare. NaN for fewer than two variations.
     """
     weight = present[..., None].double()
     number = present.sum(1).double()
@@ -168,13 +171,17 @@ def diversity(found: Tensor, present: Tensor) -> Tensor:
 
 
 def resamples(count: int, seed: int = 0) -> Tensor:
-    """Bootstrap draws (R, count) of `count` characters."""
+    """BOOTSTRAPS resamples (R, count) of the indices of `count` characters, with replacement."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(count, (BOOTSTRAPS, count), generator=generator)
 
 
 def bootstrap(per_character: Tensor, seed: int = 0) -> Estimate:
-    """The mean over characters (C,) and its bootstrap interval; nan entries are left out."""
+    """The mean of `per_character` (C,) without NaN, and its percentile bootstrap interval.
+
+    `scipy.stats.bootstrap` computes the same interval from other random numbers. It would move the
+    published intervals by up to 0.001, and importing it takes over a second.
+    """
     values = per_character[~per_character.isnan()].double()
     if not len(values):
         return Estimate(math.nan, math.nan, math.nan)
@@ -182,10 +189,11 @@ def bootstrap(per_character: Tensor, seed: int = 0) -> Estimate:
 
 
 def people(drawings: Drawings, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """One exemplar of each character (C, 1, H, W), and the other drawings of it (C, n, 1, H, W).
+    """People's drawings as exemplars (C, 1, H, W) and variations (C, n, 1, H, W).
 
-    `seed` draws which drawing is the exemplar. n is the smallest number of others that any
-    character has, and at least one.
+    The exemplar of a character is drawn at random with `seed`. n is one less than the smallest
+    number of drawings of a character. Raises ValueError if there are fewer than two characters, or
+    fewer than two drawings of one.
     """
     order = shuffled(drawings, seed)
     images = drawings.images[order].float()[:, :, None]
@@ -193,7 +201,7 @@ def people(drawings: Drawings, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def others(drawings: Drawings, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """The same exemplars as `people`, each with drawings of other characters as its variations."""
+    """The exemplars of `people`, each with drawings of other characters as its variations."""
     exemplars, variations = people(drawings, seed)
     count, each = variations.shape[:2]
     generator = torch.Generator().manual_seed(seed)
@@ -203,7 +211,7 @@ def others(drawings: Drawings, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def shuffled(drawings: Drawings, seed: int) -> Tensor:
-    """Indices (C, m) of m drawings of each character in a random order; m is the smallest count."""
+    """Indices (C, m) of m drawings of each character in random order; m is the smallest count."""
     counts = torch.bincount(drawings.character, minlength=len(drawings.characters))
     if len(counts) < 2 or int(counts.min()) < 2:
         raise ValueError("references need two characters or more, with two drawings each")
@@ -216,10 +224,10 @@ def shuffled(drawings: Drawings, seed: int) -> Tensor:
 def references(
     drawings: Drawings, critics: Critics | None = None, *, ways: int = 20, seed: int = 0
 ) -> dict[str, Scores]:
-    """The points that scores are read against: people, copies of the exemplar, other characters."""
+    """Reference scores: of people's drawings, of copies of the exemplar, of other characters."""
     critics = critics or Critics.load()
     exemplars, variations = people(drawings, seed)
-    copies = exemplars[:, None].expand(-1, 2, -1, -1, -1)  # one and the same: two are plenty
+    copies = exemplars[:, None].expand(-1, 2, -1, -1, -1)  # all the same, so two are enough
     sets = {"people": variations, "copies": copies, "other characters": others(drawings, seed)[1]}
     return {
         name: score(exemplars, pictures, critics, ways=ways, seed=seed)

@@ -1,4 +1,4 @@
-"""Ink in common with the exemplar: what tells new drawings from copies."""
+"""Intersection over union of the ink of variations and their exemplar: copies have much of it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import torch
 from torch import Tensor
 
 _CHUNK = 256
-"""Drawings whose cross-correlations are computed at a time: bounded memory."""
+"""The number of drawings whose cross-correlations are computed at once; bounds the memory."""
 
 
 def overlap(exemplars: Tensor, variations: Tensor) -> tuple[Tensor, Tensor]:
-    """Intersection over union of the ink of each variation (C, n, 1, S, S) and its exemplar
-    (C, 1, S, S): in place, and after the shift by whole pixels that makes it greatest, each (C, n).
+    """Intersection over union of the ink of variations and exemplars: in place, and shifted.
 
-    Pictures are ink, 0 or 1. 1 is the same pixels, 0 none in common (two blank pictures, too). The
-    intersections at all shifts are one cross-correlation, by the fast Fourier transform.
+    `variations` are (C, n, 1, S, S), `exemplars` (C, 1, S, S), both ink, 0 or 1. Returns two
+    tensors (C, n): the value in place, and the greatest value over all shifts by whole pixels. 1
+    means the same pixels, 0 none in common, also between two blank pictures. The intersections at
+    all shifts are a cross-correlation, computed by the fast Fourier transform.
     """
     count, each = variations.shape[:2]
     if not count * each:
@@ -31,7 +32,7 @@ def overlap(exemplars: Tensor, variations: Tensor) -> tuple[Tensor, Tensor]:
 
 def _overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """The two figures of pairs of masks (B, S, S)."""
-    sides = (2 * a.shape[-1], 2 * a.shape[-1])  # padded, so that no shift wraps around
+    sides = (2 * a.shape[-1], 2 * a.shape[-1])  # zero padding: shifts do not wrap around
     spectrum = torch.fft.rfft2(a, s=sides).conj() * torch.fft.rfft2(b, s=sides)
     common = torch.fft.irfft2(spectrum, s=sides).round().clamp(min=0)
     ink = (a.sum((1, 2)) + b.sum((1, 2)))[:, None, None]

@@ -1,4 +1,4 @@
-"""Are they strokes? Parts, loose ends, widths and blobs of drawings beside those of people's."""
+"""Measures of strokes: components, ends, widths and blobs of drawings, beside those of people's."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from oneshot_cli.imaging.ink import Mask, components, depth
 from oneshot_cli.imaging.redrawing import line_ends, thinned
 
 EACH = 5
-"""Drawings of each character that are measured: a hundredth of a second each, at 52 x 52."""
+"""The number of drawings of each character that are measured."""
 
 UNSURE = (0.2, 0.8)
-"""Probabilities of ink between these are fog: neither paper nor stroke."""
+"""A pixel whose probability of ink lies between these is unsure: neither paper nor ink."""
 
 
 @dataclass(frozen=True)
 class Strokes:
-    """What a drawing is made of, averaged over the drawings of a character and over characters.
+    """Measures of strokes, averaged over the drawings of a character, then over characters.
 
-    `parts` that hang together, `ends` of its centre lines (a stroke that breaks has two more),
-    `width` of its strokes (ink by length of the centre lines) and where it is `thickest`, in
-    pixels. `deepest` (C, n) is the latter of every drawing.
+    `parts` is the number of connected components, `ends` that of the ends of centre lines (a broken
+    stroke has two more). `width` is the number of inked pixels divided by that of the centre lines;
+    `thickest` is the width at the widest place; both are in pixels. `deepest` (C, n) is `thickest`
+    for each drawing.
     """
 
     parts: Estimate
@@ -44,10 +45,10 @@ MEASURES = tuple(field.name for field in fields(Strokes) if field.name != "deepe
 
 @dataclass(frozen=True)
 class Penmanship:
-    """A model's strokes beside people's, at one size.
+    """A model's strokes beside people's, both at `size` x `size`.
 
-    `blobs` is the share of its drawings that are somewhere thicker than 99 % of people's, `fog` how
-    many pixels it is unsure of for each that it inks.
+    `blobs` is the share of the model's drawings that are somewhere thicker than 99 % of people's.
+    `fog` is the number of unsure pixels divided by that of inked ones.
     """
 
     size: int
@@ -70,7 +71,7 @@ class Penmanship:
 def penmanship(drawings: Tensor, people: Tensor, seed: int = 0) -> Penmanship:
     """Compare `drawings` (C, n, 1, H, H) with those of `people` (C, m, 1, S, S), ink in [0, 1].
 
-    The first few of each character are measured, at S x S. `seed` draws the bootstrap.
+    The first EACH of each character are measured, at S x S. `seed` draws the bootstrap.
     """
     drawings, people = drawings[:, :EACH], people[:, :EACH]
     if drawings.shape[-1] != people.shape[-1]:
@@ -89,15 +90,15 @@ def penmanship(drawings: Tensor, people: Tensor, seed: int = 0) -> Penmanship:
 
 
 def strokes(drawings: Tensor, seed: int = 0) -> Strokes:
-    """Measure `drawings` (C, n, 1, S, S), inked where they are above 0.5."""
+    """Measure `drawings` (C, n, 1, S, S); pixels above 0.5 are ink. `seed` draws the bootstrap."""
     masks = (drawings[:, :, 0] > 0.5).numpy()
-    found = torch.tensor([[_measured(mask) for mask in each] for each in masks])
-    parts, ends, width, thickest = (bootstrap(each.mean(1), seed) for each in found.unbind(-1))
-    return Strokes(parts, ends, width, thickest, deepest=found[..., -1])
+    measures = torch.tensor([[_measured(mask) for mask in each] for each in masks])
+    parts, ends, width, thickest = (bootstrap(each.mean(1), seed) for each in measures.unbind(-1))
+    return Strokes(parts, ends, width, thickest, deepest=measures[..., -1])
 
 
 def _measured(mask: Mask) -> tuple[float, ...]:
-    """Parts, ends, width and greatest thickness of one drawing; all 0 without ink."""
+    """The parts, ends, width and greatest width of one drawing (S, S); all 0 without ink."""
     centre = thinned(mask)
     length = max(1, int(centre.sum()))
     thickest = 2 * float(depth(mask).max()) - 1

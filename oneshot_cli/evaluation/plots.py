@@ -1,4 +1,4 @@
-"""The plots of measurements; they need matplotlib, the optional part "plot"."""
+"""Plots of measurements. They need matplotlib, from the extra "plot"."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INK, MODEL, PEOPLE, FAINT = "#222222", "#1f6fb4", "#c8442e", "#999999"
 
 
 def require_matplotlib() -> None:
-    """Raise OneshotError if plots cannot be made here; ask before the long work begins."""
+    """Raise OneshotError if matplotlib is not installed. Call it before long work begins."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -42,9 +42,9 @@ def _axes(xlabel: str, ylabel: str) -> tuple[Figure, Any]:
 
 
 def scatter(named: dict[str, Scores], curve: Curve | None = None) -> Figure:
-    """Recognizability against diversity: single points by name, and a model's curve.
+    """Recognizability against diversity: labelled points, and the curve of a model.
 
-    Bars are 95 % intervals. The dashed line is people's diversity, where the headline is read.
+    Bars are 95 % intervals. The dashed line is people's diversity, at which the headline is read.
     """
     figure, axes = _axes("diversity", "recognizability")
     for name, scores in named.items():
@@ -85,7 +85,8 @@ def _point(axes: Any, scores: Scores, colour: str) -> None:
 
 
 def nearest_distances(found: Memorization) -> Figure:
-    """How near the nearest training drawing is: samples beside people's held-out drawings."""
+    """The cumulative distributions of distances to the nearest training drawing: of samples, and of
+    people's drawings of held-out characters."""
     figure, axes = _axes("distance to the nearest training drawing (pixels, aligned)", "share")
     for near, colour, name in (
         (found.held_out, PEOPLE, "people's held-out drawings"),
@@ -100,7 +101,7 @@ def nearest_distances(found: Memorization) -> Figure:
 
 
 def likelihood_plot(rows: Sequence[Nll], published: Sequence[Table]) -> Figure:
-    """Bounds as dots, published ones above ours; the KL and the active latents of each step."""
+    """The bounds in nats, published ones first; the KL and the active latents of each step."""
     require_matplotlib()
     from matplotlib.figure import Figure
 

@@ -12,8 +12,8 @@ from importlib import resources
 class Published:
     """One published figure on test images: `value` in the table's `unit`.
 
-    `bound` if it is an upper bound, `error` its uncertainty, `train` the figure on training images,
-    `context` how many context images it was given, `preset` the model here that it compares with.
+    `bound` is true for an upper bound. `error` is the uncertainty, `train` the figure on training
+    images, `context` the number of context images, `preset` the preset here that compares with it.
     """
 
     name: str
@@ -27,13 +27,13 @@ class Published:
 
     @property
     def authors(self) -> str:
-        """The source in short: authors and year."""
+        """The authors and the year of the source."""
         return self.source.partition(",")[0]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A published table: what it measures, on which data, in which unit, and its rows."""
+    """A published table: its title, unit, protocol (data and method) and rows."""
 
     title: str
     unit: str
@@ -43,7 +43,7 @@ class Table:
 
 @cache
 def tables() -> dict[str, Table]:
-    """All published tables by key, as in `published.json`."""
+    """All published tables, by their keys in `published.json`."""
     text = resources.files("oneshot_cli.evaluation").joinpath("published.json").read_text("utf-8")
     content = json.loads(text)
     sources = content["sources"]

@@ -1,4 +1,8 @@
-"""The trade of recognizability against diversity: a model's variations at several temperatures."""
+"""Recognizability and diversity of a model's variations as functions of the spread.
+
+The spread is the temperature of the latents. A larger one gives more diversity and less
+recognizability.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +21,10 @@ SPREADS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 @dataclass(frozen=True)
 class Curve:
-    """The scores at each temperature, and where the curve passes the diversity of people.
+    """The scores at each spread, and the point of the curve that has the diversity of people.
 
-    `headline` is the recognizability there, `overlap` the overlap with the exemplar, `spread` the
-    temperature; all are nan where the curve does not pass it, and `reached` says so.
+    `headline` is the recognizability at that point, `overlap` the overlap with the exemplar,
+    `spread` its spread. All are NaN if the curve has no such point; `reached` tells.
     """
 
     spreads: tuple[float, ...]
@@ -31,7 +35,7 @@ class Curve:
 
     @property
     def reached(self) -> bool:
-        """Whether some temperature is as diverse as people are."""
+        """Whether the variations are as diverse as people's at some spread."""
         return not math.isnan(self.headline.value)
 
 
@@ -45,10 +49,12 @@ def score_curve(
     ways: int = 20,
     seed: int = 0,
 ) -> Curve:
-    """Score what `draw(spread)` returns, (C, n, 1, H, W), at every temperature.
+    """Score the variations `draw(spread)` of `exemplars` (C, 1, H, W) at each of `spreads`.
 
-    `people` are the scores of drawings by people of the same characters in the same order. The
-    intervals at people's diversity resample characters for the model and for people together.
+    `draw` returns pictures (C, n, 1, H, W), ink in [0, 1]. `people` are the scores of people's
+    drawings of the same characters in the same order. `ways` is the number of characters in an
+    episode of recognition. The bootstrap, drawn with `seed`, resamples characters for the model and
+    for people together.
     """
     scores = tuple(
         score(exemplars, draw(spread), critics, ways=ways, seed=seed) for spread in spreads
@@ -58,12 +64,12 @@ def score_curve(
     draws = resamples(len(exemplars), seed)
 
     def at_people(name: str) -> tuple[float, Estimate]:
-        """The temperature at people's diversity, and this figure there."""
-        found = _of(scores, name)
-        spread, value = crossing(spreads, diversity.mean(1), found.mean(1), target.mean().item())
+        """The spread at which the model has people's diversity, and the figure at that spread."""
+        figure = _of(scores, name)
+        spread, value = crossing(spreads, diversity.mean(1), figure.mean(1), target.mean().item())
         again = [
             crossing(
-                spreads, diversity[:, d].mean(1), found[:, d].mean(1), target[d].mean().item()
+                spreads, diversity[:, d].mean(1), figure[:, d].mean(1), target[d].mean().item()
             )[1]
             for d in draws
         ]
@@ -74,16 +80,18 @@ def score_curve(
 
 
 def _of(scores: tuple[Scores, ...], name: str) -> Tensor:
-    """A figure of each character at each temperature, (R, C)."""
+    """The figure `name` of each character at each spread, (R, C)."""
     return torch.stack([each.per_character[name] for each in scores]).double()
 
 
 def crossing(
-    spreads: tuple[float, ...], diversity: Tensor, found: Tensor, target: float
+    spreads: tuple[float, ...], diversity: Tensor, figure: Tensor, target: float
 ) -> tuple[float, float]:
-    """(temperature, recognizability) where `diversity` (R,) first passes `target`, by
-    interpolation between neighbouring temperatures; (nan, nan) if it never does."""
-    points = list(zip(spreads, diversity.tolist(), found.tolist(), strict=True))
+    """(spread, figure) where `diversity` (R,) first reaches `target`, by linear interpolation.
+
+    `figure` (R,) are the values at each of the R spreads. (NaN, NaN) if `target` is not reached.
+    """
+    points = list(zip(spreads, diversity.tolist(), figure.tolist(), strict=True))
     for (s0, x0, y0), (s1, x1, y1) in pairwise(points):
         if x0 <= target <= x1 and x0 < x1:
             share = (target - x0) / (x1 - x0)

@@ -1,8 +1,8 @@
-"""Standard errors of means over drawings that resemble each other.
+"""Standard errors of means over drawings that are not independent.
 
-Drawings of one held-out character are not independent: what makes one of them likely makes the
-others likely. The standard error of their mean is that of a mean over characters, several times the
-one that takes all drawings for independent. Whole alphabets that were held out are alike again.
+Drawings of one held-out character resemble each other: if one of them is likely under the model, so
+are the others. Their mean is a mean over few characters, with a standard error several times that
+for independent drawings. The same holds for drawings of one held-out alphabet.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from oneshot_cli.data.splits import STRONG, VALIDATION, WEAK
 
 
 def unit(split: str | None) -> str:
-    """What a split holds out, and so what its test drawings are a sample of.
-
-    "alphabet" or "character"; "image" where the drawings themselves are the sample, as in MNIST.
-    """
+    """The unit that `split` holds out: "alphabet", "character", or "image" for data without such
+    a split, such as MNIST. Standard errors are clustered by it."""
     if split in STRONG:
         return "alphabet"
     return "character" if split in (WEAK, VALIDATION) else "image"
 
 
 def clusters(drawings: Drawings, index: Tensor, by: str) -> Tensor:
-    """The number of the character, alphabet or image that each of the drawings belongs to, (N,)."""
+    """The cluster (N,) of each of the drawings `index` (N,): its character, alphabet or image.
+
+    `by` is a unit as `unit` returns it.
+    """
     if by == "image":
         return torch.arange(len(index))
     character = drawings.character[index]
@@ -35,11 +36,12 @@ def clusters(drawings: Drawings, index: Tensor, by: str) -> Tensor:
 
 
 def standard_error(values: Tensor, cluster: Tensor) -> float:
-    """Of the mean of `values` (N,), where those of one `cluster` (N,) may depend on each other.
+    """The standard error of the mean of `values` (N,), where values of one `cluster` (N,) may be
+    dependent.
 
-    The square root of G / (G - 1) sum_g (sum of the residuals in g)^2 / N^2 for G clusters (Liang &
-    Zeger 1986, with the usual correction for few clusters). With clusters of one it is the standard
-    error of a mean. NaN for a single cluster.
+    It is the square root of G / (G - 1) sum_g (sum of the residuals in g)^2 / N^2 for G clusters
+    (Liang & Zeger 1986, with the usual correction for few clusters). With one value in each cluster
+    it is the usual standard error of a mean. NaN for fewer than two clusters.
     """
     members = torch.unique(cluster, return_inverse=True)[1]
     count = int(members.max()) + 1 if len(members) else 0

@@ -1,8 +1,8 @@
-"""The two critics that judge one-shot generation, and the small weight files that they ship as.
+"""The two critics, small networks whose features measure one-shot generation.
 
-`protonet` is a prototypical network (Snell et al. 2017): it says whether a variation is still the
-same character. `simclr` is a self-supervised encoder (Chen et al. 2020): it says how much the
-variations of one character differ. Both are trained on the training characters of the `weak`
+`protonet` is a prototypical network (Snell et al. 2017), which tells whether a variation is still
+the same character. `simclr` is a self-supervised encoder (Chen et al. 2020), which tells how much
+the variations of one character differ. Both are trained on the training characters of the `weak`
 split alone, by `oneshot score --train-critics`.
 """
 
@@ -30,10 +30,10 @@ _CHUNK = 256
 class Critic(nn.Module):
     """Four convolution blocks from a 28 x 28 ink image to a feature vector (B, widths[-1]).
 
-    A block is convolution 3 x 3, batch normalization, ReLU, 2 x 2 max-pooling, as in the
-    prototypical network's Omniglot encoder; 28 pixels shrink to 14, 7, 3 and 1. `scale` (D,)
-    divides the features: ones for `protonet`; for `simclr` each feature's standard deviation over
-    the training drawings, so that a spread of 1 is the spread of all of them.
+    A block is a 3 x 3 convolution, batch normalization, ReLU and 2 x 2 max-pooling, as in the
+    prototypical network's Omniglot encoder; the sides are 28, 14, 7, 3 and 1 pixels. Features are
+    divided by `scale` (D,): ones for `protonet`; for `simclr` their standard deviations over the
+    training drawings.
     """
 
     scale: Tensor
@@ -54,7 +54,7 @@ class Critic(nn.Module):
         self.register_buffer("scale", torch.ones(widths[-1]))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features (B, D) of images (B, 1, 28, 28), ink 1."""
+        """Features (B, D) of images (B, 1, 28, 28), where ink is 1."""
         return self.blocks(images).flatten(1) / self.scale
 
 
@@ -62,10 +62,9 @@ class Critic(nn.Module):
 def features(critic: Critic, images: Tensor) -> Tensor:
     """Features (..., D) of ink pictures (..., 1, H, W) in [0, 1], on the critic's device.
 
-    Larger or smaller pictures are box-resampled to 28 x 28, and ink is taken where a pixel
-    exceeds 0.5: critics see generated pictures as they saw the drawings they were trained on.
-    Work is cut into chunks of one fixed size, so memory stays bounded and the caller's batching
-    cannot change a digit.
+    Pictures are resampled and binarized by `binary_ink`, like the drawings that the critics were
+    trained on. They are computed in chunks of a fixed size, so that memory is bounded and the
+    caller's batch size does not change the rounding. Raises ValueError for another shape.
     """
     if images.shape[-3] != 1:
         raise ValueError(f"expected pictures (..., 1, H, W), got {tuple(images.shape)}")
@@ -81,17 +80,17 @@ def features(critic: Critic, images: Tensor) -> Tensor:
 
 
 def binary_ink(images: Tensor) -> Tensor:
-    """Pictures (B, 1, H, W) as the critics see them: box-resampled to 28 x 28, ink above 0.5."""
+    """Pictures (B, 1, H, W) in [0, 1], box-resampled to (B, 1, 28, 28) and binarized at 0.5."""
     return (box_ink(images[:, 0].float(), SIZE) > 0.5).float()[:, None]
 
 
 def channels_last(critic: Critic) -> Critic:
-    """The critic with its weights laid out as the CPU's convolutions are twice as fast with."""
+    """The critic with its weights in channels-last layout: twice as fast on the CPU."""
     return critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def critic_path(name: str) -> Path:
-    """Where the shipped weights of critic `name` lie."""
+    """The path of the shipped weights of critic `name`."""
     return Path(str(resources.files(__package__))) / f"{name}.safetensors"
 
 
@@ -140,7 +139,7 @@ def load_critic(
 
 
 def critic_settings(name: str, path: str | Path | None = None) -> dict[str, object]:
-    """What the weight file says of its training: data, iterations, seed, figures."""
+    """The settings of its training that the weight file records: data, iterations, seed."""
     path = critic_path(name) if path is None else Path(path)
     with safe_open(str(path), framework="pt") as file:
         return json.loads((file.metadata() or {}).get("settings", "{}"))

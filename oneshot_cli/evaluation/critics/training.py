@@ -1,4 +1,4 @@
-"""Training of the two critics, from seeds, in minutes on one processor core."""
+"""Training of the two critics; it takes minutes on one processor core."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class Warp:
-    """How far an augmented drawing may be from the drawing: bounds of uniform draws.
+    """The augmentation of a drawing: bounds of uniform distributions.
 
-    Angle in radians, log-scales and shear without unit, shift as a share of half the picture;
-    `ink` bounds the grey value above which a pixel is ink (low thickens strokes, high thins them);
-    `cut` is the largest side of the square that is erased, as a share of the picture.
+    `angle` is in radians, `log_scale` and `shear` have no unit, `shift` is a share of half the
+    picture. `ink` bounds the grey level above which a pixel is ink; a low one thickens strokes.
+    `cut` is the largest side of a square that is erased, as a share of the picture.
     """
 
     angle: float = 0.2
@@ -37,7 +37,7 @@ class Warp:
 
 @dataclass(frozen=True)
 class CriticTraining:
-    """Settings of one training: `classes` characters with `drawings` each make a batch."""
+    """The settings of a training; a batch has `classes` characters with `drawings` each."""
 
     iterations: int
     classes: int
@@ -66,10 +66,11 @@ def uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) ->
 def warped(
     images: Tensor, warp: Warp, generator: torch.Generator, quarter_turns: Tensor | None = None
 ) -> Tensor:
-    """Augmented 28 x 28 drawings (B, 1, 28, 28), 0 or 1, of `images` (B, H, W) at any resolution.
+    """Augmented drawings (B, 1, 28, 28), 0 or 1, of `images` (B, H, W) at any resolution.
 
-    An affine map samples a grid twice as fine as the result, whose mean over 2 x 2 is compared
-    with a random ink level; then a square may be cut out. `quarter_turns` (B,) adds rotations.
+    Images are sampled through affine maps at twice the resolution and averaged over 2 x 2. Pixels
+    above a random level are ink. Then a square may be erased. `quarter_turns` (B,) are additional
+    rotations by multiples of 90 degrees.
     """
     count = len(images)
     angle = uniform((count,), warp.angle, generator)
@@ -91,7 +92,7 @@ def warped(
 
 
 def squares(count: int, largest: float, generator: torch.Generator) -> Tensor:
-    """Random filled squares (B, 1, 28, 28), sides up to `largest` of the picture."""
+    """Masks (B, 1, 28, 28) of random squares with sides up to `largest`, a share of the picture."""
     side = torch.rand((count, 1), generator=generator) * largest * SIZE
     corner = torch.rand((count, 2), generator=generator) * SIZE - side / 2
     pixel = torch.arange(SIZE) + 0.5
@@ -104,8 +105,9 @@ def squares(count: int, largest: float, generator: torch.Generator) -> Tensor:
 def prototype_loss(found: Tensor, temperature: float = 1.0) -> Tensor:
     """One-shot prototypical loss (nats) of features (K, N, D): N characters, K drawings of each.
 
-    Every drawing takes its turn as the only support of its character and all other drawings are
-    queries: the softmax over negative squared distances of Snell et al. (2017), equation 2.
+    Each of the K drawings in turn is the only support of its character; the others are queries.
+    The class probabilities are the softmax of negative squared distances, as in Snell et al.
+    (2017), equation 2.
     """
     shots, ways, width = found.shape
     logits = -torch.cdist(found.reshape(-1, width)[None], found).square() / temperature
@@ -124,7 +126,7 @@ def contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tenso
 
 
 def pick(drawings: Drawings, settings: CriticTraining, generator: torch.Generator) -> Tensor:
-    """Indices (K, N) of K different drawings of each of N different characters."""
+    """Random indices (K, N) of K different drawings of each of N different characters."""
     counts = torch.bincount(drawings.character, minlength=len(drawings.characters))
     first = counts.cumsum(0) - counts
     able = (counts >= settings.drawings).nonzero().flatten()
@@ -143,9 +145,9 @@ def train_critic(
 ) -> tuple[Critic, dict[str, object]]:
     """Train critic `name` on `drawings` (best at their full resolution, 105 for Omniglot).
 
-    Adam with a cosine decay; bfloat16 where that is faster. Returns the frozen critic and the
-    record that goes into its file. The seed fixes everything up to the rounding of the machine at
-    hand.
+    The optimizer is Adam with a cosine decay, in bfloat16 where that is faster. Returns the frozen
+    critic and the record of its training that its file holds. The seed determines the result up to
+    rounding. `progress` is called with the iteration, their number and the mean recent loss.
     """
     settings = settings or {"protonet": PROTONET, "simclr": SIMCLR}[name]
     draws = torch.Generator().manual_seed(settings.seed)
@@ -154,7 +156,7 @@ def train_critic(
         torch.manual_seed(settings.seed)
         critic = Critic(WIDTHS[name])
         width = WIDTHS[name][-1]
-        # SimCLR compares views behind a projection that is thrown away after training.
+        # SimCLR compares views after a projection head, which is discarded after training.
         head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 64))
     critic = channels_last(critic.train())
     weights = [*critic.parameters(), *(head.parameters() if name == "simclr" else ())]
@@ -195,7 +197,7 @@ def train_critic(
 
 
 def feature_scale(critic: Critic, drawings: Drawings) -> Tensor:
-    """Each feature's standard deviation (D,) over the drawings; dead ones get 1e-3."""
+    """The standard deviation (D,) of each feature over the drawings, at least 1e-3."""
     small = replace(drawings, images=drawings.resized(SIZE).images)
     found = features(critic, small.images[:, None])
     return found.std(0).clamp(min=1e-3)
