@@ -20,7 +20,7 @@ from oneshot_cli.experiment import Experiment
 from oneshot_cli.model import SequentialConfig
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
-from oneshot_cli.training.loop import Hooks, Rhythm, Trainer
+from oneshot_cli.training.loop import Hooks, Intervals, Trainer
 
 EVERY, ITERATIONS = 200, 2_000
 SMALL = SequentialConfig(
@@ -55,7 +55,9 @@ def main() -> None:
             ),
             Episodes(drawings, TaskMix(), seed=0),
             drawings,
-            rhythm=Rhythm(log=EVERY, evaluate=EVERY // 2, save=EVERY // 2, evaluation_drawings=64),
+            intervals=Intervals(
+                log=EVERY, evaluate=EVERY // 2, save=EVERY // 2, evaluation_drawings=64
+            ),
             hooks=Hooks(metrics=note),
         ).fit()
     print(f"{100 * (held[-1] / held[0] - 1):+.1f} % from the first to the last")

@@ -32,7 +32,7 @@ from oneshot_cli.evaluation.bounds import evaluate
 from oneshot_cli.experiment import Experiment
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
-from oneshot_cli.training.loop import Rhythm, Trainer
+from oneshot_cli.training.loop import Intervals, Trainer
 
 DRAWINGS = tiny_drawings(characters=8, each=6)
 CONFIG = TrainConfig(
@@ -66,7 +66,7 @@ def trainer(folder: Path, config: TrainConfig = CONFIG, world: World = ALONE) ->
         Episodes(DRAWINGS, config.tasks, seed=config.seed),
         DRAWINGS,
         world=world,
-        rhythm=Rhythm(log=2, evaluate=4, save=5, sample=6, evaluation_drawings=10),
+        intervals=Intervals(log=2, evaluate=4, save=5, sample=6, evaluation_drawings=10),
     )
 
 

@@ -23,7 +23,7 @@ from oneshot_cli.model.registry import MODELS, config_from
 from oneshot_cli.presets import PRESETS
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
-from oneshot_cli.training.loop import Rhythm
+from oneshot_cli.training.loop import Intervals
 from oneshot_cli.training.training_data import TrainingData, load_training_data
 from oneshot_cli.workflows import prepare
 from oneshot_cli.workflows.prepare import DataChoice, data_spec
@@ -47,9 +47,9 @@ def run_of(folder: Path, name: str, drawings: Drawings, iterations: int) -> Any:
     training = replace(training, iterations=iterations)
     spec = DataSpec("tiny", "weak", drawings.size)
     plan = Experiment(model, training, spec)
-    rhythm = Rhythm(log=1, evaluate=50, save=50, sample=50, evaluation_drawings=3)
+    intervals = Intervals(log=1, evaluate=50, save=50, sample=50, evaluation_drawings=3)
     loaded = TrainingData(drawings, drawings)
-    return plan, trainer(RunFolder(folder), plan, loaded, rhythm)
+    return plan, trainer(RunFolder(folder), plan, loaded, intervals)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -29,7 +29,7 @@ from oneshot_cli.model.engine import sampling
 from oneshot_cli.training.averaging import WeightAverage
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
-from oneshot_cli.training.loop import HOPELESS, Hooks, Rhythm, Trainer
+from oneshot_cli.training.loop import HOPELESS, Hooks, Intervals, Trainer
 from oneshot_cli.training.stopping import stop_signals
 from oneshot_cli.training.tally import Window
 
@@ -45,7 +45,7 @@ CONFIG = TrainConfig(
     tasks=TaskMix(),
     augmentation=Augmentation(0.1, 0.02),
 )
-RHYTHM = Rhythm(log=2, evaluate=4, save=5, sample=6, evaluation_drawings=10)
+INTERVALS = Intervals(log=2, evaluate=4, save=5, sample=6, evaluation_drawings=10)
 
 
 def trainer(folder: Path, config: TrainConfig = CONFIG, **options: object) -> Trainer:
@@ -54,7 +54,7 @@ def trainer(folder: Path, config: TrainConfig = CONFIG, **options: object) -> Tr
         Experiment(TINY, config, DataSpec("tiny", "weak", 8)),
         Episodes(DRAWINGS, config.tasks, seed=config.seed),
         DRAWINGS,
-        rhythm=RHYTHM,
+        intervals=INTERVALS,
         **options,  # type: ignore[arg-type]
     )
     run.experiment.write(run.folder.config)
@@ -101,7 +101,7 @@ def test_resuming_equals_not_stopping_bit_for_bit(tmp_path: Path) -> None:
 def test_it_learns(tmp_path: Path) -> None:
     config = replace(CONFIG, iterations=150, augmentation=Augmentation(), tasks=TaskMix.of_task(2))
     run = trainer(tmp_path, config)
-    run.rhythm = replace(RHYTHM, log=10, evaluate=1000, save=1000, sample=1000)
+    run.intervals = replace(INTERVALS, log=10, evaluate=1000, save=1000, sample=1000)
     run.fit()
     bounds = [r["bound"] for r in rows(tmp_path) if "bound" in r]
     assert bounds[-1] > bounds[0] + 8

@@ -24,7 +24,7 @@ from oneshot_cli.experiment import Experiment
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.evaluations import evaluated
 from oneshot_cli.training.folder import RunFolder
-from oneshot_cli.training.loop import Rhythm, Trainer
+from oneshot_cli.training.loop import Intervals, Trainer
 from oneshot_cli.training.training_data import load_training_data
 from oneshot_cli.workflows.prepare import DataChoice, data_spec
 
@@ -160,7 +160,7 @@ def run_with(folder: Path, validation: Drawings) -> Trainer:
         Experiment(TINY, config, DataSpec("tiny", "weak", 8)),
         Episodes(drawings, config.tasks, seed=0),
         validation,
-        rhythm=Rhythm(log=1, evaluate=2, save=2, sample=100, evaluation_drawings=5),
+        intervals=Intervals(log=1, evaluate=2, save=2, sample=100, evaluation_drawings=5),
     )
 
 

@@ -340,7 +340,7 @@ def train(
     from oneshot_cli.distributed import is_main_process, joined
     from oneshot_cli.experiment import Experiment
     from oneshot_cli.training.folder import RunFolder
-    from oneshot_cli.training.loop import Rhythm
+    from oneshot_cli.training.loop import Intervals
     from oneshot_cli.workflows import train as workflow
     from oneshot_cli.workflows.prepare import DataChoice, prepare
 
@@ -351,7 +351,7 @@ def train(
         max_seconds=limit,
         data_dir=data_dir,
         device=device.value,
-        rhythm=Rhythm(log_every, eval_every, save_every, sample_every, eval_drawings),
+        intervals=Intervals(log_every, eval_every, save_every, sample_every, eval_drawings),
         compiled=compiled,
         tensorboard=tensorboard,
         watch=partial(display, quiet=screen.quiet),

@@ -36,7 +36,7 @@ ON, TIME, SIGNAL = range(3)
 
 
 @dataclass(frozen=True)
-class Rhythm:
+class Intervals:
     """How often, in iterations, a run does what is not training."""
 
     log: int = 50
@@ -73,13 +73,13 @@ class Trainer:
         *,
         evaluated_on: str = VALIDATION,
         world: World = ALONE,
-        rhythm: Rhythm = Rhythm(),
+        intervals: Intervals = Intervals(),
         hooks: Hooks = Hooks(),
     ) -> None:
         config = experiment.training
         self.folder, self.experiment, self.config = folder, experiment, config
         self.episodes, self.validation, self.evaluated_on = episodes, validation, evaluated_on
-        self.rhythm, self.hooks = rhythm, hooks
+        self.intervals, self.hooks = intervals, hooks
         self.world, self.device = world, world.device
         self.part = world.part(config.batch)
         if self.device.type == "cuda":
@@ -201,11 +201,11 @@ class Trainer:
             )
 
     def _everything_else(self, window: Window) -> None:
-        """Logging, evaluation, samples and saving, each at its own rhythm."""
-        step, rhythm = self.counters.step, self.rhythm
-        if step % rhythm.log == 0 or self.device.type == "cpu":  # which is never waited for
+        """Logging, evaluation, samples and saving, each at its own intervals."""
+        step, intervals = self.counters.step, self.intervals
+        if step % intervals.log == 0 or self.device.type == "cpu":  # which is never waited for
             self._count_misses()
-        if step % rhythm.log == 0:
+        if step % intervals.log == 0:
             means = self.world.mean(window.means())
             row = {
                 "step": step,
@@ -218,11 +218,11 @@ class Trainer:
             }
             window.clear()
             self._tell(row)
-        if step % rhythm.evaluate == 0 and step < self.config.iterations:
+        if step % intervals.evaluate == 0 and step < self.config.iterations:
             self._evaluate()
-        if step % rhythm.sample == 0 and self.world.is_main:
+        if step % intervals.sample == 0 and self.world.is_main:
             self.hooks.samples(self.average.model, step)
-        if step % rhythm.save == 0:
+        if step % intervals.save == 0:
             self.save()
 
     def _tell(self, row: dict[str, Any]) -> None:
@@ -239,7 +239,7 @@ class Trainer:
         drawings, name = self.validation, self.evaluated_on
         if not len(drawings):
             return
-        count = min(self.rhythm.evaluation_drawings, len(drawings))
+        count = min(self.intervals.evaluation_drawings, len(drawings))
         index = torch.linspace(0, len(drawings) - 1, count).long()
         shown = int(self.model.config.conditional and self.config.tasks.empty < 1)
         report = evaluate(

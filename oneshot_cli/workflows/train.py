@@ -24,7 +24,7 @@ from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.training.curves import board, write_curves
 from oneshot_cli.training.evaluations import evaluated
 from oneshot_cli.training.folder import RunFolder
-from oneshot_cli.training.loop import Hooks, Rhythm, Trainer
+from oneshot_cli.training.loop import Hooks, Intervals, Trainer
 from oneshot_cli.training.progress_sheet import progress_sheet
 from oneshot_cli.training.training_data import TrainingData, load_training_data
 from oneshot_cli.workflows.prepare import lasting
@@ -51,7 +51,7 @@ class Conduct:
     max_seconds: float | None = None
     data_dir: Path | None = None
     device: str = "auto"
-    rhythm: Rhythm = field(default_factory=Rhythm)
+    intervals: Intervals = field(default_factory=Intervals)
     compiled: bool = False
     tensorboard: bool = False
     watch: Watch = unwatched
@@ -111,7 +111,7 @@ def train(
         if loaded is None:
             loaded = _load(experiment, conduct, world)
         experiment = _with_precision(experiment, world, conduct.reporter)
-        run = trainer(folder, experiment, loaded, conduct.rhythm, world)
+        run = trainer(folder, experiment, loaded, conduct.intervals, world)
         if conduct.compiled:
             compile_model(run.model, world.device)
         if weights is not None:
@@ -140,7 +140,7 @@ def resume(
         loaded = _load(experiment, conduct, world)
         length = lasting(experiment.training, iterations, epochs, len(loaded.drawings))
         experiment = replace(experiment, training=length)
-        run = trainer(folder, experiment, loaded, conduct.rhythm, world)
+        run = trainer(folder, experiment, loaded, conduct.intervals, world)
         if conduct.compiled:
             compile_model(run.model, world.device)
         run.resume()
@@ -162,7 +162,7 @@ def trainer(
     folder: RunFolder,
     experiment: Experiment,
     loaded: TrainingData,
-    rhythm: Rhythm | None = None,
+    intervals: Intervals | None = None,
     world: World = ALONE,
 ) -> Trainer:
     """A run that has not begun."""
@@ -182,7 +182,7 @@ def trainer(
         loaded.validation,
         evaluated_on=loaded.evaluated_on,
         world=world,
-        rhythm=rhythm or Rhythm(),
+        intervals=intervals or Intervals(),
     )
 
 
