@@ -29,9 +29,9 @@ from oneshot_cli.model.engine import sampling
 from oneshot_cli.training.averaging import WeightAverage
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
-from oneshot_cli.training.loop import HOPELESS, Hooks, Intervals, Trainer
+from oneshot_cli.training.loop import MAX_NONFINITE, Hooks, Intervals, Trainer
+from oneshot_cli.training.statistics import RunningMeans
 from oneshot_cli.training.stopping import stop_signals
-from oneshot_cli.training.tally import Window
 
 aten = torch.ops.aten
 
@@ -165,7 +165,7 @@ def test_a_run_that_keeps_diverging_stops_with_its_last_good_state(tmp_path: Pat
     run.episodes.batch = poisoned  # type: ignore[method-assign, assignment]
     with pytest.raises(OneshotError, match="diverged"):
         run.fit()
-    assert run.counters.skipped == HOPELESS
+    assert run.counters.skipped == MAX_NONFINITE
     again = trainer(tmp_path)
     again.resume()
     assert all(torch.isfinite(p).all() for p in again.model.parameters())
@@ -338,7 +338,7 @@ def test_an_iteration_waits_for_no_device(tmp_path: Path, monkeypatch: pytest.Mo
     run = trainer(tmp_path)
     episode = run.episodes.batch(0, CONFIG.batch)
     run.episodes.batch = lambda *_: episode  # type: ignore[method-assign]
-    window = Window()
+    window = RunningMeans()
     with Waits() as waits, monkeypatch.context() as patch:
         patch.setattr(torch.Tensor, "tolist", waits.seen.append)  # not an operation
         patch.setattr(sampling, "_bands", everywhere)
@@ -346,7 +346,7 @@ def test_an_iteration_waits_for_no_device(tmp_path: Path, monkeypatch: pytest.Mo
         window.add(run._iterate())
     assert waits.seen == []
     with waits:
-        assert not run.misses.fresh
+        assert not run.nonfinite.fresh
     assert waits.seen  # what is looked for can be found
 
 

@@ -25,10 +25,10 @@ from oneshot_cli.training.averaging import WeightAverage
 from oneshot_cli.training.evaluations import VALIDATION
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loss import Loss
+from oneshot_cli.training.statistics import NonfiniteGradients, RunningMeans
 from oneshot_cli.training.stopping import stop_signals
-from oneshot_cli.training.tally import Misses, Window
 
-HOPELESS = 25
+MAX_NONFINITE = 25
 """Iterations in a row without a finite gradient after which a run stops."""
 
 ON, TIME, SIGNAL = range(3)
@@ -100,7 +100,7 @@ class Trainer:
         )
         self.counters = state.Counters()
         self.figures: dict[str, Any] = {}
-        self.misses = Misses(self.device)
+        self.nonfinite = NonfiniteGradients(self.device)
 
     def resume(self) -> None:
         """Go on from the folder's state. Raises OneshotError where it does not fit."""
@@ -112,7 +112,7 @@ class Trainer:
     def fit(self, max_seconds: float | None = None) -> str:
         """Train. Returns why it ended: "done", "time" or "signal"; everything is saved by then."""
         started, before = time.monotonic(), self.counters.seconds
-        window = Window()
+        window = RunningMeans()
         with stop_signals(passed_on=self.world.size > 1) as asked_to_stop:
             while True:
                 passed = time.monotonic() - started
@@ -128,7 +128,7 @@ class Trainer:
                     reason = "time"
                 else:
                     window.add(self._iterate())
-                    self._everything_else(window)
+                    self._periodic_work(window)
                     continue
                 self._evaluate()
                 self.save()
@@ -166,9 +166,9 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         for group in self.optimizer.param_groups:
             group["lr"] = config.rate(step)
-        missed = 1 - torch.isfinite(norm).float()
-        self._step(missed)
-        self.misses.add(missed)
+        nonfinite = 1 - torch.isfinite(norm).float()
+        self._step(nonfinite)
+        self.nonfinite.add(nonfinite)
         self.average.update(self.model, step)
         self.counters.step += 1
         return {
@@ -178,33 +178,33 @@ class Trainer:
             "gradient": norm,
         }
 
-    def _step(self, missed: Tensor) -> None:
-        """A step of the optimizer, or none if `missed` is 1.
+    def _step(self, nonfinite: Tensor) -> None:
+        """A step of the optimizer, or none if `nonfinite` is 1.
 
         The fused optimizer reads that on the device, as it does for torch.amp.GradScaler.
         """
         if self.optimizer.defaults["fused"]:
-            self.optimizer.found_inf = missed  # type: ignore[attr-defined]
+            self.optimizer.found_inf = nonfinite  # type: ignore[attr-defined]
             self.optimizer.step()
-        elif not missed:
+        elif not nonfinite:
             self.optimizer.step()
 
-    def _count_misses(self) -> None:
+    def _check_gradients(self) -> None:
         """Take over how many gradients were not finite; stop when there are only such."""
-        fresh, in_a_row = self.misses.read()
+        fresh, in_a_row = self.nonfinite.read()
         self.counters.skipped += fresh
-        if in_a_row >= HOPELESS:
+        if in_a_row >= MAX_NONFINITE:
             raise OneshotError(
-                f"{self.folder.path}: diverged, no finite gradient in {HOPELESS} iterations up to "
-                f"{self.counters.step}.\nThe last saved state is good; resume it with a lower "
+                f"{self.folder.path}: diverged, no finite gradient in {MAX_NONFINITE} iterations "
+                f"up to {self.counters.step}.\nThe last saved state is good; resume it with a lower "
                 "--learning-rate or --clip."
             )
 
-    def _everything_else(self, window: Window) -> None:
+    def _periodic_work(self, window: RunningMeans) -> None:
         """Logging, evaluation, samples and saving, each at its own intervals."""
         step, intervals = self.counters.step, self.intervals
         if step % intervals.log == 0 or self.device.type == "cpu":  # which is never waited for
-            self._count_misses()
+            self._check_gradients()
         if step % intervals.log == 0:
             means = self.world.mean(window.means())
             row = {
@@ -217,7 +217,7 @@ class Trainer:
                 "skipped": self.counters.skipped,
             }
             window.clear()
-            self._tell(row)
+            self._report(row)
         if step % intervals.evaluate == 0 and step < self.config.iterations:
             self._evaluate()
         if step % intervals.sample == 0 and self.world.is_main:
@@ -225,7 +225,7 @@ class Trainer:
         if step % intervals.save == 0:
             self.save()
 
-    def _tell(self, row: dict[str, Any]) -> None:
+    def _report(self, row: dict[str, Any]) -> None:
         """Write a row of metrics, and show it."""
         if self.world.is_main:
             self.folder.log(row)
@@ -257,7 +257,7 @@ class Trainer:
         self.figures = {**row, "drawings": count, "context_images": shown, "size": size}
         steps = report.kl_per_step.double().mean(0).tolist()
         row[f"{name}_kl_per_step"] = [round(nats, 4) for nats in steps]
-        self._tell(row)
+        self._report(row)
         if self.counters.best is None or bound > self.counters.best:
             self.counters.best = bound
             if self.world.is_main:
@@ -275,7 +275,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the state and the last checkpoint, which is the best where nothing is evaluated."""
-        self._count_misses()
+        self._check_gradients()
         if self.world.is_main:
             state.save(self.folder.state, self.model, self.average, self.optimizer, self.counters)
             for path in (self.folder.last, *(() if len(self.validation) else (self.folder.best,))):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 
-class Window:
+class RunningMeans:
     """Means over the iterations since the last line of metrics."""
 
     def __init__(self) -> None:
@@ -38,17 +38,17 @@ class Window:
         return max(time.monotonic() - self.started, 1e-9)
 
 
-class Misses:
+class NonfiniteGradients:
     """Counts iterations whose gradient was not finite: since the last reading, and in a row."""
 
     def __init__(self, device: torch.device) -> None:
         self.fresh = torch.zeros((), device=device)
         self.in_a_row = torch.zeros((), device=device)
 
-    def add(self, missed: Tensor) -> None:
-        """Take up an iteration: `missed` is 1 where its gradient was not finite, otherwise 0."""
-        self.fresh += missed
-        self.in_a_row.add_(missed).mul_(missed)
+    def add(self, nonfinite: Tensor) -> None:
+        """Take up an iteration: `nonfinite` is 1 where its gradient was not finite, otherwise 0."""
+        self.fresh += nonfinite
+        self.in_a_row.add_(nonfinite).mul_(nonfinite)
 
     def read(self) -> tuple[int, int]:
         """How many there were since the last reading, and how many in a row there are now."""
