@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from oneshot_cli.experiment import Experiment as Experiment
     from oneshot_cli.workflows.prepare import DataChoice as DataChoice
     from oneshot_cli.workflows.prepare import new_experiment as new_experiment
-    from oneshot_cli.workflows.train import Conduct as Conduct
+    from oneshot_cli.workflows.train import RunOptions as RunOptions
     from oneshot_cli.workflows.train import resume as resume
     from oneshot_cli.workflows.train import train as train
 
 __version__ = "0.1.0"
 
 _MODULES = {
-    "Conduct": "workflows.train",
+    "RunOptions": "workflows.train",
     "DataChoice": "workflows.prepare",
     "DataSpec": "data.spec",
     "Experiment": "experiment",

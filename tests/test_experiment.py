@@ -60,8 +60,8 @@ def test_python_trains_what_the_command_trains_bit_for_bit(
     name: str, data_dir: Path, tmp_path: Path
 ) -> None:
     experiment = tiny(data_dir, name)
-    conduct = oneshot.Conduct(data_dir=data_dir)
-    result = oneshot.train(experiment, tmp_path / "mine", conduct=conduct)
+    options = oneshot.RunOptions(data_dir=data_dir)
+    result = oneshot.train(experiment, tmp_path / "mine", options=options)
     assert (result.ended, result.iterations) == ("done", 3)
     command(
         *("-o", tmp_path / "theirs", "--dataset", "folder", "--model", name, "--size", 14),
@@ -77,7 +77,7 @@ def test_python_trains_what_the_command_trains_bit_for_bit(
 
 def test_a_config_file_runs_the_experiment_of_another_run(data_dir: Path, tmp_path: Path) -> None:
     first = tmp_path / "first"
-    oneshot.train(tiny(data_dir), first, conduct=oneshot.Conduct(data_dir=data_dir))
+    oneshot.train(tiny(data_dir), first, options=oneshot.RunOptions(data_dir=data_dir))
     for number, source in enumerate((first / "config.json", first / "last.safetensors")):
         again = tmp_path / f"again-{number}"
         command("--config", source, "-o", again, "--data-dir", data_dir)
@@ -101,14 +101,14 @@ def test_a_config_file_runs_the_experiment_of_another_run(data_dir: Path, tmp_pa
 
 
 def test_resuming_from_python(data_dir: Path, tmp_path: Path) -> None:
-    conduct = oneshot.Conduct(data_dir=data_dir)
+    options = oneshot.RunOptions(data_dir=data_dir)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    oneshot.train(tiny(data_dir), whole, conduct=conduct)
-    oneshot.train(tiny(data_dir), parts, conduct=replace(conduct, max_seconds=0.0))
-    assert oneshot.resume(parts, conduct=conduct).iterations == 3
+    oneshot.train(tiny(data_dir), whole, options=options)
+    oneshot.train(tiny(data_dir), parts, options=replace(options, max_seconds=0.0))
+    assert oneshot.resume(parts, options=options).iterations == 3
     assert_same_weights(whole, parts)
     with pytest.raises(OneshotError, match="already holds a run"):
-        oneshot.train(tiny(data_dir), whole, conduct=conduct)
+        oneshot.train(tiny(data_dir), whole, options=options)
 
 
 def test_an_experiment_goes_to_json_and_back(data_dir: Path, tmp_path: Path) -> None:

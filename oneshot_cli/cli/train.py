@@ -347,21 +347,21 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     screen = Screen(json_only, quiet or not is_main_process(), verbose)
-    conduct = workflow.Conduct(
+    options = workflow.RunOptions(
         max_seconds=limit,
         data_dir=data_dir,
         device=device.value,
         intervals=Intervals(log_every, eval_every, save_every, sample_every, eval_drawings),
         compiled=compiled,
         tensorboard=tensorboard,
-        watch=partial(display, quiet=screen.quiet),
+        display=partial(display, quiet=screen.quiet),
         reporter=screen,
     )
     with joined(device.value) as world:
         if resume:
-            result = workflow.resume(output, iterations=iterations, epochs=epochs, conduct=conduct)
+            result = workflow.resume(output, iterations=iterations, epochs=epochs, options=options)
         else:
-            world.from_main(lambda: workflow.refuse_to_lose(RunFolder(output)))
+            world.from_main(lambda: workflow.refuse_existing_run(RunFolder(output)))
             experiment, loaded = prepare(
                 model or "flagship",
                 base=None if config is None else Experiment.read(config),
@@ -377,6 +377,6 @@ def train(
                 device=device.value,
                 reporter=screen,
             )
-            result = workflow.train(experiment, output, start=start, loaded=loaded, conduct=conduct)
+            result = workflow.train(experiment, output, start=start, loaded=loaded, options=options)
     if is_main_process():
         print_result(screen, result)

@@ -30,17 +30,17 @@ from oneshot_cli.training.training_data import TrainingData, load_training_data
 from oneshot_cli.workflows.prepare import lasting
 
 Row: TypeAlias = dict[str, Any]
-Watch: TypeAlias = Callable[[int, int], AbstractContextManager[Callable[[Row], None]]]
+MetricsDisplay: TypeAlias = Callable[[int, int], AbstractContextManager[Callable[[Row], None]]]
 """Makes what receives each row of metrics.jsonl, given the run's length and iterations so far."""
 
 
-def unwatched(iterations: int, done: int) -> AbstractContextManager[Callable[[Row], None]]:
-    """A `Watch` that ignores the rows."""
+def no_display(iterations: int, done: int) -> AbstractContextManager[Callable[[Row], None]]:
+    """A `MetricsDisplay` that ignores the rows."""
     return nullcontext(lambda row: None)
 
 
 @dataclass(frozen=True)
-class Conduct:
+class RunOptions:
     """How a run is carried out: none of it changes what is computed, up to rounding.
 
     `max_seconds` stops it after so long. `device` is as for `resolve_device`. With `compiled` the
@@ -54,7 +54,7 @@ class Conduct:
     intervals: Intervals = field(default_factory=Intervals)
     compiled: bool = False
     tensorboard: bool = False
-    watch: Watch = unwatched
+    display: MetricsDisplay = no_display
     reporter: Reporter = SILENT
 
 
@@ -92,7 +92,7 @@ def train(
     *,
     start: str | Path | None = None,
     loaded: TrainingData | None = None,
-    conduct: Conduct = Conduct(),
+    options: RunOptions = RunOptions(),
 ) -> TrainResult:
     """Run an experiment in the new folder `output`: what `oneshot train` does.
 
@@ -101,22 +101,22 @@ def train(
     Raises OneshotError, also where the folder holds a run already: `resume` goes on with it.
     """
     folder = RunFolder(Path(output))
-    with joined(conduct.device) as world:
-        world.from_main(lambda: refuse_to_lose(folder))
+    with joined(options.device) as world:
+        world.from_main(lambda: refuse_existing_run(folder))
         weights = None
         if start is not None:
             weights, header = checkpoint.load(start)
             training = experiment.training.after(header.training)
             experiment = replace(experiment, training=training)
         if loaded is None:
-            loaded = _load(experiment, conduct, world)
-        experiment = _with_precision(experiment, world, conduct.reporter)
-        run = trainer(folder, experiment, loaded, conduct.intervals, world)
-        if conduct.compiled:
+            loaded = _load(experiment, options, world)
+        experiment = _with_precision(experiment, world, options.reporter)
+        run = trainer(folder, experiment, loaded, options.intervals, world)
+        if options.compiled:
             compile_model(run.model, world.device)
         if weights is not None:
-            begin_from(run, weights)
-        return _fit(run, conduct)
+            initialize_from(run, weights)
+        return _fit(run, options)
 
 
 def resume(
@@ -124,7 +124,7 @@ def resume(
     *,
     iterations: int | None = None,
     epochs: float | None = None,
-    conduct: Conduct = Conduct(),
+    options: RunOptions = RunOptions(),
 ) -> TrainResult:
     """Go on with the run in the folder `output`: what `oneshot train --resume` does.
 
@@ -132,22 +132,22 @@ def resume(
     change its length. Raises OneshotError.
     """
     folder = RunFolder(Path(output))
-    with joined(conduct.device) as world:
+    with joined(options.device) as world:
         experiment = world.from_main(folder.experiment)
         if experiment.training.bf16:
             advice = "this run began with it, a new one can begin with its weights (--from)"
-            _warn_if_slow(world.device, conduct.reporter, advice)
-        loaded = _load(experiment, conduct, world)
+            _warn_if_slow(world.device, options.reporter, advice)
+        loaded = _load(experiment, options, world)
         length = lasting(experiment.training, iterations, epochs, len(loaded.drawings))
         experiment = replace(experiment, training=length)
-        run = trainer(folder, experiment, loaded, conduct.intervals, world)
-        if conduct.compiled:
+        run = trainer(folder, experiment, loaded, options.intervals, world)
+        if options.compiled:
             compile_model(run.model, world.device)
         run.resume()
-        return _fit(run, conduct)
+        return _fit(run, options)
 
 
-def refuse_to_lose(folder: RunFolder) -> None:
+def refuse_existing_run(folder: RunFolder) -> None:
     """Raise OneshotError where a new run would overwrite an old one."""
     if folder.path.exists() and not folder.path.is_dir():
         raise OneshotError(f"{folder.path} is a file, but the run needs a folder there")
@@ -186,7 +186,7 @@ def trainer(
     )
 
 
-def begin_from(run: Trainer, weights: GenerativeModel) -> None:
+def initialize_from(run: Trainer, weights: GenerativeModel) -> None:
     """Set the weights of a run that has not begun. Raises OneshotError where they do not fit."""
     try:
         warm_start(run.model, weights.state_dict())
@@ -197,13 +197,13 @@ def begin_from(run: Trainer, weights: GenerativeModel) -> None:
     run.average.model.load_state_dict(run.model.state_dict())
 
 
-def _load(experiment: Experiment, conduct: Conduct, world: World) -> TrainingData:
+def _load(experiment: Experiment, options: RunOptions, world: World) -> TrainingData:
     with world.one_a_machine_first():
         return load_training_data(
             experiment.data,
             augmented=experiment.training.augmentation.any,
-            data_dir=conduct.data_dir,
-            reporter=conduct.reporter,
+            data_dir=options.data_dir,
+            reporter=options.reporter,
         )
 
 
@@ -241,7 +241,7 @@ def _warn_if_slow(device: torch.device, reporter: Reporter, advice: str) -> None
         )
 
 
-def _fit(run: Trainer, conduct: Conduct) -> TrainResult:
+def _fit(run: Trainer, options: RunOptions) -> TrainResult:
     """Write config.json, then train, with pictures and learning curves in the folder."""
     folder, world = run.folder, run.world
     world.from_main(lambda: run.experiment.write(folder.config))
@@ -253,7 +253,7 @@ def _fit(run: Trainer, conduct: Conduct) -> TrainResult:
         save_picture(sheet, folder.samples / f"{step:07d}.png")
 
     watchers: list[Callable[[Row], None]] = []
-    if conduct.tensorboard and world.is_main:
+    if options.tensorboard and world.is_main:
         watchers.append(board(folder.board))
 
     def tell(row: Row) -> None:
@@ -262,10 +262,10 @@ def _fit(run: Trainer, conduct: Conduct) -> TrainResult:
         if evaluated(row):
             write_curves(folder)
 
-    with conduct.watch(run.config.iterations, run.counters.step) as view:
+    with options.display(run.config.iterations, run.counters.step) as view:
         watchers.append(view)
         run.hooks = Hooks(metrics=tell, samples=draw)
-        ended = run.fit(conduct.max_seconds)
+        ended = run.fit(options.max_seconds)
     counters = run.counters
     return TrainResult(
         folder=folder,
