@@ -17,7 +17,7 @@ from rich.table import Table
 from benchmarks import sampling, training
 from oneshot_cli.devices import resolve_device
 from oneshot_cli.files import atomic_write_bytes
-from oneshot_cli.precision import bf16_pays
+from oneshot_cli.precision import bf16_is_faster
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def _training(
     for heading in (*speeds, "ref. MB", "MB"):
         table.add_column(heading, justify="right")
     todo = [case for case in training.cases(options.full) if options.match in str(case)]
-    if any(case.bf16 for case in todo) and not bf16_pays(device):
+    if any(case.bf16 for case in todo) and not bf16_is_faster(device):
         todo = [case for case in todo if not case.bf16]
         console.print("bfloat16 is not faster on this machine: its cases are left out")
     with console.status("") as status:

@@ -31,7 +31,7 @@ def resolve_device(name: str = "auto") -> torch.device:
     return device
 
 
-def sent(tensor: Tensor, device: torch.device | str) -> Tensor:
+def to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
     """`tensor` on `device`; a GPU is not waited for, whatever it is busy with."""
     if torch.device(device).type != "cuda" or tensor.is_cuda:
         return tensor.to(device)

@@ -21,7 +21,7 @@ def flagship() -> Path:
     )
 
 
-def shown(path: Path | None) -> str:
+def display_path(path: Path | None) -> str:
     """A path as it is told to people and files: from the working folder, where it lies in that."""
     here = Path.cwd()
     return str(path.relative_to(here) if path and path.is_relative_to(here) else path)

@@ -9,43 +9,43 @@ import torch
 
 from oneshot_cli.model.engine.linear import multiply
 
-CLEARLY = 1.2
-"""How many times as fast a type has to be to be called faster. Less may be noise."""
+MIN_SPEEDUP = 1.2
+"""A type counts as faster if it is at least this many times as fast. Less may be noise."""
 
-TURNS, ENOUGH = 20, 0.03
-"""How often products are timed, unless that takes more seconds than ENOUGH."""
+REPEATS, TIME_LIMIT = 20, 0.03
+"""The products are timed REPEATS times, or until TIME_LIMIT seconds have passed."""
 
 
-def bf16_pays(device: torch.device) -> bool:
+def bf16_is_faster(device: torch.device) -> bool:
     """Whether matrix products in bfloat16 are clearly faster than in float32 on `device`.
 
-    On the CPU that is measured, see `bf16_gain`. On CUDA it is taken for granted where the hardware
-    has bfloat16, and on MPS for not so; neither is measured.
+    Measured on the CPU, see `bf16_speedup`. Assumed on CUDA if the hardware supports bfloat16.
+    Never assumed on MPS.
     """
     if device.type == "cuda":
         with torch.cuda.device(device):
             try:
                 return torch.cuda.is_bf16_supported(including_emulation=False)
-            except TypeError:  # of PyTorch before it had the argument
+            except TypeError:  # older PyTorch lacks the argument
                 return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and bf16_gain() > CLEARLY
+    return device.type == "cpu" and bf16_speedup() > MIN_SPEEDUP
 
 
-def bf16_gain() -> float:
-    """How many times as fast the CPU multiplies matrices in bfloat16 as in float32, at this moment.
+def bf16_speedup() -> float:
+    """How many times as fast as in float32 the CPU multiplies matrices in bfloat16, measured now.
 
-    The products of a layer, forward and backward, with as many threads as torch has; the best of
-    several turns, so that other work beside it matters little. It takes a tenth of a second, also
-    where bfloat16 is emulated. A whole training step differs less between the types.
+    The products are those of one layer's forward and backward pass, on all of torch's threads. The
+    fastest of several repeats counts, so that other processes matter little. It takes a tenth of a
+    second, even where bfloat16 is emulated. A whole training step gains less.
     """
     return _seconds(torch.float32) / _seconds(torch.bfloat16)
 
 
 def _seconds(dtype: torch.dtype) -> float:
-    """What 64 rows, 672 to 400, take in the type: y = x w', dx = dy w and dw = dy' x."""
+    """Seconds of a layer (672 to 400) on 64 rows: y = x w', dx = dy w and dw = dy' x."""
     x, y, weight = (torch.ones(shape, dtype=dtype) for shape in ((64, 672), (64, 400), (400, 672)))
-    best, end = math.inf, time.perf_counter() + ENOUGH
-    for _ in range(TURNS):
+    best, end = math.inf, time.perf_counter() + TIME_LIMIT
+    for _ in range(REPEATS):
         started = time.perf_counter()
         multiply(x, weight)
         multiply(y, weight.t())

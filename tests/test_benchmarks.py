@@ -94,7 +94,7 @@ def test_the_table_is_whole_without_a_terminal(
         return Row(case, 1.125, 2.125, 3.125, 1.5, 4.25, 6.75, 5.25, 2.5, 7.75, memory)
 
     monkeypatch.setattr(training, "measure", measured)
-    monkeypatch.setattr(program, "bf16_pays", lambda device: pays)
+    monkeypatch.setattr(program, "bf16_is_faster", lambda device: pays)
     output = tmp_path / "figures.json"
     words = ["--only", "training", "--device", "cpu", "--output", output]
     monkeypatch.setattr(sys, "argv", ["benchmarks", *map(str, words)])

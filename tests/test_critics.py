@@ -102,7 +102,7 @@ def test_pick_takes_different_drawings_of_different_characters() -> None:
 @pytest.mark.parametrize("name", ["protonet", "simclr"])
 def test_training_learns_and_repeats(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one type: which is the faster is measured each time, and may change under load."""
-    monkeypatch.setattr(training, "bf16_pays", lambda device: False)
+    monkeypatch.setattr(training, "bf16_is_faster", lambda device: False)
     drawings = toy_drawings()
     settings = training.PROTONET if name == "protonet" else training.SIMCLR
     few = replace(settings, iterations=12, classes=12)

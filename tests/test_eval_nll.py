@@ -21,7 +21,7 @@ from oneshot_cli.evaluation import nll
 from oneshot_cli.evaluation.bounds import evaluate
 from oneshot_cli.evaluation.standard_errors import standard_error
 from oneshot_cli.model import VAEConfig, build
-from oneshot_cli.paths import shown
+from oneshot_cli.paths import display_path
 from oneshot_cli.workflows import nll as likelihoods
 
 
@@ -155,8 +155,12 @@ def test_a_checkpoint_in_the_working_folder_is_named_from_there(
 ) -> None:
     """So that figures can be kept without saying where they were made."""
     monkeypatch.chdir(tmp_path)
-    assert shown(tmp_path / "runs" / "last.safetensors") == str(Path("runs/last.safetensors"))
-    assert shown(tmp_path.parent / "last.safetensors") == str(tmp_path.parent / "last.safetensors")
+    assert display_path(tmp_path / "runs" / "last.safetensors") == str(
+        Path("runs/last.safetensors")
+    )
+    assert display_path(tmp_path.parent / "last.safetensors") == str(
+        tmp_path.parent / "last.safetensors"
+    )
 
 
 def test_checkpoints_of_one_name_are_told_apart() -> None:

@@ -32,9 +32,9 @@ def test_it_pays_on_the_cpu_where_products_are_clearly_faster(
 ) -> None:
     taken = {torch.float32: fp32, torch.bfloat16: bf16}
     monkeypatch.setattr(precision, "_seconds", taken.__getitem__)
-    assert precision.bf16_gain() == fp32 / bf16
-    assert precision.bf16_pays(CPU) is pays
-    assert not precision.bf16_pays(MPS)
+    assert precision.bf16_speedup() == fp32 / bf16
+    assert precision.bf16_is_faster(CPU) is pays
+    assert not precision.bf16_is_faster(MPS)
 
 
 @pytest.mark.parametrize("has", [True, False])
@@ -48,7 +48,7 @@ def test_on_cuda_it_pays_where_the_hardware_has_it(
     ]
     for function in supported:
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", function)
-        assert precision.bf16_pays(CUDA) is has
+        assert precision.bf16_is_faster(CUDA) is has
 
 
 @pytest.mark.parametrize(("tick", "turns"), [(1.0, 1), (1e-5, precision.TURNS)])
@@ -65,7 +65,7 @@ def test_a_slow_type_is_not_measured_for_long(
 
 def test_this_machine_is_measured() -> None:
     """What comes out belongs to the machine; that the products fit each other does not."""
-    assert 1e-4 < precision.bf16_gain() < 1e4
+    assert 1e-4 < precision.bf16_speedup() < 1e4
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ def train(tmp_path: Path) -> Train:
 
 def says(pays: bool, gain: float, patch: pytest.MonkeyPatch) -> None:
     """Let the machine be one on which bfloat16 pays or not, and is `gain` times as fast."""
-    patch.setattr(workflow, "bf16_pays", lambda device: pays)
-    patch.setattr(workflow, "bf16_gain", lambda: gain)
+    patch.setattr(workflow, "bf16_is_faster", lambda device: pays)
+    patch.setattr(workflow, "bf16_speedup", lambda: gain)
 
 
 def kept(folder: Path) -> object:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from oneshot_cli.data.resampling import box_grey, box_ink
-from oneshot_cli.devices import sent
+from oneshot_cli.devices import to_device
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class Drawings:
         """
         if self.dynamic:
             return torch.bernoulli(self._grey(index), generator=generator)[part]
-        return self._grey(sent(index[part], self.images.device))
+        return self._grey(to_device(index[part], self.images.device))
 
     def _grey(self, index: Tensor) -> Tensor:
         return self.images[index].float() / (self.levels - 1)
 
-    def on(self, device: torch.device | str) -> Drawings:
+    def to(self, device: torch.device | str) -> Drawings:
         """The images on `device`, to be visited there. A dynamic set stays where it is: on the CPU,
         whose random numbers are the same on every machine."""
         return self if self.dynamic else replace(self, images=self.images.to(device))

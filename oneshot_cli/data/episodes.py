@@ -12,7 +12,7 @@ from torch import Tensor
 
 from oneshot_cli.data.augmentation import PLAIN, Augmentation, warped
 from oneshot_cli.data.drawings import Drawings
-from oneshot_cli.devices import sent
+from oneshot_cli.devices import to_device
 from oneshot_cli.ranges import SHARE, Range, check_numbers, number
 
 SEVERAL = Range(least=2, most=1_000)
@@ -83,8 +83,8 @@ class Episodes:
         if len(drawings) == 0:
             raise ValueError("there are no drawings to learn from")
         self.drawings = drawings
-        self.sizes = tuple(each.on(device) for each in (drawings, *others))
-        self.originals = (originals or drawings).on(device)
+        self.sizes = tuple(each.to(device) for each in (drawings, *others))
+        self.originals = (originals or drawings).to(device)
         self.device = device
         self.resample = resample
         self.mix = mix
@@ -120,13 +120,13 @@ class Episodes:
             moved = augmentation.moved(size, generator)[part]
             images = self._augmented(picked[part], maps, moved, drawings, generator)
         else:
-            images = sent(drawings.visit(picked, generator, part), self.device)
+            images = to_device(drawings.visit(picked, generator, part), self.device)
         if self.drawings.channels == 1:
             images = images[:, :, None]
         return Episode(
             target=images[:, 0],
             context=images[:, 1:],
-            mask=sent((mask & shown)[part], self.device),
+            mask=to_device((mask & shown)[part], self.device),
             alphabet=torch.full((len(images),), alphabet, device=self.device),
             index=index[part],
         )
@@ -185,12 +185,12 @@ class Episodes:
         there, kept = moved.nonzero()[:, 0], (~moved).nonzero()[:, 0]
         if len(there):
             sources = self.originals.visit(picked[there].flatten(), generator)
-            places = sent(maps[there].flatten(0, 1), self.device)
+            places = to_device(maps[there].flatten(0, 1), self.device)
             seen = warped(sources, places, drawings.size, self.resample)
-            images[sent(there, self.device)] = seen.unflatten(0, (len(there), -1))
+            images[to_device(there, self.device)] = seen.unflatten(0, (len(there), -1))
         if len(kept):
             plain = drawings.visit(picked[kept], generator)
-            images[sent(kept, self.device)] = sent(plain, self.device)
+            images[to_device(kept, self.device)] = to_device(plain, self.device)
         return images
 
 

@@ -14,7 +14,7 @@ import oneshot_cli
 from oneshot_cli import checkpoint
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes
-from oneshot_cli.devices import sent
+from oneshot_cli.devices import to_device
 from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.bounds import evaluate
@@ -157,7 +157,7 @@ class Trainer:
             loss, bound = self.loss(
                 episode.target,
                 Context(episode.context, episode.mask, episode.alphabet),
-                sent(noise[self.part], self.device),
+                to_device(noise[self.part], self.device),
                 gradient_limit=processes * config.step_clip / config.batch,
                 kl_weight=config.kl_weight(step),
             )
@@ -196,8 +196,8 @@ class Trainer:
         if in_a_row >= MAX_NONFINITE:
             raise OneshotError(
                 f"{self.folder.path}: diverged, no finite gradient in {MAX_NONFINITE} iterations "
-                f"up to {self.counters.step}.\nThe last saved state is good; resume it with a lower "
-                "--learning-rate or --clip."
+                f"up to {self.counters.step}.\nThe last saved state is good; resume it with a "
+                "lower --learning-rate or --clip."
             )
 
     def _periodic_work(self, window: RunningMeans) -> None:

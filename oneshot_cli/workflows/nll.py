@@ -21,7 +21,7 @@ from oneshot_cli.evaluation.plots import likelihood_plot, png, require_matplotli
 from oneshot_cli.evaluation.published import Table as PublishedTable
 from oneshot_cli.evaluation.standard_errors import unit
 from oneshot_cli.files import atomic_write_bytes, refuse_to_overwrite
-from oneshot_cli.paths import shown
+from oneshot_cli.paths import display_path
 from oneshot_cli.reporting import SILENT, Reporter
 
 TRAINING_IMAGES = 3_000
@@ -212,7 +212,7 @@ def _measure(
                     measure(
                         model.model,
                         drawings,
-                        checkpoint=shown(model.path),
+                        checkpoint=display_path(model.path),
                         part=part,
                         context=context,
                         particles=measurement.particles,
@@ -231,7 +231,7 @@ def _about(model: Oneshot, spec: DataSpec) -> dict[str, Any]:
     """What was measured on which data, for JSON: as the checkpoint's header has it."""
     header = model.header
     return {
-        "checkpoint": shown(model.path),
+        "checkpoint": display_path(model.path),
         "model": {"kind": header.model, **header.config.to_dict()},
         "training": header.training,
         "trained_on": header.data,

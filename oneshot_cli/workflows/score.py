@@ -38,7 +38,7 @@ from oneshot_cli.evaluation.report import nearest_sheet, page
 from oneshot_cli.evaluation.spread_curve import SPREADS
 from oneshot_cli.files import atomic_write_bytes, refuse_to_overwrite, require_folder
 from oneshot_cli.imaging.rendering import save_picture
-from oneshot_cli.paths import shown
+from oneshot_cli.paths import display_path
 from oneshot_cli.reporting import SILENT, Reporter
 
 AT_ONCE = 10
@@ -175,7 +175,7 @@ def score(
     classified = _classification(reporter, model, critics, parts, data_dir) if classify else None
     recall = _memorization(reporter, critics, scores, drawings, parts, data_dir)
     content: dict[str, Any] = {
-        "checkpoint": shown(model.path),
+        "checkpoint": display_path(model.path),
         "dataset": "omniglot",
         "split": "weak",
         "trained_on": model.header.data,
@@ -189,7 +189,7 @@ def score(
     if files.nearest and recall:
         save_picture(nearest_sheet(scores.variations, *recall), files.nearest)
     if files.report:
-        html = page(shown(model.path), content, scores, classified, recall)
+        html = page(display_path(model.path), content, scores, classified, recall)
         atomic_write_bytes(files.report, html.encode())
     return ScoreResult(
         content=content,

@@ -19,7 +19,7 @@ from oneshot_cli.experiment import Experiment
 from oneshot_cli.imaging.rendering import save_picture
 from oneshot_cli.model import GenerativeModel
 from oneshot_cli.model.warm_start import warm_start
-from oneshot_cli.precision import CLEARLY, bf16_gain, bf16_pays
+from oneshot_cli.precision import MIN_SPEEDUP, bf16_is_faster, bf16_speedup
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.training.curves import board, write_curves
 from oneshot_cli.training.evaluations import evaluated
@@ -220,7 +220,7 @@ def _with_precision(experiment: Experiment, world: World, reporter: Reporter) ->
 
 def _bf16_by_default(device: torch.device, reporter: Reporter) -> bool:
     """Whether a run is in bfloat16 if nothing is said: where that is faster on `device`."""
-    pays = bf16_pays(device)
+    pays = bf16_is_faster(device)
     if pays:
         reporter.note("training in bfloat16, which is faster here (--fp32 does without)")
     else:
@@ -232,8 +232,8 @@ def _warn_if_slow(device: torch.device, reporter: Reporter, advice: str) -> None
     """Before a run in bfloat16 that was asked for: say if the processor is slower in it."""
     if reporter.quiet or device.type != "cpu":
         return
-    times_slower = 1 / bf16_gain()
-    if times_slower > CLEARLY:
+    times_slower = 1 / bf16_speedup()
+    if times_slower > MIN_SPEEDUP:
         number = f"{times_slower:.0f}" if times_slower >= 10 else f"{times_slower:.1f}"
         reporter.note(
             f"warning: matrix products in bfloat16 are {number} times slower than in float32 on "

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from oneshot_cli.affine import transform
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.evaluation.critics import SIZE, WIDTHS, Critic, channels_last, features
-from oneshot_cli.precision import bf16_pays
+from oneshot_cli.precision import bf16_is_faster
 
 Progress = Callable[[int, int, float], None]
 
@@ -151,7 +151,7 @@ def train_critic(
     """
     settings = settings or {"protonet": PROTONET, "simclr": SIMCLR}[name]
     draws = torch.Generator().manual_seed(settings.seed)
-    bf16 = bf16_pays(torch.device("cpu"))
+    bf16 = bf16_is_faster(torch.device("cpu"))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         critic = Critic(WIDTHS[name])
