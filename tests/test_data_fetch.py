@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 
 from oneshot_cli.data.catalogue import DATASETS, DataSet
-from oneshot_cli.data.fetch import Remote, download, find, obtain
+from oneshot_cli.data.fetch import RemoteFile, download, find, obtain
 from oneshot_cli.errors import OneshotError
 
 CONTENT = bytes(range(256)) * 1000
@@ -44,8 +44,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         http.shutdown()
 
 
-def remote(*urls: str) -> Remote:
-    return Remote("file.bin", urls, HASH)
+def remote(*urls: str) -> RemoteFile:
+    return RemoteFile("file.bin", urls, HASH)
 
 
 def test_a_download_is_verified_and_told_of(server: str, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_what_is_there_is_not_fetched_again(tmp_path: Path) -> None:
 
 def test_without_a_hash_nothing_is_downloaded(server: str, tmp_path: Path) -> None:
     with pytest.raises(OneshotError, match="no address that can be verified"):
-        download([Remote("file.bin", (f"{server}/whole",))], tmp_path)
+        download([RemoteFile("file.bin", (f"{server}/whole",))], tmp_path)
 
 
 def test_a_folder_that_was_named_is_not_replaced_by_a_download(
@@ -104,7 +104,7 @@ def test_a_folder_that_was_named_is_not_replaced_by_a_download(
 def test_files_are_found_by_their_other_names(tmp_path: Path) -> None:
     (tmp_path / "things").mkdir()
     (tmp_path / "things" / "FILE").write_bytes(CONTENT)
-    file = Remote("file.bin", also=("FILE",))
+    file = RemoteFile("file.bin", other_names=("FILE",))
     assert find([file], ["things"], tmp_path) == [tmp_path / "things" / "FILE"]
 
 

@@ -7,7 +7,7 @@ import torch
 
 from oneshot_cli import data
 from oneshot_cli.data.spec import DataSpec
-from oneshot_cli.data.validation import divided
+from oneshot_cli.data.validation import split_off_validation
 from oneshot_cli.errors import OneshotError
 
 GLYPHS = DataSpec(
@@ -38,7 +38,7 @@ def test_it_loads_what_it_describes() -> None:
     whole = data.load(
         "glyphs", split="weak", size=26, resample="max", alphabets=3, characters=8, seed=4
     )
-    train, validation = divided(whole, 0.2, "weak")
+    train, validation = split_off_validation(whole, 0.2, "weak")
     assert torch.equal(GLYPHS.load().images, train.images)
     assert torch.equal(GLYPHS.load("validation").images, validation.images)
     assert len(validation)

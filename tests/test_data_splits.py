@@ -11,7 +11,7 @@ from oneshot_cli.data.splits import (
     STRONG,
     VALIDATION,
     Selection,
-    parts,
+    part_of_each,
 )
 from oneshot_cli.errors import OneshotError
 
@@ -85,20 +85,20 @@ def test_strong_splits_nest_and_the_smallest_is_the_published_one() -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_order_of_the_names_does_not_matter(split: str) -> None:
-    forward = dict(zip(OMNIGLOT, parts(split, OMNIGLOT), strict=True))
+    forward = dict(zip(OMNIGLOT, part_of_each(split, OMNIGLOT), strict=True))
     backward = OMNIGLOT[::-1]
-    assert forward == dict(zip(backward, parts(split, backward), strict=True))
+    assert forward == dict(zip(backward, part_of_each(split, backward), strict=True))
 
 
 def test_small_alphabets_keep_most_of_their_characters_for_training() -> None:
     names = [f"few/{letter}" for letter in "abcdefgh"] + ["tiny/a", "tiny/b"]
-    assert parts("weak", names) == ["test"] * 2 + ["train"] * 8
-    assert parts(VALIDATION, names) == [None] * 2 + ["test"] * 2 + ["train"] * 6
+    assert part_of_each("weak", names) == ["test"] * 2 + ["train"] * 8
+    assert part_of_each(VALIDATION, names) == [None] * 2 + ["test"] * 2 + ["train"] * 6
 
 
 def test_what_there_is_not_is_refused() -> None:
     with pytest.raises(OneshotError, match="strong-30-20"):
-        parts("strong", OMNIGLOT)
+        part_of_each("strong", OMNIGLOT)
     with pytest.raises(OneshotError, match="train, test, all"):
         Selection("weak", "validation")
     with pytest.raises(OneshotError, match="without a split"):

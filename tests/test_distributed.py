@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from oneshot_cli import checkpoint
 from oneshot_cli.cli.app import app
-from oneshot_cli.data.augmentation import PLAIN, Augmentation
+from oneshot_cli.data.augmentation import NO_AUGMENTATION, Augmentation
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.data.spec import DataSpec
@@ -231,8 +231,8 @@ GREY = replace(DRAWINGS, images=100 * DRAWINGS.images + 50, levels=256, dynamic=
 @pytest.mark.parametrize(
     ("drawings", "augmentation"),
     [
-        (DRAWINGS, PLAIN),
-        (GREY, PLAIN),
+        (DRAWINGS, NO_AUGMENTATION),
+        (GREY, NO_AUGMENTATION),
         (DRAWINGS, CONFIG.augmentation),
         (DRAWINGS, replace(CONFIG.augmentation, plain=0.5)),
     ],
@@ -251,7 +251,7 @@ def test_the_part_of_an_episode_is_the_part_of_the_whole(
 
 
 @pytest.mark.parametrize(
-    "augmentation", [PLAIN, CONFIG.augmentation, replace(CONFIG.augmentation, plain=0.5)]
+    "augmentation", [NO_AUGMENTATION, CONFIG.augmentation, replace(CONFIG.augmentation, plain=0.5)]
 )
 def test_an_episode_is_made_where_it_is_needed(augmentation: Augmentation) -> None:
     """On the device, by numbers drawn on the CPU, and without reading anything back."""

@@ -10,7 +10,7 @@ from tiny import tiny_drawings
 from oneshot_cli.affine import transform
 from oneshot_cli.data import augmentation, load
 from oneshot_cli.data.augmentation import (
-    PLAIN,
+    NO_AUGMENTATION,
     Augmentation,
     quarter_turns,
     random_affine,
@@ -224,7 +224,7 @@ def test_a_share_of_the_examples_is_plain(glyphs: Drawings) -> None:
     count = 0
     for step in range(8):
         untouched, moved = (
-            episodes.batch(step, 100, each) for each in (PLAIN, Augmentation(0.2, 0.1))
+            episodes.batch(step, 100, each) for each in (NO_AUGMENTATION, Augmentation(0.2, 0.1))
         )
         mixed = episodes.batch(step, 100, Augmentation(0.2, 0.1, plain=0.3))
         for row in range(100):

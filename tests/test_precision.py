@@ -51,7 +51,7 @@ def test_on_cuda_it_pays_where_the_hardware_has_it(
         assert precision.bf16_is_faster(CUDA) is has
 
 
-@pytest.mark.parametrize(("tick", "turns"), [(1.0, 1), (1e-5, precision.TURNS)])
+@pytest.mark.parametrize(("tick", "turns"), [(1.0, 1), (1e-5, precision.REPEATS)])
 def test_a_slow_type_is_not_measured_for_long(
     tick: float, turns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,8 +18,14 @@ from oneshot_cli.cli.app import app
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes
 from oneshot_cli.data.spec import DataSpec
-from oneshot_cli.data.splits import OFFICIAL, USUAL_SHARE, VALIDATION, WEAK, parts
-from oneshot_cli.data.validation import divided
+from oneshot_cli.data.splits import (
+    DEFAULT_VALIDATION_SHARE,
+    OFFICIAL,
+    VALIDATION,
+    WEAK,
+    part_of_each,
+)
+from oneshot_cli.data.validation import split_off_validation
 from oneshot_cli.experiment import Experiment
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.evaluations import evaluated
@@ -47,7 +53,7 @@ def numbered(characters: tuple[str, ...], each: int = 4) -> Drawings:
 def test_the_first_characters_of_every_alphabet_are_kept_for_validation() -> None:
     names = (*(f"a/{n:02}" for n in range(20)), *(f"b/{n}" for n in range(4)), "c/0", "c/1")
     drawings = numbered(names)
-    train, validation = divided(drawings, 0.1, WEAK)
+    train, validation = split_off_validation(drawings, 0.1, WEAK)
     assert validation.characters == ("a/00", "a/01", "b/0")
     assert set(train.characters) | set(validation.characters) == set(names)
     assert len(train) + len(validation) == len(drawings)
@@ -61,14 +67,14 @@ def test_the_first_characters_of_every_alphabet_are_kept_for_validation() -> Non
 
 def test_names_decide_and_not_their_order() -> None:
     names = tuple(f"a/{n:02}" for n in range(20))
-    _, one = divided(numbered(names), 0.1, WEAK)
-    _, other = divided(numbered(names[::-1]), 0.1, WEAK)
+    _, one = split_off_validation(numbered(names), 0.1, WEAK)
+    _, other = split_off_validation(numbered(names[::-1]), 0.1, WEAK)
     assert set(one.characters) == set(other.characters)
 
 
 def test_of_a_data_sets_own_split_the_last_drawings_are_kept() -> None:
     drawings = numbered(("digits/0", "digits/1"), each=30)
-    train, validation = divided(drawings, 0.1, OFFICIAL)
+    train, validation = split_off_validation(drawings, 0.1, OFFICIAL)
     assert validation.images[:, 0, 0].tolist() == [27, 28, 29, 57, 58, 59]
     assert len(train) == 54
     assert train.characters == validation.characters == drawings.characters
@@ -79,7 +85,7 @@ def test_of_a_data_sets_own_split_the_last_drawings_are_kept() -> None:
 def test_no_share_and_too_few_to_share_keep_nothing(split: str) -> None:
     few = numbered(("a/0", "a/1"), each=2)
     for drawings, share in ((numbered(tuple(f"a/{n}" for n in range(9))), 0.0), (few, 0.3)):
-        train, validation = divided(drawings, share, split)
+        train, validation = split_off_validation(drawings, share, split)
         assert torch.equal(train.images, drawings.images)
         assert len(validation) == 0
 
@@ -87,16 +93,16 @@ def test_no_share_and_too_few_to_share_keep_nothing(split: str) -> None:
 @pytest.mark.parametrize("split", ["weak", "strong-30-20", "strong-40-10", "strong-45-5"])
 def test_omniglots_validation_is_small_and_of_every_alphabet(real_data: Path, split: str) -> None:
     whole = data.load("omniglot", data_dir=real_data, split=split)
-    train, validation = divided(whole, USUAL_SHARE, split)
+    train, validation = split_off_validation(whole, DEFAULT_VALIDATION_SHARE, split)
     alphabets = len(set(whole.alphabet.tolist()))
     assert len(set(validation.alphabet.tolist())) == alphabets
     assert len(validation.characters) <= 1.3 * alphabets
     assert len(train) > 0.95 * len(whole)
-    place = parts(split, [*whole.characters])
+    place = part_of_each(split, [*whole.characters])
     assert set(place) == {"train"} or split == "weak"
     if split == "weak":
         every = data.load("omniglot", data_dir=real_data).characters
-        within = dict(zip(every, parts(VALIDATION, every), strict=True))
+        within = dict(zip(every, part_of_each(VALIDATION, every), strict=True))
         assert {within[name] for name in validation.characters} == {"test"}
 
 
@@ -115,7 +121,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_new_run_never_loads_the_test_part(asked: list[str]) -> None:
-    for share in (USUAL_SHARE, 0.0):
+    for share in (DEFAULT_VALIDATION_SHARE, 0.0):
         load_training_data(
             data_spec(DataChoice("glyphs", size="14,20", validation=share)), augmented=True
         )
@@ -165,7 +171,7 @@ def run_with(folder: Path, validation: Drawings) -> Trainer:
 
 
 def test_without_validation_the_last_weights_are_the_best(tmp_path: Path) -> None:
-    _, none = divided(tiny_drawings(), 0.0, WEAK)
+    _, none = split_off_validation(tiny_drawings(), 0.0, WEAK)
     run = run_with(tmp_path, none)
     assert run.fit() == "done"
     best, last = (load_file(path) for path in (run.folder.best, run.folder.last))

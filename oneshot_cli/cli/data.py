@@ -37,7 +37,7 @@ def data(
     What is not there yet is downloaded, into --data-dir if that is given, and checked against the
     official hashes; files that are there already are checked by what they hold.
     """
-    from oneshot_cli.data import DATASETS, known
+    from oneshot_cli.data import DATASETS, get_dataset
 
     screen = Screen(json, quiet, verbose)
     if name is None:
@@ -46,7 +46,7 @@ def data(
         if not json:
             _print_list(rows, screen)
     else:
-        _fetch(known(name), data_dir, screen)
+        _fetch(get_dataset(name), data_dir, screen)
 
 
 def _row(dataset: DataSet, data_dir: Path | None) -> dict[str, Any]:
@@ -118,9 +118,9 @@ def _fetch(dataset: DataSet, data_dir: Path | None, screen: Screen) -> None:
 
 def _sizes(split: str, characters: tuple[str, ...]) -> dict[str, int] | None:
     """How many characters each part has; None where the split is not by characters."""
-    from oneshot_cli.data.splits import OFFICIAL, parts
+    from oneshot_cli.data.splits import OFFICIAL, part_of_each
 
     if split == OFFICIAL:
         return None
-    each = parts(split, characters)
+    each = part_of_each(split, characters)
     return {part: each.count(part) for part in ("train", "test")}

@@ -29,7 +29,7 @@ from oneshot_cli.cli.train_options import (
     field,
     seconds,
 )
-from oneshot_cli.data.splits import MOST_SHARE, USUAL_SHARE
+from oneshot_cli.data.splits import DEFAULT_VALIDATION_SHARE, MAX_VALIDATION_SHARE
 from oneshot_cli.model.registry import ATTENTIONS, CANVASES, OUTPUTS, PRIORS
 from oneshot_cli.presets import PRESETS
 from oneshot_cli.ranges import MOST_SEED
@@ -75,8 +75,8 @@ def train(
         typer.Option(
             metavar="SHARE",
             min=0,
-            max=MOST_SHARE,
-            show_default=str(USUAL_SHARE),
+            max=MAX_VALIDATION_SHARE,
+            show_default=str(DEFAULT_VALIDATION_SHARE),
             help="Share of the training part that is not trained on: evaluations are of it, and "
             "best.safetensors is chosen by them. 0: none; the best is then the last.",
             rich_help_panel=TRAINING,
@@ -310,7 +310,7 @@ def train(
         raise typer.BadParameter("give --iterations or --epochs, not both")
     if config is not None and model is not None:
         raise typer.BadParameter("--config says what to train: leave out --model")
-    options = {
+    given = {
         "batch": batch,
         "learning_rate": learning_rate,
         "kl_warmup": kl_warmup,
@@ -331,7 +331,7 @@ def train(
         "image_encoder_units": summary if image_encoder is None else image_encoder,
         "engine": engine.value if engine else None,
     }
-    changed = {name: value for name, value in options.items() if value is not None}
+    changed = {name: value for name, value in given.items() if value is not None}
     changed |= assignments(fields or [])
 
     import torch

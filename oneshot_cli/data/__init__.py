@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneshot_cli.data.catalogue import DATASETS, DataSet, known, register
+from oneshot_cli.data.catalogue import DATASETS, DataSet, get_dataset, register
 from oneshot_cli.data.splits import OFFICIAL, Selection
 from oneshot_cli.errors import OneshotError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from oneshot_cli.data.drawings import Drawings
     from oneshot_cli.data.fetch import Progress
 
-__all__ = ["DATASETS", "DataSet", "known", "load", "register"]
+__all__ = ["DATASETS", "DataSet", "get_dataset", "load", "register"]
 
 
 def load(
@@ -39,7 +39,7 @@ def load(
     "none". Colour pictures are (N, 3, H, W), their intensities 0 to 255.
     Raises OneshotError for what there is not, and files missing or damaged.
     """
-    dataset = known(name)
+    dataset = get_dataset(name)
     if split is not None and split not in dataset.splits:
         raise OneshotError(
             f"{name} has no split {split!r}\nits splits: {', '.join(dataset.splits)}"

@@ -62,7 +62,7 @@ class Augmentation:
         return torch.rand(batch, generator=generator) >= self.plain
 
 
-PLAIN = Augmentation()
+NO_AUGMENTATION = Augmentation()
 """Drawings as they are."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from oneshot_cli.data.fetch import (
     Progress,
-    Remote,
+    RemoteFile,
     cache_folder,
     data_folder,
     download,
@@ -56,7 +56,7 @@ class DataSet:
     title: str
     module: str
     splits: tuple[str, ...]
-    files: tuple[Remote, ...] = ()
+    files: tuple[RemoteFile, ...] = ()
     folders: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     source: str = ""
@@ -103,7 +103,7 @@ class DataSet:
         return bool(self.files) and all(f.urls and f.known_hash for f in self.files)
 
 
-def known(name: str) -> DataSet:
+def get_dataset(name: str) -> DataSet:
     """The data set called `name`; OneshotError if there is none."""
     if name not in DATASETS:
         raise OneshotError(f"there is no data set {name!r}\ndata sets: {', '.join(DATASETS)}")
@@ -122,11 +122,11 @@ _MNIST = (
     "https://storage.googleapis.com/cvdf-datasets/mnist",
 )
 _MNIST_FILES = tuple(
-    Remote(
+    RemoteFile(
         f"{stem}-ubyte.gz",
         tuple(f"{mirror}/{stem}-ubyte.gz" for mirror in _MNIST),
         f"md5:{md5}",
-        also=(f"{stem}-ubyte", f"{stem.replace('-idx', '.idx')}-ubyte"),
+        other_names=(f"{stem}-ubyte", f"{stem.replace('-idx', '.idx')}-ubyte"),
     )
     for stem, md5 in (
         ("train-images-idx3", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
@@ -145,7 +145,7 @@ _ALL = (
         module="omniglot",
         splits=SPLITS,
         files=tuple(
-            Remote(f"images_{part}.zip", (f"{_OMNIGLOT}/images_{part}.zip",), f"md5:{md5}")
+            RemoteFile(f"images_{part}.zip", (f"{_OMNIGLOT}/images_{part}.zip",), f"md5:{md5}")
             for part, md5 in (
                 ("background", "68d2efa1b9178cc56df9314c21c6e718"),
                 ("evaluation", "6b91aef0f799c5bb55b94e3f2daec811"),
@@ -180,7 +180,7 @@ _ALL = (
         module="mnist_static",
         splits=(OFFICIAL,),
         files=tuple(
-            Remote(
+            RemoteFile(
                 f"binarized_mnist_{part}.amat",
                 (f"{_AMAT}/binarized_mnist_{part}.amat",),
                 f"sha256:{sha256}",
@@ -213,7 +213,7 @@ _ALL = (
         title="Omniglot in grey, 24,345 drawings to train and 8,070 to test",
         module="burda",
         splits=(OFFICIAL,),
-        files=(Remote("chardata.mat"),),
+        files=(RemoteFile("chardata.mat"),),
         folders=("omniglot-burda", "omniglot", "OMNIGLOT"),
         options=("binarization",),
         source="Burda, Grosse, Salakhutdinov 2015; github.com/yburda/iwae, datasets/OMNIGLOT",
@@ -226,7 +226,7 @@ _ALL = (
         module="cifar10",
         splits=(OFFICIAL,),
         files=(
-            Remote(
+            RemoteFile(
                 "cifar-10-binary.tar.gz",
                 ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
                 "md5:c32a1d4ab5d03f1284b67883e8d87530",
@@ -242,7 +242,7 @@ _ALL = (
         module="svhn",
         splits=(OFFICIAL,),
         files=tuple(
-            Remote(
+            RemoteFile(
                 f"{part}_32x32.mat",
                 (f"http://ufldl.stanford.edu/housenumbers/{part}_32x32.mat",),
                 f"md5:{md5}",

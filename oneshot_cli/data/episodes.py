@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from oneshot_cli.data.augmentation import PLAIN, Augmentation, warped
+from oneshot_cli.data.augmentation import NO_AUGMENTATION, Augmentation, warped
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.devices import to_device
 from oneshot_cli.ranges import SHARE, Range, check_numbers, number
@@ -101,7 +101,7 @@ class Episodes:
         self,
         step: int,
         size: int,
-        augmentation: Augmentation = PLAIN,
+        augmentation: Augmentation = NO_AUGMENTATION,
         part: slice = slice(None),
     ) -> Episode:
         """Episode number `step`, of `size` targets, or that `part` of it."""

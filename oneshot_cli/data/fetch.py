@@ -17,21 +17,21 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Remote:
+class RemoteFile:
     """A file of a data set: its official name and, where it is public, its addresses and hash.
 
     `known_hash` ("md5:..." or "sha256:...") is of the official file; one without a hash is never
-    downloaded. `also` are other names that the user's own copy may have.
+    downloaded. `other_names` are other names that the user's own copy may have.
     """
 
     name: str
     urls: tuple[str, ...] = ()
     known_hash: str = ""
-    also: tuple[str, ...] = ()
+    other_names: tuple[str, ...] = ()
 
     def within(self, folder: Path) -> Path | None:
         """The file in `folder`, by any of its names, if it is there."""
-        paths = (folder / name for name in (self.name, *self.also))
+        paths = (folder / name for name in (self.name, *self.other_names))
         return next((path for path in paths if path.is_file()), None)
 
 
@@ -48,7 +48,7 @@ def data_folder(data_dir: str | Path | None) -> Path | None:
 
 
 def find(
-    files: Sequence[Remote], folders: Sequence[str], data_dir: str | Path | None = None
+    files: Sequence[RemoteFile], folders: Sequence[str], data_dir: str | Path | None = None
 ) -> list[Path] | None:
     """The files, all in the user's folder or one of its `folders`; None if they are not there.
 
@@ -63,7 +63,7 @@ def find(
 
 
 def obtain(
-    files: Sequence[Remote],
+    files: Sequence[RemoteFile],
     folders: Sequence[str],
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
@@ -88,7 +88,9 @@ def obtain(
     return paths
 
 
-def download(files: Sequence[Remote], folder: Path, progress: Progress | None = None) -> list[Path]:
+def download(
+    files: Sequence[RemoteFile], folder: Path, progress: Progress | None = None
+) -> list[Path]:
     """Download what is not yet in `folder`, verified by hash; a broken download is discarded.
 
     Pooch writes to a temporary name and renames a file only when its hash is right; a file that
@@ -97,7 +99,7 @@ def download(files: Sequence[Remote], folder: Path, progress: Progress | None = 
     return [_first_served(file, folder, progress) for file in files]
 
 
-def _first_served(file: Remote, folder: Path, progress: Progress | None) -> Path:
+def _first_served(file: RemoteFile, folder: Path, progress: Progress | None) -> Path:
     """The file from the first of its addresses that serves it whole."""
     why = "it has no address that can be verified"
     for url in file.urls if file.known_hash else ():
@@ -113,7 +115,7 @@ def _first_served(file: Remote, folder: Path, progress: Progress | None) -> Path
     )
 
 
-def _retrieve(url: str, file: Remote, folder: Path, progress: Progress | None) -> Path:
+def _retrieve(url: str, file: RemoteFile, folder: Path, progress: Progress | None) -> Path:
     import pooch
 
     pooch.get_logger().setLevel(logging.ERROR)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneshot_cli.data.catalogue import DATASETS, DataSet, known
+from oneshot_cli.data.catalogue import DATASETS, DataSet, get_dataset
 from oneshot_cli.errors import OneshotError
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ class DataSpec:
         return content | {name: value for name, value in said.items() if value is not None}
 
     @property
-    def known(self) -> DataSet:
+    def catalogue_entry(self) -> DataSet:
         """What is true of the data set itself."""
-        return known(self.dataset)
+        return get_dataset(self.dataset)
 
     @property
     def all_sizes(self) -> tuple[int, ...]:
@@ -71,7 +71,7 @@ class DataSpec:
         return self.sizes or (self.size,)
 
     @property
-    def how(self) -> str:
+    def resampling(self) -> str:
         """How drawings are brought to their size."""
         return self.resample or "area"
 
@@ -91,7 +91,7 @@ class DataSpec:
         Raises OneshotError as `data.load` does.
         """
         from oneshot_cli.data import load
-        from oneshot_cli.data.validation import divided
+        from oneshot_cli.data.validation import split_off_validation
 
         drawings = load(
             self.dataset,
@@ -99,11 +99,11 @@ class DataSpec:
             split=self.split,
             part="train" if part == "validation" else part,
             size=self.size if size is None else size,
-            resample=resample or self.how,
+            resample=resample or self.resampling,
             progress=progress,
             **self.options,
         )
         if part not in ("train", "validation"):
             return drawings
-        train, validation = divided(drawings, self.validation or 0.0, self.split)
+        train, validation = split_off_validation(drawings, self.validation or 0.0, self.split)
         return train if part == "train" else validation

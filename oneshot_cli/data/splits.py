@@ -87,16 +87,16 @@ Sylheti, Syriac (Serto), Tengwar, Tibetan, ULOG.
 OFFICIAL = "official"
 """The data set's own division into drawings to train and to test on."""
 
-USUAL_SHARE = 0.03
+DEFAULT_VALIDATION_SHARE = 0.03
 """What `oneshot train` keeps of a training part for validation: one or two characters of each of
 Omniglot's alphabets; see data/validation.py."""
-MOST_SHARE = 0.3
+MAX_VALIDATION_SHARE = 0.3
 
 SPLITS: tuple[str, ...] = (WEAK, *STRONG, VALIDATION)
 PARTS: tuple[str, ...] = ("train", "test", "all")
 
 
-def parts(split: str, characters: Sequence[str]) -> list[str | None]:
+def part_of_each(split: str, characters: Sequence[str]) -> list[str | None]:
     """The part of the split that each of `characters` ("Latin/character01") is in: train or test.
 
     Weak: the first three of each alphabet by name are the test, so character01 to character03 of
@@ -145,7 +145,7 @@ class Selection:
         """For each of `characters`, whether it belongs to the part; OneshotError if none does."""
         if self.split is None or self.part == "all":
             return [True] * len(characters)
-        kept = [part == self.part for part in parts(self.split, characters)]
+        kept = [part == self.part for part in part_of_each(self.split, characters)]
         if not any(kept):
             raise OneshotError(
                 f"the {self.part} part of split {self.split} has none of the "

@@ -11,7 +11,9 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.splits import OFFICIAL
 
 
-def divided(drawings: Drawings, share: float, split: str | None) -> tuple[Drawings, Drawings]:
+def split_off_validation(
+    drawings: Drawings, share: float, split: str | None
+) -> tuple[Drawings, Drawings]:
     """The training part without its validation drawings, and those.
 
     Where a split is of characters, they are the first characters of each alphabet by name, about

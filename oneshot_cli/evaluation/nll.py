@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oneshot_cli.data.catalogue import known
+from oneshot_cli.data.catalogue import get_dataset
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError
@@ -264,5 +264,5 @@ def published_beside(
     dataset: str, split: str | None, size: int, resample: str, binarization: str = "dynamic"
 ) -> list[Table]:
     """The published tables whose figures were measured on exactly these pictures."""
-    keys = known(dataset).published_tables(split, size, resample, binarization)
+    keys = get_dataset(dataset).published_tables(split, size, resample, binarization)
     return [tables()[key] for key in keys]

@@ -130,7 +130,7 @@ def measured_on(model: Oneshot, measurement: Measurement) -> DataSpec:
     dataset = measurement.dataset or trained.get("dataset")
     if dataset is None:
         raise OneshotError(f"{model.path}: does not say what it was trained on; give --dataset")
-    known = data.known(dataset)
+    known = data.get_dataset(dataset)
     if dataset == trained.get("dataset"):
         spec = DataSpec.from_dict(trained)
     else:
@@ -143,7 +143,7 @@ def measured_on(model: Oneshot, measurement: Measurement) -> DataSpec:
         split=measurement.split or spec.split,
         size=measurement.size or model.model.config.input_size,
         sizes=(),
-        resample=measurement.resample or spec.how,
+        resample=measurement.resample or spec.resampling,
         options=options,
     )
 
@@ -151,12 +151,12 @@ def measured_on(model: Oneshot, measurement: Measurement) -> DataSpec:
 def published(spec: DataSpec) -> list[PublishedTable]:
     """The published tables on the same data."""
     how = spec.options.get("binarization", "dynamic")
-    return published_beside(spec.dataset, spec.split, spec.size, spec.how, how)
+    return published_beside(spec.dataset, spec.split, spec.size, spec.resampling, how)
 
 
 def title(spec: DataSpec) -> str:
     """The data in words."""
-    how = "max-pooled" if spec.how == "max" else ""
+    how = "max-pooled" if spec.resampling == "max" else ""
     told = [f"{key} {value}" for key, value in spec.options.items()]
     parts = [spec.dataset, spec.split or "", f"{spec.size} x {spec.size}", how, *told]
     return ", ".join(filter(None, parts))
@@ -191,7 +191,7 @@ def _measure(
     config = model.model.config
     never_shown = model.header.training.get("tasks", {}).get("empty", 0) >= 1
     unconditional = never_shown or not config.conditional
-    usual = [0] if unconditional or not spec.known.conditional else [1]
+    usual = [0] if unconditional or not spec.catalogue_entry.conditional else [1]
     contexts = measurement.contexts or usual
     if never_shown and max(contexts) > 0:
         raise OneshotError(
@@ -239,7 +239,7 @@ def _about(model: Oneshot, spec: DataSpec) -> dict[str, Any]:
             "dataset": spec.dataset,
             "split": spec.split,
             "size": spec.size,
-            "resample": spec.how,
+            "resample": spec.resampling,
             **spec.options,
         },
     }

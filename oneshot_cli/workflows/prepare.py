@@ -15,7 +15,7 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import TaskMix
 from oneshot_cli.data.resampling import RESAMPLINGS
 from oneshot_cli.data.spec import DataSpec
-from oneshot_cli.data.splits import USUAL_SHARE
+from oneshot_cli.data.splits import DEFAULT_VALIDATION_SHARE
 from oneshot_cli.distributed import joined
 from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.experiment import Experiment
@@ -236,16 +236,18 @@ def data_spec(
         name = choice.dataset or default_dataset(data_dir, reporter)
         if (name, choice.binarization) == ("mnist", "static"):
             name, choice = "mnist-static", replace(choice, binarization=None)
-        known = data_sets.known(name)
+        known = data_sets.get_dataset(name)
         binary = {"binarization": "dynamic"} if "binarization" in known.options else {}
         split = known.splits[0] if known.splits else None
-        spec = DataSpec(name, split, known.size, validation=USUAL_SHARE, options=binary)
+        spec = DataSpec(
+            name, split, known.size, validation=DEFAULT_VALIDATION_SHARE, options=binary
+        )
     if choice.size is not None:
         wanted = sizes(choice.size)
         several = tuple(wanted) if len(wanted) > 1 else ()
         spec = replace(spec, size=wanted[-1], sizes=several)
     if choice.binarization is not None:
-        if "binarization" not in spec.known.options:
+        if "binarization" not in spec.catalogue_entry.options:
             raise OneshotError(f"{spec.dataset} takes no --binarization")
         options = {**spec.options, "binarization": choice.binarization}
         spec = replace(spec, options=options)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from oneshot_cli import data
 from oneshot_cli.data.drawings import Drawings
-from oneshot_cli.data.fetch import Remote, find
+from oneshot_cli.data.fetch import RemoteFile, find
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import classification as runs_module
@@ -264,7 +264,7 @@ def _classification(
 
 
 def _runs(parts: Parts, data_dir: Path | None, size: int) -> runs_module.Runs:
-    beside = find([Remote("all_runs.zip")], ["omniglot"], data_dir)
+    beside = find([RemoteFile("all_runs.zip")], ["omniglot"], data_dir)
     path = parts.runs or (beside[0] if beside else None)
     if path is not None:
         return runs_module.official_runs(path, size)
@@ -337,7 +337,7 @@ def score_images(
             "cannot be compared with 20-way figures"
         )
     known: dict[str, Scores] = {}
-    if data.known("omniglot").at_hand(data_dir):
+    if data.get_dataset("omniglot").at_hand(data_dir):
         known = references(_test_drawings(data_dir, 28, None), critics, seed=seed)
     else:
         reporter.note("Omniglot is not at hand: no reference points (oneshot data omniglot)")

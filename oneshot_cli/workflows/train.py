@@ -171,7 +171,7 @@ def trainer(
         experiment.training.tasks,
         seed=experiment.training.seed,
         originals=loaded.originals,
-        resample=experiment.data.how,
+        resample=experiment.data.resampling,
         others=loaded.others,
         device=world.device,
     )
