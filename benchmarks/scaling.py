@@ -26,7 +26,7 @@ from benchmarks.timing import ratio, synchronize
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes
 from oneshot_cli.data.spec import DataSpec
-from oneshot_cli.distributed import ALONE, World, joined
+from oneshot_cli.distributed import ALONE, World, join_world
 from oneshot_cli.experiment import Experiment
 from oneshot_cli.model import SequentialConfig
 from oneshot_cli.training.config import TrainConfig
@@ -40,7 +40,7 @@ def main() -> None:
     """Measure together; the first process prints."""
     options = _options()
     torch.set_num_threads(options.threads)
-    with joined(options.device) as world:
+    with join_world(options.device) as world:
         config = TrainConfig(batch=options.batch, bf16=options.bf16)
         seconds, work = measured(_runs(world, options.size, config), options.turns, world)
         if world.is_main:
@@ -59,12 +59,12 @@ def measured(
     work: Times = {name: [] for name in runs}
     for turn in range(turns + 1):
         for name, run in runs.items():
-            world.all(None)
+            world.all_gather(None)
             began, busy = time.perf_counter(), time.process_time()
             run()
             synchronize(world.device)
             busy = time.process_time() - busy
-            all_busy = sum(world.all(busy))
+            all_busy = sum(world.all_gather(busy))
             if turn:
                 seconds[name].append(time.perf_counter() - began)
                 work[name].append(all_busy)
@@ -100,7 +100,7 @@ def _runs(world: World, size: int, config: TrainConfig) -> dict[str, Callable[[]
         "part": by_main(part._iterate),
         "update": by_main(update),
         "all-reduce": lambda: dist.all_reduce(gradients),
-        "agreement": lambda: world.highest(0),
+        "agreement": lambda: world.maximum(0),
     }
 
 

@@ -32,10 +32,10 @@ T = TypeVar("T")
 
 CPU = torch.device("cpu")
 
-PATIENCE = timedelta(minutes=15)
+TIMEOUT = timedelta(minutes=15)
 """How long a silent process is waited for. One that ended is noticed at once."""
 
-HOURS = timedelta(hours=12)
+LONG_TIMEOUT = timedelta(hours=12)
 """The same where each works alone for long, and the others wait for its results at the end."""
 
 
@@ -74,11 +74,11 @@ class World:
 
     def gathered(self, results: Sequence[T]) -> list[T]:
         """At every process, all results in the order of the items, from those of each `share`."""
-        every = self.all(results)
+        every = self.all_gather(results)
         count = sum(len(each) for each in every)
         return [every[i % self.size][i // self.size] for i in range(count)]
 
-    def all(self, thing: T) -> list[T]:
+    def all_gather(self, thing: T) -> list[T]:
         """At every process, the `thing` of each, by rank. Tensors have to be on the CPU."""
         if self.size == 1:
             return [thing]
@@ -88,7 +88,7 @@ class World:
 
     def mean(self, numbers: Sequence[float]) -> list[float]:
         """The means over all processes."""
-        return [sum(each) / self.size for each in zip(*self.all(list(numbers)), strict=True)]
+        return [sum(each) / self.size for each in zip(*self.all_gather(list(numbers)), strict=True)]
 
     def mean_over_examples(self, means: Tensor, count: int) -> Tensor:
         """The means (N,) over the examples of all processes, of which this one has `count`.
@@ -101,7 +101,7 @@ class World:
         dist.all_reduce(sums)
         return sums[:-1] / sums[-1]
 
-    def highest(self, number: int) -> int:
+    def maximum(self, number: int) -> int:
         """The highest of all processes' numbers: how they agree."""
         if self.size == 1:
             return number
@@ -127,14 +127,14 @@ class World:
         return answer[1]
 
     @contextmanager
-    def one_a_machine_first(self) -> Iterator[None]:
+    def local_main_first(self) -> Iterator[None]:
         """The first process of each machine does the block before the others, for whom it fills
         caches."""
         if self.local_rank > 0:
-            self.all(None)
+            self.all_gather(None)
         yield
         if self.local_rank == 0:
-            self.all(None)
+            self.all_gather(None)
 
     def parallel(self, module: nn.Module) -> nn.Module:
         """`module`, with the gradients of its parameters averaged over all processes.
@@ -160,18 +160,18 @@ def is_main_process() -> bool:
 
 
 @contextmanager
-def joined(device: str = "auto", patience: timedelta = PATIENCE) -> Iterator[World]:
+def join_world(device: str = "auto", timeout: timedelta = TIMEOUT) -> Iterator[World]:
     """The world that torchrun put this process into, while the block runs; alone without torchrun.
 
     `device` is as for `resolve_device`; of several GPUs each process takes its own. Inside another
     such block it is the world of that. Raises
     OneshotError where there are too few, and when another process ends early or says nothing for
-    as long as `patience`.
+    as long as `timeout`.
     """
     if (current := _current.get()) is not None:
         yield current
         return
-    with _joined(device, patience) as world:
+    with _join_world(device, timeout) as world:
         token = _current.set(world)
         try:
             yield world
@@ -183,7 +183,7 @@ _current: ContextVar[World | None] = ContextVar("current", default=None)
 
 
 @contextmanager
-def _joined(device: str, patience: timedelta) -> Iterator[World]:
+def _join_world(device: str, timeout: timedelta) -> Iterator[World]:
     rank, size, local_rank = (
         int(os.environ.get(name, default))
         for name, default in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
@@ -199,8 +199,8 @@ def _joined(device: str, patience: timedelta) -> Iterator[World]:
     with _ended_by_sigterm():
         try:
             atexit.register(_end_threads)
-            dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=patience)
-            control = dist.new_group(backend="gloo", timeout=patience)
+            dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=timeout)
+            control = dist.new_group(backend="gloo", timeout=timeout)
             yield World(rank, size, local_rank, place, control)
             dist.destroy_process_group()
         except RuntimeError as error:
@@ -208,7 +208,7 @@ def _joined(device: str, patience: timedelta) -> Iterator[World]:
                 raise
             raise OneshotError(
                 f"process {rank + 1} of {size}: another one ended early, or was silent for "
-                f"{patience}\nfiles are whole; train goes on with --resume, vary with "
+                f"{timeout}\nfiles are whole; train goes on with --resume, vary with "
                 "--skip-existing"
             ) from error
 

@@ -26,7 +26,7 @@ from oneshot_cli.data.augmentation import NO_AUGMENTATION, Augmentation
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.data.spec import DataSpec
-from oneshot_cli.distributed import ALONE, World, joined
+from oneshot_cli.distributed import ALONE, World, join_world
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.bounds import evaluate
 from oneshot_cli.experiment import Experiment
@@ -131,10 +131,10 @@ def work(rank: int, folder: Path, ports: list[int]) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}
     os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(ports[0])}
     found: dict[str, Any] = {}
-    with joined("cpu") as world:
+    with join_world("cpu") as world:
         found["gathered"] = world.gathered([f"item {i}" for i in world.share(range(7))])
         found["mean"] = world.mean([rank, 10.0 * rank])
-        found["highest"] = world.highest(3 - rank)
+        found["highest"] = world.maximum(3 - rank)
         found["from_main"] = world.from_main(lambda: f"rank {rank}")
 
         first = trainer(folder / f"first{rank}", world=world)

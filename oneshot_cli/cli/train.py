@@ -337,7 +337,7 @@ def train(
     import torch
 
     from oneshot_cli.cli.training_display import display, print_result
-    from oneshot_cli.distributed import is_main_process, joined
+    from oneshot_cli.distributed import is_main_process, join_world
     from oneshot_cli.experiment import Experiment
     from oneshot_cli.training.folder import RunFolder
     from oneshot_cli.training.loop import Intervals
@@ -357,7 +357,7 @@ def train(
         display=partial(display, quiet=screen.quiet),
         reporter=screen,
     )
-    with joined(device.value) as world:
+    with join_world(device.value) as world:
         if resume:
             result = workflow.resume(output, iterations=iterations, epochs=epochs, options=options)
         else:

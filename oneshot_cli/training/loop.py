@@ -118,7 +118,7 @@ class Trainer:
                 passed = time.monotonic() - started
                 self.counters.seconds = before + passed
                 over = max_seconds is not None and passed >= max_seconds
-                agreed = self.world.highest(SIGNAL if asked_to_stop() else TIME if over else ON)
+                agreed = self.world.maximum(SIGNAL if asked_to_stop() else TIME if over else ON)
                 if agreed == SIGNAL:
                     reason = "signal"
                     self.save()  # at once: who asked may not wait for the evaluation

@@ -13,7 +13,7 @@ from typing import Any
 
 from oneshot_cli import data
 from oneshot_cli.data.spec import DataSpec
-from oneshot_cli.distributed import HOURS, World, joined
+from oneshot_cli.distributed import LONG_TIMEOUT, World, join_world
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.nll import Nll, fitting, gaps, measure, published_beside
@@ -103,7 +103,7 @@ def nll(
     measurement = Measurement(
         parts, particles, contexts, limit, dataset, split, resample, size, data_dir, batch, seed
     )
-    with joined(device, HOURS) as world:
+    with join_world(device, LONG_TIMEOUT) as world:
         files = [path for path in (csv, plot) if path is not None]
         world.from_main(lambda: refuse_to_overwrite(files, force))
         if plot is not None:
@@ -200,7 +200,7 @@ def _measure(
     rows = []
     for part in measurement.parts:
         limit = measurement.limit or (TRAINING_IMAGES if part == "train" else None)
-        with world.one_a_machine_first():
+        with world.local_main_first():
             loaded = spec.load(part, data_dir=measurement.data_dir)
         drawings = fitting(loaded, spec.dataset, max(contexts), config)
         images = min(limit or len(drawings), len(drawings))

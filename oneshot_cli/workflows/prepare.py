@@ -16,7 +16,7 @@ from oneshot_cli.data.episodes import TaskMix
 from oneshot_cli.data.resampling import RESAMPLINGS
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.data.splits import DEFAULT_VALIDATION_SHARE
-from oneshot_cli.distributed import joined
+from oneshot_cli.distributed import join_world
 from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.experiment import Experiment
 from oneshot_cli.model import Config
@@ -101,11 +101,11 @@ def prepare(
         header = checkpoint.read_header(start)
         if base is None:
             config = with_additions(header.config, chosen)
-    with joined(device) as world:
+    with join_world(device) as world:
         spec = world.from_main(lambda: data_spec(data, base, data_dir, reporter))
         if start is not None:
             _note_what_was_seen(header.data, spec, reporter)
-        with world.one_a_machine_first():
+        with world.local_main_first():
             loaded = load_training_data(
                 spec,
                 augmented=training.augmentation.any,

@@ -13,7 +13,7 @@ import torch
 from oneshot_cli import checkpoint
 from oneshot_cli.compiling import compile_model
 from oneshot_cli.data.episodes import Episodes
-from oneshot_cli.distributed import ALONE, World, joined
+from oneshot_cli.distributed import ALONE, World, join_world
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.experiment import Experiment
 from oneshot_cli.imaging.rendering import save_picture
@@ -101,7 +101,7 @@ def train(
     Raises OneshotError, also where the folder holds a run already: `resume` goes on with it.
     """
     folder = RunFolder(Path(output))
-    with joined(options.device) as world:
+    with join_world(options.device) as world:
         world.from_main(lambda: refuse_existing_run(folder))
         weights = None
         if start is not None:
@@ -132,7 +132,7 @@ def resume(
     change its length. Raises OneshotError.
     """
     folder = RunFolder(Path(output))
-    with joined(options.device) as world:
+    with join_world(options.device) as world:
         experiment = world.from_main(folder.experiment)
         if experiment.training.bf16:
             advice = "this run began with it, a new one can begin with its weights (--from)"
@@ -198,7 +198,7 @@ def initialize_from(run: Trainer, weights: GenerativeModel) -> None:
 
 
 def _load(experiment: Experiment, options: RunOptions, world: World) -> TrainingData:
-    with world.one_a_machine_first():
+    with world.local_main_first():
         return load_training_data(
             experiment.data,
             augmented=experiment.training.augmentation.any,

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from oneshot_cli.devices import peak_memory
-from oneshot_cli.distributed import HOURS, World, joined
+from oneshot_cli.distributed import LONG_TIMEOUT, World, join_world
 from oneshot_cli.drawing.defaults import DRAWN
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError, UsageError
@@ -138,7 +138,7 @@ def vary(
     work = VariationFiles(
         jobs(exemplars, together), Target.of(output), keep_best or n, layout, show_input, pen
     )
-    with joined(device, HOURS) as world:
+    with join_world(device, LONG_TIMEOUT) as world:
         if not skip_existing:
             world.from_main(lambda: refuse_to_overwrite(work.files(), force))
         model = load(checkpoint, str(world.device))
