@@ -16,7 +16,7 @@ import oneshot_cli as oneshot
 from oneshot_cli import checkpoint
 from oneshot_cli.drawing.batches import PARTICLES, Batches
 from oneshot_cli.drawing.oneshot import CLOSENESS, Oneshot
-from oneshot_cli.drawing.variations import Variations, apart, contexts_of, noise_for
+from oneshot_cli.drawing.variations import VariationInputs, contexts_of, noise_for, select_distinct
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.distances import ink_distance
 from oneshot_cli.model import Context, VAEConfig, build
@@ -152,9 +152,11 @@ def test_copies_are_passed_over() -> None:
     different = torch.rand(6, 28, 28, generator=generator) < 0.02
     given, new = different[:2], different[2:]
     candidates = torch.stack([given[0], new[0], new[0], given[1], new[1], new[2], new[3]])
-    chosen = apart(candidates, given, 4, nearest=0.3)
+    chosen = select_distinct(candidates, given, 4, nearest=0.3)
     assert chosen == [1, 4, 5, 6]
-    assert len(apart(candidates, given, 6, nearest=0.3)) == 6, "filled up if there are too few"
+    assert len(select_distinct(candidates, given, 6, nearest=0.3)) == 6, (
+        "filled up if there are too few"
+    )
 
 
 def test_films_end_in_the_drawings_of_vary_and_sample(model: Oneshot) -> None:
@@ -177,7 +179,7 @@ def test_reconstructions_come_from_the_posterior(model: Oneshot) -> None:
     assert film.target_windows is not None
     assert film.target_windows.shape == (2, 4, 2, 3)
     assert (film.frames - model.draw(glyph(), n=2).frames).abs().max() > 1e-4
-    with pytest.raises(OneshotError, match="no picture to reconstruct"):
+    with pytest.raises(OneshotError, match="reconstruct needs a picture"):
         model.draw(reconstruct=True)
 
 
@@ -247,7 +249,7 @@ def test_closeness_redraws_the_exemplar_and_zero_is_the_prior(model: Oneshot) ->
 
 def test_each_of_several_exemplars_is_redrawn_in_turn(model: Oneshot) -> None:
     one, two = glyph(0), glyph(1)
-    made = Variations.of([model.read([one, two])], 4, 0, model.model.noise_shape)
+    made = VariationInputs.of([model.read([one, two])], 4, 0, model.model.noise_shape)
     context, target = made.deformed(torch.arange(4), 0.0)
     inks = sorted(model.read([one, two]), key=lambda ink: ink.to(torch.uint8).numpy().tobytes())
     for i in range(4):

@@ -458,7 +458,7 @@ def test_models_of_other_kinds_are_sampled_and_animated(
     oneshot("animate", "-n", "2", "-c", path, "-o", film, "--fade")
     for command in ("vary", "alphabet"):
         refused = oneshot(command, glyph, "-c", path, "-o", tmp_path / "no", code=1)
-        assert "draws after no exemplar" in refused.stderr
+        assert "model without a context" in refused.stderr
     assert "no exemplar" in oneshot("animate", glyph, "-c", path, "--force", code=1).stderr
     assert not (tmp_path / "no").exists()
     if channels == 3:

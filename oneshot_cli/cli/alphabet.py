@@ -23,7 +23,7 @@ from oneshot_cli.cli.options import (
     pen_width,
 )
 from oneshot_cli.cli.screen import Screen, span
-from oneshot_cli.drawing.defaults import DRAWN
+from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 
 
 def alphabet(
@@ -36,7 +36,7 @@ def alphabet(
     ],
     n: Annotated[int, typer.Option("-n", min=1, max=200, help="New characters.")] = 20,
     output: OutputOption = None,
-    size: SizeOption = DRAWN,
+    size: SizeOption = DEFAULT_SIZE,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
     pen: PenOption = None,

@@ -21,7 +21,7 @@ from oneshot_cli.cli.options import (
     VerboseOption,
 )
 from oneshot_cli.cli.screen import Screen
-from oneshot_cli.drawing.defaults import DRAWN
+from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 
 
 def animate(
@@ -41,7 +41,7 @@ def animate(
             help="A .gif, .webp, .png or .apng (animated), or .mp4 (needs the extra 'video').",
         ),
     ] = Path("out/animation.gif"),
-    size: SizeOption = DRAWN,
+    size: SizeOption = DEFAULT_SIZE,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
     closeness: ClosenessOption = None,

@@ -23,13 +23,13 @@ from oneshot_cli.cli.options import (
     pen_width,
 )
 from oneshot_cli.cli.screen import Screen, span
-from oneshot_cli.drawing.defaults import DRAWN
+from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 
 
 def sample(
     n: Annotated[int, typer.Option("-n", min=1, max=2000, help="How many.")] = 64,
     output: OutputOption = None,
-    size: SizeOption = DRAWN,
+    size: SizeOption = DEFAULT_SIZE,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
     pen: PenOption = None,

@@ -25,7 +25,7 @@ from oneshot_cli.cli.options import (
     pen_width,
 )
 from oneshot_cli.cli.screen import Screen, span
-from oneshot_cli.drawing.defaults import DRAWN
+from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 
 if TYPE_CHECKING:
     from oneshot_cli.workflows.vary import Made
@@ -49,7 +49,7 @@ def vary(
     ],
     n: Annotated[int, typer.Option("-n", min=1, max=1000, help="Variations of each.")] = 10,
     output: OutputOption = None,
-    size: SizeOption = DRAWN,
+    size: SizeOption = DEFAULT_SIZE,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
     closeness: ClosenessOption = None,

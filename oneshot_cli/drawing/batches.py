@@ -8,18 +8,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from oneshot_cli.drawing.variations import Variations, contexts_of, some
+from oneshot_cli.drawing.variations import VariationInputs, contexts_of, select_contexts
 from oneshot_cli.model import Context, GenerativeModel, SequentialGenerator
 
 PIXELS_AT_ONCE = 2**24
-"""Drawings are made in batches of at most this many written pixels: bounded memory at any size."""
+"""Largest number of pixels written in one batch, which bounds the memory at any size."""
 
 PARTICLES = 16
 """Importance samples per picture when pictures are ranked by their likelihood."""
 
 
 class Batches:
-    """What `Oneshot` asks of its model. All tensors out are on the CPU."""
+    """Runs a model on any number of drawings. All tensors that it returns are on the CPU."""
 
     def __init__(self, model: GenerativeModel) -> None:
         self.model = model
@@ -31,25 +31,25 @@ class Batches:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.model.parameters()).device
 
     def sample(self, context: Context, noise: Tensor, temperature: float, size: int) -> Tensor:
-        """The probabilities of ink (B, 1, size, size) for B noises, as many for each context.
+        """Probabilities of ink (B, 1, size, size), for noise (B, ...) and contexts (E).
 
-        Context by context, so that each is encoded once for all its drawings in a call.
+        Each context gets B / E drawings in a row. It is encoded once for all of them in a call.
         """
         at_once, each = self._at_once(size), len(noise) // max(1, len(context))
         contexts = max(1, at_once // max(1, each))
         groups = zip(
             torch.arange(len(context)).split(contexts),
             noise.split(max(1, contexts * each)),
-            strict=False,  # without drawings there is nothing to split
+            strict=False,  # with B = 0 the second is empty
         )
         with torch.inference_mode():
             pictures = [
                 self.model.sample(
-                    some(context, rows).to(self.device),
+                    select_contexts(context, rows).to(self.device),
                     part.to(self.device),
                     temperature=temperature,
                     size=size,
@@ -60,17 +60,19 @@ class Batches:
             ]
         return torch.cat(pictures) if pictures else torch.empty(0, 1, size, size)
 
-    def vary(self, made: Variations, temperature: float, closeness: float, size: int) -> Tensor:
-        """The probabilities of ink (E * n, 1, size, size) of all variations."""
+    def vary(
+        self, inputs: VariationInputs, temperature: float, closeness: float, size: int
+    ) -> Tensor:
+        """Probabilities of ink (E * n, 1, size, size) of all variations."""
         if closeness == 0:
-            return self.sample(made.sets, made.noise, temperature, size)
+            return self.sample(inputs.contexts, inputs.noise, temperature, size)
         pictures, model = [torch.empty(0, 1, size, size)], self._sequential
-        for rows in torch.arange(len(made)).split(self._at_once(size)) if len(made) else ():
-            context, target = made.deformed(rows, temperature)
+        for rows in torch.arange(len(inputs)).split(self._at_once(size)) if len(inputs) else ():
+            context, target = inputs.deformed(rows, temperature)
             with torch.inference_mode():
                 drawn = model.sample(
                     context.to(self.device),
-                    made.noise[rows].to(self.device),
+                    inputs.noise[rows].to(self.device),
                     temperature=temperature,
                     size=size,
                     target=target.to(self.device),
@@ -80,14 +82,14 @@ class Batches:
         return torch.cat(pictures)
 
     def redraw(self, inks: Sequence[Tensor]) -> Tensor:
-        """The posterior's redrawing (N, S, S) of exemplars (1, 1, S, S), without noise."""
+        """Reconstructions (N, S, S) of N exemplars (1, 1, S, S) from the posterior's mean."""
         model, pictures = self._sequential, [torch.empty(0, self.size, self.size)]
         with torch.inference_mode():
             for rows in torch.arange(len(inks)).split(self._at_once(self.size)) if inks else ():
-                some_inks = [inks[row] for row in rows.tolist()]
-                context = contexts_of(some_inks, 1, self.device)
+                chunk = [inks[row] for row in rows.tolist()]
+                context = contexts_of(chunk, 1, self.device)
                 noise = torch.zeros(len(rows), *model.noise_shape, device=self.device)
-                target = torch.cat(some_inks).to(self.device)
+                target = torch.cat(chunk).to(self.device)
                 drawn = model.sample(context, noise, size=self.size, target=target, closeness=1.0)
                 pictures.append(drawn[:, 0].cpu())
         return torch.cat(pictures)
@@ -105,7 +107,7 @@ class Batches:
             for rows in torch.arange(len(images)).split(step):
                 weight = self.model.bound(
                     images[rows].to(self.device),
-                    some(context, rows),
+                    select_contexts(context, rows),
                     noise.expand(len(rows), *noise.shape[1:]).to(self.device),
                 ).log_weight
                 scores.append(weight.logsumexp(1) - math.log(PARTICLES))
@@ -113,10 +115,10 @@ class Batches:
 
     @property
     def _sequential(self) -> SequentialGenerator:
-        """The model as the only kind that takes a target; its callers have checked that."""
+        """The model, which has to be of the kind that takes a target. Callers have checked that."""
         assert isinstance(self.model, SequentialGenerator)
         return self.model
 
     def _at_once(self, size: int) -> int:
-        """How many drawings of that size are made in one batch."""
+        """How many drawings of this size fit in one batch."""
         return max(1, PIXELS_AT_ONCE // (self.model.config.steps * size * size))

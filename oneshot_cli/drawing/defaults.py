@@ -1,8 +1,7 @@
-"""Defaults of drawing that need no model. Nothing here imports torch."""
+"""Defaults of the drawing commands. Nothing here imports torch."""
 
-DRAWN = 112
-"""Height and width of drawings, in pixels, unless a size is given: the model's own pictures are
-small for a person to look at."""
+DEFAULT_SIZE = 112
+"""Default height and width of drawings in pixels. The model's own size is too small to look at."""
 
 PEN_WIDTHS = (0.01, 0.2)
-"""The finest and the widest pen, as parts of the frame."""
+"""The smallest and the largest width of the pen, as fractions of the picture's width."""

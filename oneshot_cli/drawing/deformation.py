@@ -1,13 +1,12 @@
-"""Random deformations of a drawing, like the differences between two people's drawings.
+"""Small smooth maps of the plane that imitate how people's drawings of one character differ.
 
-A pixel at p' of the new drawing shows the exemplar at
+A pixel at p' of the deformed drawing shows the exemplar at
 
     p = c + L (p' - c - d) + sum_k a_k f_k(p')
 
-where c is the centre of the ink, L a linear map close to the identity, d a shift, and f_k the six
+where c is the centre of the ink, L a linear map near the identity, d a shift, and f_k the six
 lowest cosine modes of the frame that are neither a shift nor nearly linear. All parameters are
-normally distributed. Their standard deviations were measured between people's drawings of the same
-character.
+normal, with standard deviations measured between people's drawings of one character.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from oneshot_cli.affine import pixels, sample
@@ -28,25 +26,25 @@ MODES = ((1, 1), (2, 0), (0, 2), (2, 1), (1, 2), (2, 2))
 """(j, k) of the modes cos(pi j (x + 1) / 2) cos(pi k (y + 1) / 2)."""
 
 PEN = 0.03
-"""Half the width of a stroke, as a share of the frame: Omniglot's are 3.2 of 52 pixels wide."""
+"""Half a stroke's width, as a fraction of the frame. Omniglot's strokes are 3.2 of 52 pixels."""
 
 OUTSIDE = 8.0
-"""The distance from ink, in pixels, that places outside the exemplar's frame are given."""
+"""Points outside the exemplar's frame count as this many pixels away from the nearest ink."""
 
-AT_ONCE = 16
-"""The number of drawings deformed at once: their samples stay in the processor's cache."""
+CHUNK = 16
+"""Drawings deformed in one chunk. Its samples fit in the processor's cache."""
 
 MARGIN = 0.08
-"""The distance that ink keeps from the edge of the frame, in half-widths of the frame."""
+"""Smallest distance between ink and the edge of the frame, in half-widths of the frame."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The standard deviations of the parameters of a deformation.
+    """Standard deviations of the parameters of a deformation.
 
-    L is the matrix exponential of [[scale + aspect, shear - turn], [shear + turn, scale - aspect]]:
-    `scale` and `aspect` are logarithms, `turn` is an angle in radians. `shift` and `bend` are in
-    half-widths of the frame; `bend` is the displacement at the peak of a mode.
+    L is the matrix exponential of [[scale + aspect, shear - turn], [shear + turn, scale - aspect]].
+    `scale` and `aspect` are logarithms, `turn` is an angle in radians. `shift`, and `bend`, the
+    displacement at the peak of a mode, are in half-widths of the frame.
     """
 
     scale: float
@@ -57,18 +55,18 @@ class Spread:
     bend: float
 
     def deviations(self) -> Tensor:
-        """The standard deviation of each parameter of a deformation (Deformation.NUMBERS,)."""
+        """The standard deviation of each parameter, (Deformation.NUMBERS,)."""
         *linear, shift, bend = astuple(self)
         return torch.tensor([*linear, shift, shift, *(2 * len(MODES) * [bend])])
 
 
 PEOPLE = Spread(scale=0.155, aspect=0.104, shear=0.095, turn=0.128, shift=0.147, bend=0.06)
-"""Between two people's drawings of one character of Omniglot: `docs/measure_people.py`."""
+"""Measured between two people's drawings of one Omniglot character: `docs/measure_people.py`."""
 
 
 @dataclass(frozen=True)
 class Deformation:
-    """The deformations of B drawings: centres (B, 2), L (B, 2, 2), shifts (B, 2), modes (B, 12)."""
+    """Maps of B drawings: centres (B, 2), L (B, 2, 2), shifts (B, 2), mode amplitudes (B, 12)."""
 
     centre: Tensor
     linear: Tensor
@@ -76,13 +74,13 @@ class Deformation:
     modes: Tensor
 
     NUMBERS: ClassVar[int] = 6 + 2 * len(MODES)
-    """The number of standard normal numbers that determine a deformation."""
+    """How many standard normal numbers determine one map."""
 
     @classmethod
     def of(cls, inks: Tensor, noise: Tensor, spread: Spread) -> Deformation:
-        """For drawings (B, S, S) of ink, 0 or 1, from standard normal noise (B, NUMBERS).
+        """Maps of drawings (B, S, S), ink 0 or 1, from standard normal noise (B, NUMBERS).
 
-        The shift is reduced where ink would leave the frame.
+        Shifts that would move ink out of the frame are made smaller.
         """
         numbers = noise * spread.deviations().to(noise)
         linear, modes = linear_maps(numbers[:, :4]), numbers[:, 6:]
@@ -94,12 +92,11 @@ class Deformation:
         return cls(centre, linear, shift, modes)
 
     def applied(self, depth: Tensor, size: int) -> Tensor:
-        """The deformed drawings, float ink (B, size, size), 0 or 1.
+        """Deform drawings given by their `depths` (B, S, S): float ink (B, size, size), 0 or 1.
 
-        `depth` (B, S, S) is that of the originals, as `depths` computes it. People draw large and
-        small characters with the same pen, so the strokes of a drawing that is magnified s times
-        keep their width 2 r: ink is where the depth exceeds r (1 - 1 / s). The strokes of a reduced
-        drawing become finer with it, or small loops would fill.
+        People draw a large character with the same pen as a small one. So the strokes of a drawing
+        that is magnified s times keep their width 2 r: ink is where the depth exceeds
+        r (1 - 1 / s). The strokes of a drawing that shrinks get thinner, or small loops would fill.
         """
         place = pixels(size, depth.dtype, depth.device)
         radius, shrunk = PEN * depth.shape[-1], torch.linalg.det(self.linear).sqrt()
@@ -108,7 +105,7 @@ class Deformation:
         grid = torch.stack(torch.meshgrid(place, place, indexing="xy"), -1).flatten(0, 1)
         side = len(place)
         made = []
-        for rows in torch.arange(len(depth)).split(AT_ONCE):
+        for rows in torch.arange(len(depth)).split(CHUNK):
             moved = grid - (self.centre + self.shift)[rows, None]
             where = moved @ self.linear[rows].mT + self.centre[rows, None]
             where = (where + displacements(self.modes[rows], grid)).unflatten(1, (side, side))
@@ -118,10 +115,12 @@ class Deformation:
 
 
 def depths(inks: Tensor) -> Tensor:
-    """The signed distance (B, S, S) in pixels of each pixel's centre from the edge of the ink.
+    """Signed distances (B, S, S) in pixels from each pixel's centre to the outline of the ink.
 
-    `inks` (B, S, S) are 0 or 1. Positive in ink, negative on paper.
+    Positive inside the ink (B, S, S), negative outside.
     """
+    from scipy.ndimage import distance_transform_edt
+
     signed = []
     for mask in inks.bool().cpu().numpy():
         inside = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
@@ -138,9 +137,9 @@ def linear_maps(numbers: Tensor) -> Tensor:
 
 
 def displacements(modes: Tensor, places: Tensor) -> Tensor:
-    """The displacements sum_k a_k f_k at `places` (N, 2) or (B, N, 2): (B, N, 2).
+    """Displacements sum_k a_k f_k (B, N, 2) at `places` (N, 2) or (B, N, 2).
 
-    `modes` (B, 12) are the amplitudes a_k: six of x, then six of y.
+    `modes` (B, 2 * 6) are the amplitudes a_k of x, then those of y.
     """
     x, y = (pi * (places + 1) / 2).unbind(-1)
     values = torch.stack([(j * x).cos() * (k * y).cos() for j, k in MODES], -1)
@@ -150,25 +149,25 @@ def displacements(modes: Tensor, places: Tensor) -> Tensor:
 def _within_frame(
     inks: Tensor, centre: Tensor, forward: Tensor, modes: Tensor, shift: Tensor
 ) -> Tensor:
-    """The shifts (B, 2) nearest to `shift` that keep all ink in the frame, or centre it where the
-    drawing is larger than the frame.
+    """The shifts (B, 2) nearest to `shift` that keep all ink in the frame.
 
-    `forward` is the inverse of L. The bends are inverted to first order, and ink is tested on a
-    grid half as fine; MARGIN allows for both.
+    A drawing that is too large for the frame is centred. `forward` is the inverse of L. The modes
+    are inverted to first order, and ink is looked up at half the resolution; MARGIN allows for
+    both.
     """
-    shifts = []
-    for rows in torch.arange(len(inks)).split(AT_ONCE):
+    kept = []
+    for rows in torch.arange(len(inks)).split(CHUNK):
         coarse = F.max_pool2d(inks[rows][:, None], 2, ceil_mode=True)
         place = pixels(coarse.shape[-1], inks.dtype, inks.device)
         grid = torch.stack(torch.meshgrid(place, place, indexing="xy"), -1).flatten(0, 1)
-        inked = coarse.flatten(1)[..., None] > 0
+        there = coarse.flatten(1)[..., None] > 0
         middle = centre[rows, None]
         moved = (grid - middle) @ forward[rows].mT + middle
         bent = displacements(modes[rows], moved + shift[rows, None])
         moved = moved - bent @ forward[rows].mT
-        low = -(1 - MARGIN) - moved.masked_fill(~inked, torch.inf).amin(1)
-        high = 1 - MARGIN - moved.masked_fill(~inked, -torch.inf).amax(1)
+        low = -(1 - MARGIN) - moved.masked_fill(~there, torch.inf).amin(1)
+        high = 1 - MARGIN - moved.masked_fill(~there, -torch.inf).amax(1)
         inside = shift[rows].clamp(low.minimum(high), high.maximum(low))
         fitting = torch.where(low <= high, inside, (low + high) / 2)
-        shifts.append(torch.where(inked.any(1), fitting, shift[rows]))
-    return torch.cat(shifts) if shifts else shift
+        kept.append(torch.where(there.any(1), fitting, shift[rows]))
+    return torch.cat(kept) if kept else shift

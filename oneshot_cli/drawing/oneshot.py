@@ -1,7 +1,7 @@
-"""oneshot from Python: load a checkpoint, then vary, alphabet, sample and draw.
+"""`Oneshot`: a loaded checkpoint with the methods vary, alphabet, sample and draw.
 
-Every picture comes from noise that depends on the seed, the exemplars and its own number only: the
-tenth variation is the same whether one or a thousand are asked for, alone or in a batch.
+The noise of a picture depends only on the seed, the exemplars and the picture's number. So the
+tenth variation is the same whatever n and the batch are.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.devices import resolve_device
 from oneshot_cli.drawing.batches import Batches
 from oneshot_cli.drawing.results import Film, NewCharacters
-from oneshot_cli.drawing.variations import Variations, apart, contexts_of, noise_for
+from oneshot_cli.drawing.variations import VariationInputs, contexts_of, noise_for, select_distinct
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.concerns import Concern, concerns
 from oneshot_cli.imaging.distances import ink_distance
@@ -31,17 +31,17 @@ from oneshot_cli.ranges import SHARE, Range
 Pictures: TypeAlias = "Picture | list[Picture] | tuple[Picture, ...]"
 
 SPREAD = 0.5
-"""The temperature of variations for a checkpoint whose header names none."""
+"""The temperature of variations if the checkpoint's header gives none."""
 
 CLOSENESS = 0.5
-"""How near variations come to their exemplar, for a checkpoint whose header does not say."""
+"""The closeness of variations if the checkpoint's header gives none."""
 
 ALPHABET_SPREAD = 0.8
-"""The same for new characters: below, they grow alike; above, strokes break, see checkpoints/."""
+"""The default temperature of new characters. Lower ones make them alike, higher ones break strokes;
+see checkpoints/README.md."""
 
 COPY_DISTANCE = 0.8
-"""Characters nearer than this (`ink_distance`, pixels of 28) count as the same."""
-
+"""Characters with a smaller `ink_distance`, in pixels at 28 x 28, count as the same."""
 
 ARGUMENTS = {
     "n": Range(least=0, most=10**6),
@@ -51,18 +51,18 @@ ARGUMENTS = {
     "keep_best": Range(least=1, most=10**6),
     "pen": Range(least=0, most=0.2),
 }
-"""What arguments of the methods of `Oneshot` may be; the commands' options have the same limits."""
+"""Ranges of the arguments of the methods of `Oneshot`, and of the commands' options."""
 
 
 def check(**given: float | None) -> None:
-    """Raise OneshotError for an argument out of its range; None stands for the default."""
+    """Raise OneshotError if an argument is out of its range. None, the default, always passes."""
     for name, value in given.items():
         if value is not None and value not in ARGUMENTS[name]:
             raise OneshotError(f"{name} is {value}, but has to be {ARGUMENTS[name]}")
 
 
 def pictures_of(given: Pictures) -> list[Picture]:
-    """One picture or several as a list. Raises OneshotError for none."""
+    """One picture or several as a list. Raises OneshotError if the list is empty."""
     each: list[Picture] = list(given) if isinstance(given, list | tuple) else [given]
     if not each:
         raise OneshotError("no exemplar was given")
@@ -70,9 +70,12 @@ def pictures_of(given: Pictures) -> list[Picture]:
 
 
 class Oneshot:
-    """A model and what it can do. Pictures in are whatever `imaging.exemplar` reads; pictures out
-    are float tensors (n, 1, H, W), ink 1, on the CPU. Every method raises OneshotError for pictures
-    that cannot be read, and for numbers out of their range, see ARGUMENTS."""
+    """A model that draws.
+
+    Its methods take pictures of any kind that `imaging.exemplar` reads, and return float tensors
+    (n, 1, H, W) on the CPU, where 1 is ink. They raise OneshotError for pictures that cannot be
+    read and for arguments out of their range, see ARGUMENTS.
+    """
 
     def __init__(
         self, model: GenerativeModel, header: checkpoints.Header, path: Path | None = None
@@ -94,12 +97,12 @@ class Oneshot:
 
     @property
     def closeness(self) -> float:
-        """How near variations come to their exemplar by default."""
+        """The default closeness of variations to their exemplar, 0 to 1."""
         return float(self.header.sampling.get("closeness", CLOSENESS))
 
     @property
     def trained_on(self) -> DataSpec:
-        """The data that the checkpoint was trained on. Raises OneshotError if it does not say."""
+        """The data that the model was trained on. Raises OneshotError if the header has none."""
         try:
             return DataSpec.from_dict(self.header.data)
         except OneshotError as error:
@@ -107,15 +110,14 @@ class Oneshot:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.batches.device
 
     def pen(self, size: int, width: float | None = None) -> float:
-        """The width, as a part of the frame, of the pen that draws pictures of `size` pixels; 0 is
-        no pen.
+        """The pen's width for pictures of `size` pixels, as a fraction of the frame; 0 is no pen.
 
-        `width` if it is given. Otherwise there is a pen above the model's own size, for a model
-        that draws after exemplars: those have strokes of that width when they are read.
+        It is `width` if that is given. Otherwise a conditional model has a pen above its own size,
+        as wide as the strokes of the exemplars that it reads.
         """
         config = self.model.config
         if not config.binary or config.channels != 1:
@@ -125,11 +127,11 @@ class Oneshot:
         return width
 
     def render(self, pictures: Tensor, pen: float | None = None) -> Bytes:
-        """Pictures (..., C, H, W) as levels (..., H, W), or (..., H, W, 3) in colour.
+        """Pictures (..., C, H, W) as uint8 levels (..., H, W), or (..., H, W, 3) in colour.
 
-        Ink is black on white, with crisp edges at any size; grey and colour are as they are. Above
-        the model's own size its strokes are drawn anew with a round pen. `pen` is the width of the
-        pen as a part of the frame; 0 draws the outline of what the model drew.
+        Binary ink is drawn black on white, with sharp edges at any size. Grey and colour are not
+        changed. Above the model's own size its strokes are redrawn with a round pen. `pen` is the
+        pen's width as a fraction of the frame, 0 keeps the outline that the model drew.
         """
         check(pen=pen)
         if width := self.pen(pictures.shape[-1], pen):
@@ -141,7 +143,7 @@ class Oneshot:
         return (255 * pictures).round().to(torch.uint8).movedim(-3, -1).numpy()
 
     def read(self, pictures: Pictures) -> Tensor:
-        """One picture, or several, as the model sees them: ink (M, 1, S, S), 0 or 1."""
+        """One or several pictures as the model reads them: ink (M, 1, S, S), 0 or 1."""
         each = [exemplar(picture, self.size)[None] for picture in pictures_of(pictures)]
         return torch.stack(each)
 
@@ -156,14 +158,15 @@ class Oneshot:
         size: int | None = None,
         keep_best: int | None = None,
     ) -> Tensor:
-        """n new drawings of the character in `image` (or in several drawings of it).
+        """n new drawings (n, 1, H, W) of the character in `image`, one picture or several.
 
-        With a `closeness` of 0 the model draws from its prior alone, given the exemplar; with 1 it
-        redraws the exemplar; between, every latent is partly the one, partly the other. Above 0 the
-        exemplar is first deformed, for each variation anew, as people's drawings of one character
-        differ in place, size, slant and bend. `spread` is the temperature of latents and
-        deformations, `size` the side of what is drawn. With `keep_best` that many of the n are
-        returned, best first: those of which the exemplar tells most (`evidence`).
+        At a `closeness` of 0 the latents come from the prior, given the exemplar. At 1 they come
+        from the posterior of the exemplar, so that it is redrawn. Between, they interpolate. Above
+        0 every variation redraws the exemplar after a random deformation, which imitates how
+        people's drawings of one character differ in place, size, slant and bend. `spread` is the
+        temperature of latents and deformations, `size` the height and width of the drawings in
+        pixels. With `keep_best` only that many drawings are returned, those with the highest
+        `evidence` first.
         """
         return self.vary_batch(
             [self.read(image)],
@@ -186,31 +189,31 @@ class Oneshot:
         size: int | None = None,
         keep_best: int | None = None,
     ) -> Tensor:
-        """`vary` for many sets of exemplars (M, 1, S, S), as `read` gives: (E, n, 1, H, W)."""
+        """`vary` for E sets of exemplars (M, 1, S, S) as `read` returns them: (E, n, 1, H, W)."""
         check(n=n, spread=spread, closeness=closeness, size=size, keep_best=keep_best)
         if keep_best is not None and keep_best > n:
-            raise OneshotError(f"the best {keep_best} of {n} cannot be kept")
-        made = Variations.of(exemplars, n, seed, self._conditional().noise_shape)
+            raise OneshotError(f"keep_best is {keep_best}, but only {n} are drawn")
+        inputs = VariationInputs.of(exemplars, n, seed, self._conditional().noise_shape)
         temperature = self.spread if spread is None else spread
         near = self.closeness if closeness is None else closeness
-        pictures = self.batches.vary(made, temperature, near, size or self.size)
+        pictures = self.batches.vary(inputs, temperature, near, size or self.size)
         grouped = pictures.unflatten(0, (len(exemplars), n))
         if keep_best is None:
             return grouped
         own = pictures
         if grouped.shape[-1] != self.size:
-            own = self.batches.vary(made, temperature, near, self.size)
+            own = self.batches.vary(inputs, temperature, near, self.size)
         score = self.evidence((own > 0.5).float(), contexts_of(exemplars, n, self.device))
         best = score.unflatten(0, grouped.shape[:2]).argsort(1, descending=True)[:, :keep_best]
         return torch.stack([group[order] for group, order in zip(grouped, best, strict=True)])
 
     def concerns(self, image: Pictures) -> list[Concern]:
-        """What speaks against the exemplars of one character: why `vary` may disappoint."""
+        """Reasons why `vary` may do badly with these exemplars of one character."""
         each = pictures_of(image)
         return self.concerns_batch([[drawing(picture, self.size) for picture in each]])[0]
 
     def concerns_batch(self, exemplars: Sequence[Sequence[Drawing]]) -> list[list[Concern]]:
-        """`concerns` for many sets of exemplars; each concern once for a set."""
+        """`concerns` for many sets of exemplars. Each concern is listed once in a set."""
         drawings = [drawing for each in exemplars for drawing in each]
         inks = [at_size(each.mask, self.size)[None, None] for each in drawings]
         self._conditional()
@@ -246,10 +249,11 @@ class Oneshot:
         size: int | None = None,
         effort: int = 4,
     ) -> NewCharacters:
-        """`alphabet`, with how far each character is from every context image.
+        """`alphabet`, with the distance from each character to every context image.
 
-        Up to `effort` times n are drawn, and those nearer than COPY_DISTANCE to a context image, or
-        to one drawn before, are passed over; if too few are left, the furthest of them fill up.
+        `effort` * n characters are drawn. Those nearer than COPY_DISTANCE to a context image, or to
+        an earlier character, are dropped. If fewer than n remain, the dropped ones that are
+        furthest from the context are added again.
         """
         check(n=n, spread=spread, size=size)
         self._conditional()
@@ -258,7 +262,9 @@ class Oneshot:
         noise = self._noise("alphabet", seed, exemplars, range(effort * n))
         context = contexts_of([exemplars], 1, self.device, alphabet=True)
         inks = self.batches.sample(context, noise, wanted, self.size) > 0.5
-        chosen = apart(inks[:, 0], exemplars[:, 0] > 0.5, n, COPY_DISTANCE * self.size / 28)
+        chosen = select_distinct(
+            inks[:, 0], exemplars[:, 0] > 0.5, n, COPY_DISTANCE * self.size / 28
+        )
         pictures = self.batches.sample(context, noise[chosen], wanted, size or self.size)
         return NewCharacters(pictures, ink_distance(inks[chosen, 0], exemplars[:, 0] > 0.5))
 
@@ -270,7 +276,7 @@ class Oneshot:
         spread: float | None = None,
         size: int | None = None,
     ) -> Tensor:
-        """n characters (n, 1, H, W) out of nothing: the model's own distribution at spread 1."""
+        """n characters (n, 1, H, W) without a context. At a spread of 1 they are exact samples."""
         check(n=n, spread=spread, size=size)
         noise = self._noise("sample", seed, None, range(n))
         context = Context.empty(n, self.size, self.device)
@@ -288,18 +294,18 @@ class Oneshot:
         size: int | None = None,
         reconstruct: bool = False,
     ) -> Film:
-        """The canvas after every step of n drawings: variations of `image`, or free samples.
+        """The canvas after every step of n drawings: variations of `image`, or samples without one.
 
-        The pictures at the end are those of `vary` or `sample` with the same arguments. With
-        `reconstruct` the posterior draws `image` itself: what `vary` does at a closeness of 1 and a
-        spread of 0, and also a model that takes no context.
+        The last frames are the pictures of `vary` or `sample` with the same arguments. With
+        `reconstruct` the posterior's mean redraws `image`, as `vary` does at a closeness of 1 and a
+        spread of 0. That works for unconditional models too.
         """
         check(n=n, spread=spread, closeness=closeness, size=size)
         if n == 0:
-            raise OneshotError("a film has at least one drawing, n is 0")
+            raise OneshotError("n is 0, but a film needs at least one drawing")
         if image is None:
             if reconstruct:
-                raise OneshotError("there is no picture to reconstruct")
+                raise OneshotError("reconstruct needs a picture")
             exemplars = torch.zeros(0, 1, self.size, self.size)
             noise = self._noise("sample", seed, None, range(n))
             temperature = 1.0 if spread is None else spread
@@ -319,14 +325,14 @@ class Oneshot:
         else:
             exemplars = self.read(image)
             model = self._conditional()
-            made = Variations.of([exemplars], n, seed, model.noise_shape)
+            inputs = VariationInputs.of([exemplars], n, seed, model.noise_shape)
             temperature = self.spread if spread is None else spread
             near = self.closeness if closeness is None else closeness
-            context, deformed = made.deformed(torch.arange(n), temperature if near else 0.0)
+            context, deformed = inputs.deformed(torch.arange(n), temperature if near else 0.0)
             with torch.inference_mode():
                 trace = model.trace(
                     context.to(self.device),
-                    made.noise.to(self.device),
+                    inputs.noise.to(self.device),
                     temperature=temperature,
                     size=size,
                     target=deformed.to(self.device) if near else None,
@@ -342,32 +348,32 @@ class Oneshot:
         )
 
     def evidence(self, images: Tensor, context: Context) -> Tensor:
-        """log p(x | x') - log p(x) in nats of each binary image (B, 1, S, S).
+        """log p(x | x') - log p(x) in nats (B,) of each binary image (B, 1, S, S).
 
-        How much likelier the exemplars make it. log p(x | x') alone prefers what is small and
-        simple, whatever the exemplar.
+        It measures how much likelier the exemplars x' make the image. log p(x | x') alone would
+        prefer small and simple images whatever the exemplars are.
         """
         nothing = Context.empty(len(images), self.size, self.device)
         return self.log_likelihood(images, context) - self.log_likelihood(images, nothing)
 
     def log_likelihood(self, images: Tensor, context: Context) -> Tensor:
-        """log p(x | x') in nats of each binary image (B, 1, S, S), see `Batches`."""
+        """log p(x | x') in nats (B,) of each binary image (B, 1, S, S), see `Batches`."""
         return self.batches.log_likelihood(images, context)
 
     def _conditional(self) -> SequentialGenerator:
-        """The model; OneshotError if it ignores its context, or reads no ink."""
+        """The model. Raises OneshotError unless it is conditional and reads ink."""
         model = self.model
         if isinstance(model, SequentialGenerator) and model.config.conditional:
             self._require_ink()
             return model
         raise OneshotError(
-            f"{self.path or 'this model'}: a {self.header.model} that draws after no exemplar\n"
-            "it can sample and animate; take another --checkpoint to vary a character"
+            f"{self.path or 'this model'}: a {self.header.model} model without a context\n"
+            "it can sample and animate; give another --checkpoint to vary a character"
         )
 
     def _require_ink(self) -> None:
         if self.model.config.channels != 1:
-            raise OneshotError(f"{self.path or 'this model'}: draws in colour, and reads no ink")
+            raise OneshotError(f"{self.path or 'this model'}: draws in colour and reads no ink")
 
     def _noise(
         self, task: str, seed: int, exemplars: Tensor | None, numbers: Iterable[int]
@@ -376,9 +382,9 @@ class Oneshot:
 
 
 def load(checkpoint: str | Path | None = None, device: str = "auto") -> Oneshot:
-    """The model in `checkpoint`, or the flagship that ships with the package.
+    """The model in `checkpoint`, or the flagship checkpoint that ships with the package.
 
-    Raises OneshotError for a file that is missing, damaged or of another model.
+    Raises OneshotError if the file is missing, damaged or not a checkpoint of oneshot.
     """
     path = flagship() if checkpoint is None else Path(checkpoint)
     model, header = checkpoints.load(path, resolve_device(device))

@@ -1,4 +1,4 @@
-"""What a model draws, where pictures alone do not say all."""
+"""Results of drawing that are more than pictures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Film:
-    """Drawings step by step, and where each step looked and wrote.
+    """The canvas after each of T steps of n drawings, and the windows of each step.
 
-    `frames` (n, T, 1, H, W) are probabilities of ink. Windows (n, T, 2, 3) are maps from patch to
-    image coordinates in [-1, 1]: `write_windows` on the canvas, `read_windows` on the exemplars,
-    `target_windows` on the picture that is redrawn (or None). `exemplars` (M, 1, S, S) is what was
-    read.
+    `frames` (n, T, 1, H, W) are probabilities of ink. Windows (n, T, 2, 3) are affine maps from
+    patch to image coordinates in [-1, 1]: `write_windows` on the canvas, `read_windows` on the
+    exemplars, `target_windows` on the picture that the posterior reads (None without one).
+    `exemplars` (M, 1, S, S) are the exemplars as the model reads them.
     """
 
     frames: Tensor

@@ -1,4 +1,4 @@
-"""What a drawing is made from: its own noise, the context it answers to, and what it comes near."""
+"""The inputs of a drawing: its noise, its context, and the exemplar that it redraws."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from oneshot_cli.drawing.deformation import PEOPLE, Deformation, depths
 from oneshot_cli.imaging.distances import ink_distance
 from oneshot_cli.model import Context
 
-BENDS = Deformation.NUMBERS
-"""The random numbers that a variation's deformation takes."""
+DEFORMATION_NUMBERS = Deformation.NUMBERS
+"""How many random numbers a variation's deformation takes."""
 
 
 def noise_for(
     shape: tuple[int, ...], task: str, seed: int, exemplars: Tensor | None, numbers: Iterable[int]
 ) -> Tensor:
-    """Standard normal (n, *shape), each drawing's from a generator of its own.
+    """Standard normal noise (n, *shape) for the drawings with these `numbers`.
 
-    The generators' seeds are hashes of the task, the seed, the exemplars (M, 1, S, S) as a set, and
-    the drawing's number. So a drawing does not depend on the batch that it is made in.
+    Each drawing has a generator of its own, seeded with a hash of the task, the seed, the set of
+    exemplars (M, 1, S, S) and the drawing's number. So a drawing does not depend on its batch.
     """
     drawn = [torch.randn(shape, generator=g) for g in generators(task, seed, exemplars, numbers)]
     return torch.stack(drawn) if drawn else torch.empty(0, *shape)
@@ -34,7 +34,7 @@ def noise_for(
 def generators(
     task: str, seed: int, exemplars: Tensor | None, numbers: Iterable[int]
 ) -> Iterator[torch.Generator]:
-    """The random numbers of each drawing, see `noise_for`."""
+    """The random number generator of each drawing, see `noise_for`."""
     inks = [] if exemplars is None else [_bytes(ink) for ink in exemplars]
     key = f"{task} {seed} ".encode() + b"".join(sorted(inks))
     for number in numbers:
@@ -47,52 +47,55 @@ def _bytes(ink: Tensor) -> bytes:
 
 
 @dataclass(frozen=True)
-class Variations:
-    """What n variations of each of E sets of exemplars are made from, set by set.
+class VariationInputs:
+    """The inputs of n variations of each of E sets of exemplars, ordered by set.
 
-    `sets` are the exemplars as a context (E), `noise` (E * n, ...) is that of the latents and
-    `bends` (E * n, 18) that of the deformations. A variation comes near one of its exemplars: each
-    of them in turn. All that a variation has is its own, whatever n is.
+    `contexts` (E) holds the exemplars, `noise` (E * n, ...) the noise of the latents, and
+    `deformation_noise` (E * n, 18) the noise of the deformations. The variations of a set redraw
+    its exemplars in turn. The inputs of a variation do not depend on n.
     """
 
-    sets: Context
+    contexts: Context
     noise: Tensor
-    bends: Tensor
+    deformation_noise: Tensor
     n: int
 
     @classmethod
     def of(
         cls, exemplars: Sequence[Tensor], n: int, seed: int, shape: tuple[int, ...]
-    ) -> Variations:
-        """Those of E sets of exemplars (M, 1, S, S), for a model with noise of that shape."""
+    ) -> VariationInputs:
+        """Inputs for E sets of exemplars (M, 1, S, S) and a model with noise of this shape."""
         ordered = [torch.stack(sorted(each, key=_bytes)) for each in exemplars]
-        noise, bends = torch.empty(len(ordered), n, *shape), torch.empty(len(ordered), n, BENDS)
+        noise, deformation_noise = (
+            torch.empty(len(ordered), n, *shape),
+            torch.empty(len(ordered), n, DEFORMATION_NUMBERS),
+        )
         for row, inks in enumerate(ordered):
             for i, generator in enumerate(generators("vary", seed, inks, range(n))):
                 torch.randn(shape, generator=generator, out=noise[row, i])
-                torch.randn(BENDS, generator=generator, out=bends[row, i])
-        sets = contexts_of(ordered, 1, torch.device("cpu"))
-        return cls(sets, noise.flatten(0, 1), bends.flatten(0, 1), n)
+                torch.randn(DEFORMATION_NUMBERS, generator=generator, out=deformation_noise[row, i])
+        contexts = contexts_of(ordered, 1, torch.device("cpu"))
+        return cls(contexts, noise.flatten(0, 1), deformation_noise.flatten(0, 1), n)
 
     def __len__(self) -> int:
         return len(self.noise)
 
     @cached_property
     def _depths(self) -> Tensor:
-        """`depths` of the exemplars, once for all their variations: (E, M, 1, S, S)."""
-        images = self.sets.images
+        """`depths` of the exemplars (E, M, 1, S, S), computed once for all variations."""
+        images = self.contexts.images
         return depths(images.flatten(0, 2)).view_as(images)
 
     def deformed(self, rows: Tensor, temperature: float) -> tuple[Context, Tensor]:
-        """The contexts of the variations `rows` (B,), and the targets (B, 1, S, S) they come near.
+        """Contexts and targets (B, 1, S, S) of the variations with numbers `rows` (B,).
 
-        All exemplars of a variation are deformed alike, as people's drawings of one character
-        differ; with `temperature` 0 they stay as they are.
+        The exemplars of a variation all get the same deformation, which resembles the difference
+        between two people's drawings of a character. At `temperature` 0 they are not deformed.
         """
-        context = some(self.sets, rows // self.n)
+        context = select_contexts(self.contexts, rows // self.n)
         members, size = context.images.shape[1], context.images.shape[-1]
         inks = context.images.flatten(0, 2)
-        noise = temperature * self.bends[rows].repeat_interleave(members, 0)
+        noise = temperature * self.deformation_noise[rows].repeat_interleave(members, 0)
         maps = Deformation.of(inks, noise, PEOPLE)
         depth = self._depths[rows // self.n].flatten(0, 2)
         images = maps.applied(depth, size).view_as(context.images)
@@ -104,26 +107,27 @@ class Variations:
 def contexts_of(
     exemplars: Sequence[Tensor], times: int, device: torch.device, *, alphabet: bool = False
 ) -> Context:
-    """A context for each of E sets of exemplars (M, 1, S, S), `times` times over: (E * times).
+    """A context for each of E sets of exemplars (M, 1, S, S), repeated `times` times: (E * times).
 
-    Shorter sets are masked.
+    Sets may differ in size; smaller ones are padded and masked.
     """
     images = pad_sequence(list(exemplars), batch_first=True)
     mask = pad_sequence([torch.ones(len(e), dtype=torch.bool) for e in exemplars], batch_first=True)
     kind = torch.full((len(images),), alphabet)
     repeated = torch.arange(len(images)).repeat_interleave(times)
-    return some(Context(images, mask, kind), repeated).to(device)
+    return select_contexts(Context(images, mask, kind), repeated).to(device)
 
 
-def some(context: Context, rows: Tensor) -> Context:
-    """The contexts with these numbers."""
+def select_contexts(context: Context, rows: Tensor) -> Context:
+    """The contexts with the numbers `rows`."""
     return Context(context.images[rows], context.mask[rows], context.alphabet[rows])
 
 
-def apart(inks: Tensor, taken: Tensor, n: int, nearest: float) -> list[int]:
-    """The first n of `inks` (N, S, S) that keep `nearest` from `taken` (M, S, S) and each other.
+def select_distinct(inks: Tensor, taken: Tensor, n: int, nearest: float) -> list[int]:
+    """Numbers of the first n of `inks` (N, S, S) that differ from `taken` (M, S, S) and each other.
 
-    If there are fewer, those with the greatest distance to `taken` make up the number.
+    Two drawings differ if their `ink_distance` is at least `nearest`. If fewer than n differ, those
+    with the greatest distance to `taken` are added.
     """
     away = ink_distance(inks, taken).min(1).values
     between = ink_distance(inks, inks)

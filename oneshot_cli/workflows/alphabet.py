@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from oneshot_cli.drawing.defaults import DRAWN
+from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import ALPHABET_SPREAD, load
 from oneshot_cli.errors import UsageError
 from oneshot_cli.files import refuse_to_overwrite
@@ -69,7 +69,7 @@ def alphabet(
     output: Path | None = None,
     *,
     n: int = 20,
-    size: int = DRAWN,
+    size: int = DEFAULT_SIZE,
     seed: int = 0,
     spread: float | None = None,
     pen: float | None = None,

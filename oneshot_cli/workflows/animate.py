@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oneshot_cli.drawing.defaults import DRAWN
+from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import load
 from oneshot_cli.errors import UsageError
 from oneshot_cli.files import refuse_to_overwrite
@@ -54,7 +54,7 @@ def animate(
     output: Path = Path("out/animation.gif"),
     *,
     n: int = 5,
-    size: int = DRAWN,
+    size: int = DEFAULT_SIZE,
     seed: int = 0,
     spread: float | None = None,
     closeness: float | None = None,

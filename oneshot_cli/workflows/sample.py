@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from oneshot_cli.data.drawings import Drawings
-from oneshot_cli.drawing.defaults import DRAWN
+from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import refuse_to_overwrite
@@ -74,7 +74,7 @@ def sample(
     output: Path | None = None,
     *,
     n: int = 64,
-    size: int = DRAWN,
+    size: int = DEFAULT_SIZE,
     seed: int = 0,
     spread: float | None = None,
     pen: float | None = None,

@@ -18,7 +18,7 @@ from PIL import Image
 
 from oneshot_cli.devices import peak_memory
 from oneshot_cli.distributed import LONG_TIMEOUT, World, join_world
-from oneshot_cli.drawing.defaults import DRAWN
+from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.files import refuse_to_overwrite
@@ -111,7 +111,7 @@ def vary(
     output: Path | None = None,
     *,
     n: int = 10,
-    size: int = DRAWN,
+    size: int = DEFAULT_SIZE,
     seed: int = 0,
     spread: float | None = None,
     closeness: float | None = None,
