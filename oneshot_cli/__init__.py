@@ -1,14 +1,14 @@
-"""One-shot generalization in deep generative models: show it one character, it draws new ones.
+"""One-shot generalization in deep generative models: new drawings of a character from one example.
 
     import oneshot_cli as oneshot
-    model = oneshot.load()                       # the flagship; or a path
+    model = oneshot.load()                       # the flagship checkpoint; or a path
     pictures = model.vary("glyph.png", n=10)     # (10, 1, H, W), ink in [0, 1]
 
     experiment = oneshot.new_experiment("flagship", data=oneshot.DataChoice("omniglot"))
     oneshot.train(experiment, "runs/mine")       # what `oneshot train` does
 
-What each command does is a function in `oneshot_cli.workflows`. Importing the package costs
-nothing: torch is imported when one of these names is first used.
+Every command is also a function in `oneshot_cli.workflows`. Importing the package is fast: torch
+is imported when one of the public names is first used.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MODULES = {
     "resume": "workflows.train",
     "train": "workflows.train",
 }
-"""Where the public names are defined."""
+"""The module that defines each public name."""
 
 __all__ = ["__version__", *_MODULES]
 

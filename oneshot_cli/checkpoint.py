@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file, whose header says in JSON what the model is and how it came.
+"""Checkpoints: one safetensors file whose JSON header describes the model and its training.
 
 Nothing is ever unpickled. A file is written whole or not at all.
 """
@@ -28,10 +28,11 @@ HEADER = "oneshot"
 
 @dataclass(frozen=True)
 class Header:
-    """What a checkpoint says about itself.
+    """The description of a model in its checkpoint.
 
-    `config` rebuilds the model; `data` names the data set, split and size; `training` the
-    iterations, seconds and settings; `figures` what was measured, in nats, with standard errors.
+    `config` is what the model is built from. `data` has the data set, split and size, `training`
+    the iterations, seconds and settings, `figures` the measurements in nats with their standard
+    errors, `sampling` the default spread and closeness, `version` that of oneshot.
     """
 
     config: Config
@@ -43,7 +44,7 @@ class Header:
 
     @property
     def model(self) -> str:
-        """The kind of model, see `oneshot_cli.model.registry`."""
+        """The name of the model's kind, see `oneshot_cli.model.registry`."""
         return self.config.kind
 
     def to_json(self) -> str:
@@ -68,7 +69,7 @@ def save(
 
 
 def read_header(path: str | Path) -> Header:
-    """The header of the checkpoint at `path`, without its weights. Raises OneshotError."""
+    """Read the header of the checkpoint at `path`, not its weights. Raises OneshotError."""
     path = Path(path)
     if not path.exists():
         raise OneshotError(f"{path}: there is no such checkpoint")
@@ -79,7 +80,7 @@ def read_header(path: str | Path) -> Header:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise OneshotError(
-            f"{path}: not a whole safetensors file ({error}); copy or train it again"
+            f"{path}: not a complete safetensors file ({error}); copy or train it again"
         ) from error
     if HEADER not in metadata:
         raise OneshotError(f"{path}: a safetensors file, but not a checkpoint of oneshot")
@@ -87,7 +88,10 @@ def read_header(path: str | Path) -> Header:
 
 
 def load(path: str | Path, device: torch.device | str = "cpu") -> tuple[GenerativeModel, Header]:
-    """The model of the checkpoint at `path`, in float32 and ready to draw. Raises OneshotError."""
+    """Load a checkpoint: its model in float32 and eval mode, and its header.
+
+    Raises OneshotError.
+    """
     header = read_header(path)
     with torch.random.fork_rng(devices=[]):  # the meta device would cost a second of imports
         model = build(header.config)
@@ -107,7 +111,7 @@ def _parse(path: Path, text: str) -> Header:
         version = fields.pop("format")
         if version not in READABLE:
             raise OneshotError(
-                f"{path}: checkpoint format {version}, this oneshot reads {FORMAT}; upgrade it"
+                f"{path}: checkpoint format {version}, but this version reads {FORMAT}; upgrade it"
             )
         config = config_from(fields.pop("model"), fields["config"])
         return Header(**{**fields, "config": config})
@@ -116,7 +120,7 @@ def _parse(path: Path, text: str) -> Header:
 
 
 def _check(path: Path, wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> None:
-    """Raise where names or shapes are not those of the model that the header describes."""
+    """Raise OneshotError if names or shapes differ from those of the model in the header."""
     for name in sorted(wanted.keys() | found.keys()):
         if name not in found:
             raise OneshotError(f"{path}: the weights {name} are missing")
@@ -130,5 +134,5 @@ def _check(path: Path, wanted: dict[str, torch.Tensor], found: dict[str, torch.T
 
 
 def parameter_count(model: nn.Module) -> int:
-    """How many numbers are learned."""
+    """The number of learned parameters."""
     return sum(p.numel() for p in model.parameters())

@@ -1,4 +1,4 @@
-"""torch.compile, as an option that nothing depends on."""
+"""torch.compile as an option."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from oneshot_cli.model import GenerativeModel
 
 
 def compile_model(model: GenerativeModel, device: torch.device) -> None:
-    """Compile the `compiled_methods` of `model`; on CUDA their kernels are replayed as graphs.
+    """Compile the methods named in `model.hot`, where `model` spends most time.
 
-    Raises OneshotError where torch.compile does not work, before the first iteration.
+    On CUDA the kernels are replayed as CUDA graphs. Raises OneshotError if torch.compile does not
+    work on this machine. It is tried on a small function first, so that a run does not fail in its
+    first iteration.
     """
     try:
         torch.compile(torch.sin)(torch.zeros(2, device=device))
@@ -21,10 +23,10 @@ def compile_model(model: GenerativeModel, device: torch.device) -> None:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise OneshotError(
             f"--compile: torch.compile does not work here ({reason})\n"
-            "it needs a C++ compiler, on CUDA Triton; without --compile nothing does"
+            "it needs a C++ compiler, and Triton on CUDA; training works without --compile"
         ) from error
-    # Cached constants become constants of the graph, as they should.
+    # The cached functions return constants, which may become constants of the graph.
     warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")
     mode = "reduce-overhead" if device.type == "cuda" else "default"
-    for name in model.compiled_methods:
+    for name in model.hot:
         setattr(model, name, torch.compile(getattr(model, name), mode=mode))

@@ -1,4 +1,4 @@
-"""Which device the arithmetic runs on."""
+"""Devices of torch, and the memory of the process."""
 
 from __future__ import annotations
 
@@ -11,36 +11,37 @@ from oneshot_cli.errors import OneshotError
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """The device called `name`; "auto" is CUDA, else Apple's MPS, else the CPU.
+    """The device called `name`. "auto" is CUDA if there is a GPU, else Apple's MPS, else the CPU.
 
-    Raises OneshotError for a device that this machine, or this build of torch, does not have.
+    Raises OneshotError if this machine, or this build of torch, does not have the device.
     """
-    there = {
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if name == "auto":
-        return torch.device(next(kind for kind, is_there in there.items() if is_there))
+        return torch.device(next(kind for kind, usable in available.items() if usable))
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise OneshotError(f"{name!r} is no device; there are auto, cpu, cuda and mps") from None
-    if not there.get(device.type, False):
-        raise OneshotError(f"this machine has no {name} device for torch; use --device cpu or auto")
+        raise OneshotError(f"{name!r} is not a device; choose auto, cpu, cuda or mps") from None
+    if not available.get(device.type, False):
+        raise OneshotError(
+            f"torch finds no {name} device on this machine; use --device cpu or auto"
+        )
     return device
 
 
 def to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """`tensor` on `device`; a GPU is not waited for, whatever it is busy with."""
+    """`tensor` on `device`. Copies to a GPU are asynchronous: they do not wait for its queue."""
     if torch.device(device).type != "cuda" or tensor.is_cuda:
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def peak_memory() -> int | None:
-    """The most memory that this process has held so far, in MB; None where the system does not
-    count it."""
+    """The largest resident memory of this process so far in MB, or None on systems without it."""
     try:
         import resource
     except ImportError:  # Windows

@@ -1,7 +1,7 @@
-"""Several processes that do one piece of work together, as torchrun starts them.
+"""`World`: the processes that torchrun starts, which share one piece of work.
 
-One process is the world of size 1, in which every method below is trivial: nothing that works with
-a `World` asks how many there are.
+A single process is a world of size 1, in which every method is trivial. So code that uses a `World`
+need not ask how many processes there are.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ T = TypeVar("T")
 CPU = torch.device("cpu")
 
 TIMEOUT = timedelta(minutes=15)
-"""How long a silent process is waited for. One that ended is noticed at once."""
+"""How long to wait for a process that does not answer. One that ended is noticed at once."""
 
 LONG_TIMEOUT = timedelta(hours=12)
-"""The same where each works alone for long, and the others wait for its results at the end."""
+"""The timeout of work that processes do independently, and gather at the end."""
 
 
 @dataclass(frozen=True)
 class World:
-    """`size` processes, of which this is number `rank`, working on `device`.
+    """`size` processes. This one is number `rank` and computes on `device`.
 
-    Numbers and objects travel between hosts through the group `control`, so that exchanging them
-    waits for no device; gradients go by the backend of the device.
+    Numbers and objects are exchanged through the gloo group `control`, so that they do not wait for
+    a GPU. Gradients are exchanged by the backend of the device.
     """
 
     rank: int = 0
@@ -55,31 +55,33 @@ class World:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes files and speaks."""
+        """Whether this is the process that writes files and messages."""
         return self.rank == 0
 
     def part(self, count: int) -> slice:
-        """Which of the `count` examples of a batch are this process's: neighbours, about as many
-        for each. Raises OneshotError where some process would have none."""
+        """This process's slice of a batch of `count` examples. Slices are about equally long.
+
+        Raises OneshotError if a process would have no example.
+        """
         if count < self.size:
             raise OneshotError(
                 f"a batch of {count} cannot be divided among {self.size} processes\n"
-                "give a larger --batch, or start fewer"
+                "give a larger --batch, or start fewer processes"
             )
         return slice(self.rank * count // self.size, (self.rank + 1) * count // self.size)
 
     def share(self, items: Sequence[T]) -> Sequence[T]:
-        """Those of `items` that are this process's, every `size`-th; there may be none."""
+        """This process's share of `items`: every `size`-th, from `rank` on. It may be empty."""
         return items[self.rank :: self.size]
 
     def gathered(self, results: Sequence[T]) -> list[T]:
-        """At every process, all results in the order of the items, from those of each `share`."""
+        """The results of all processes in the order of the items that `share` distributed."""
         every = self.all_gather(results)
         count = sum(len(each) for each in every)
         return [every[i % self.size][i // self.size] for i in range(count)]
 
     def all_gather(self, thing: T) -> list[T]:
-        """At every process, the `thing` of each, by rank. Tensors have to be on the CPU."""
+        """The `thing` of every process, ordered by rank. Tensors have to be on the CPU."""
         if self.size == 1:
             return [thing]
         things: list[Any] = [None] * self.size
@@ -91,9 +93,10 @@ class World:
         return [sum(each) / self.size for each in zip(*self.all_gather(list(numbers)), strict=True)]
 
     def mean_over_examples(self, means: Tensor, count: int) -> Tensor:
-        """The means (N,) over the examples of all processes, of which this one has `count`.
+        """Means (N,) over the examples of all processes.
 
-        `means` are those over its own, on the device. No gradient goes through.
+        `means` (N,), on the device, are over the `count` examples of this process. The result has
+        no gradient.
         """
         if self.size == 1:
             return means
@@ -102,7 +105,7 @@ class World:
         return sums[:-1] / sums[-1]
 
     def maximum(self, number: int) -> int:
-        """The highest of all processes' numbers: how they agree."""
+        """The maximum of all processes' numbers, by which they agree on an action."""
         if self.size == 1:
             return number
         vote = torch.tensor(number)
@@ -110,9 +113,9 @@ class World:
         return int(vote)
 
     def from_main(self, work: Callable[[], T]) -> T:
-        """What `work` gives at the first process, which alone does it, at every process.
+        """Call `work` in the first process only, and return its result in every process.
 
-        Where it fails there, the error is raised there, and the others end without a word.
+        If it fails, the first process raises the error and the others exit silently.
         """
         if self.size == 1:
             return work()
@@ -128,8 +131,7 @@ class World:
 
     @contextmanager
     def local_main_first(self) -> Iterator[None]:
-        """The first process of each machine does the block before the others, for whom it fills
-        caches."""
+        """Let the first process of each machine run the block before the others, to fill caches."""
         if self.local_rank > 0:
             self.all_gather(None)
         yield
@@ -137,15 +139,15 @@ class World:
             self.all_gather(None)
 
     def parallel(self, module: nn.Module) -> nn.Module:
-        """`module`, with the gradients of its parameters averaged over all processes.
+        """Wrap `module` so that its gradients are averaged over all processes.
 
-        Called like it. The first process's parameters become everyone's. The graph is the same in
-        every iteration: a parameter that has no part in one (the context's, where every context is
-        empty) has none in any, and keeps its gradient None.
+        Every process gets the first process's parameters. The graph has to be the same in every
+        iteration: a parameter that the first iteration does not use (the context's, if every
+        context is empty) is never used, and its gradient stays None.
         """
         if self.size == 1:
             return module
-        # Convolutions leave their gradients channels-last, parameters are not: a small copy.
+        # Gradients of convolutions are channels-last, parameters are not: a small copy.
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         return DistributedDataParallel(module, static_graph=True, gradient_as_bucket_view=True)
 
@@ -161,12 +163,11 @@ def is_main_process() -> bool:
 
 @contextmanager
 def join_world(device: str = "auto", timeout: timedelta = TIMEOUT) -> Iterator[World]:
-    """The world that torchrun put this process into, while the block runs; alone without torchrun.
+    """The world that torchrun started this process in, or a world of one process, for the block.
 
-    `device` is as for `resolve_device`; of several GPUs each process takes its own. Inside another
-    such block it is the world of that. Raises
-    OneshotError where there are too few, and when another process ends early or says nothing for
-    as long as `timeout`.
+    `device` is as for `resolve_device`; each process takes a GPU of its own. Nested blocks share
+    one world. Raises OneshotError if there are fewer GPUs than processes, if another process ends
+    early, or if it does not answer within `timeout`.
     """
     if (current := _current.get()) is not None:
         yield current
@@ -194,7 +195,7 @@ def _join_world(device: str, timeout: timedelta) -> Iterator[World]:
     if not dist.is_available():
         raise OneshotError("this build of torch cannot work with several processes")
     place = _place(device, local_rank)
-    # Its functions keep the group that they meet as they are made: there must be none yet.
+    # The module's functions keep the group that exists at import, so none may exist yet.
     importlib.import_module("torch.distributed.nn.functional")
     with _ended_by_sigterm():
         try:
@@ -207,8 +208,8 @@ def _join_world(device: str, timeout: timedelta) -> Iterator[World]:
             if not _is_lost(error):
                 raise
             raise OneshotError(
-                f"process {rank + 1} of {size}: another one ended early, or was silent for "
-                f"{timeout}\nfiles are whole; train goes on with --resume, vary with "
+                f"process {rank + 1} of {size}: another process ended early, or did not answer for "
+                f"{timeout}\nall files are complete; continue train with --resume, vary with "
                 "--skip-existing"
             ) from error
 
@@ -219,20 +220,20 @@ def _place(device: str, local_rank: int) -> torch.device:
     if place.type == "mps" and device == "auto":
         return torch.device("cpu")
     if place.type == "mps":
-        raise OneshotError("several processes work on cpu or cuda, not on mps")
+        raise OneshotError("several processes need cpu or cuda; mps takes only one")
     if place.type != "cuda":
         return place
     if local_rank >= torch.cuda.device_count():
         raise OneshotError(
             f"this machine has {torch.cuda.device_count()} GPUs, but more processes were started\n"
-            "give torchrun --nproc-per-node gpu, or take --device cpu"
+            "start torchrun with --nproc-per-node gpu, or use --device cpu"
         )
     torch.cuda.set_device(local_rank)
     return torch.device("cuda", local_rank)
 
 
 def _is_lost(error: RuntimeError) -> bool:
-    """Whether `error` says that processes can no longer talk to each other.
+    """Whether `error` says that the connection between processes is lost.
 
     Gloo's errors are plain RuntimeErrors that name its source files.
     """
@@ -240,10 +241,10 @@ def _is_lost(error: RuntimeError) -> bool:
 
 
 def _end_threads() -> None:
-    """End gloo's threads while the interpreter is whole.
+    """End gloo's threads before the interpreter shuts down.
 
-    They live for as long as anything holds their group, destroyed or not; one that lets go of a
-    tensor after the interpreter aborts the process.
+    They live as long as their group is referenced, even if it is destroyed. A thread that releases
+    a tensor after the shutdown aborts the process.
     """
     if dist.is_initialized() and dist.get_backend() == "gloo":
         dist.destroy_process_group()
@@ -252,7 +253,10 @@ def _end_threads() -> None:
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM, by which torchrun ends the others when one process fails, tidies up as it ends."""
+    """Turn SIGTERM into SystemExit for the block, so that cleanup runs.
+
+    torchrun sends it to the other processes when one fails.
+    """
 
     def leave(number: int, frame: FrameType | None) -> NoReturn:
         raise SystemExit(128 + number)

@@ -1,12 +1,12 @@
-"""The exceptions that a person is meant to read."""
+"""Exceptions with messages for the user."""
 
 
 class OneshotError(Exception):
-    """An expected failure: one or two lines that say what was wrong, with which file, what to do.
+    """An expected failure. Its message says in one or two lines what is wrong and what to do.
 
-    The command line prints the message to stderr and exits with 1; library users catch it.
+    The command line prints the message to stderr and exits with 1. Library users can catch it.
     """
 
 
 class UsageError(OneshotError):
-    """An argument that cannot be, whatever the files hold. The command line exits with 2."""
+    """An invalid argument. The command line exits with 2."""

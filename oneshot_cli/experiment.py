@@ -1,7 +1,7 @@
 """`Experiment`: everything that decides what a training run computes, as plain data.
 
-A run's config.json is one, `oneshot train --config` reads one, a checkpoint's header holds one, and
-the recipes in checkpoints/recipes are some.
+A run's config.json, a checkpoint's header and the recipes in checkpoints/recipes all hold an
+experiment. `oneshot train --config` reads one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from oneshot_cli.training.config import TrainConfig
 class Experiment:
     """A model, how it is trained, and on which data.
 
-    Two runs of one experiment compute the same, bit for bit, on one kind of machine.
+    Two runs of the same experiment on the same kind of machine are bit for bit equal.
     """
 
     model: Config
@@ -32,19 +32,19 @@ class Experiment:
     data: DataSpec
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it: {"model": {"kind": ...}, "training": ..., "data": ...}."""
+        """For JSON: {"model": {"kind": ...}, "training": ..., "data": ...}."""
         model = {"kind": self.model.kind, **self.model.to_dict()}
         return {"model": model, "training": self.training.to_dict(), "data": self.data.to_dict()}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Experiment:
-        """Build from JSON. What the model or the training does not name has its default.
+        """Build from JSON. Missing fields of the model and the training have their defaults.
 
-        Raises OneshotError where `content` does not describe an experiment.
+        Raises OneshotError if `content` does not describe an experiment.
         """
         try:
             model = dict(content["model"])
-            kind = model.pop("kind", "sequential")  # older runs name no other
+            kind = model.pop("kind", "sequential")  # older runs have no other kind
             return cls(
                 config_from(kind, model),
                 TrainConfig.from_dict(content["training"]),
@@ -57,7 +57,7 @@ class Experiment:
 
     @classmethod
     def of_header(cls, header: Header) -> Experiment:
-        """The experiment that a checkpoint comes from. Raises OneshotError if it does not say."""
+        """The experiment that made a checkpoint. Raises OneshotError if the header has none."""
         known = {field.name for field in fields(TrainConfig)}
         training = {name: value for name, value in header.training.items() if name in known}
         return cls.from_dict(
@@ -70,9 +70,9 @@ class Experiment:
 
     @classmethod
     def read(cls, path: str | Path) -> Experiment:
-        """The experiment in a JSON file, such as a run's config.json, or in a checkpoint's header.
+        """Read the experiment in a JSON file, such as a run's config.json, or in a checkpoint.
 
-        Raises OneshotError for a file that is missing, cannot be read, or holds something else.
+        Raises OneshotError if the file is missing, cannot be read or holds something else.
         """
         path = Path(path)
         if path.suffix == ".safetensors":
@@ -94,7 +94,7 @@ class Experiment:
 
 
 def _named(path: Path, read: Callable[[], Experiment]) -> Experiment:
-    """What `read` returns; its error names the file."""
+    """Return what `read` returns; add the file's name to its error."""
     try:
         return read()
     except OneshotError as error:

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside their place, synced, renamed."""
+"""Atomic writing: to a temporary file in the same folder, which is synced and then renamed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from oneshot_cli.errors import OneshotError
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder (same ending); rename it onto `path` on success.
+    """Yield a temporary path in the same folder and rename it to `path` at the end of the block.
 
-    Whatever interrupts the block, `path` holds either its old content or the whole new one.
+    If the block is interrupted, `path` keeps its old content.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def atomic_write_bytes(path: str | Path, data: bytes) -> None:
 
 
 def refuse_to_overwrite(paths: Iterable[Path], force: bool) -> None:
-    """Raise OneshotError if one of `paths` exists and `force` was not given."""
+    """Raise OneshotError if one of `paths` exists, unless `force` is true."""
     if force:
         return
     for path in paths:
@@ -52,7 +52,7 @@ def refuse_to_overwrite(paths: Iterable[Path], force: bool) -> None:
 
 
 def require_folder(path: Path) -> Path:
-    """`path`, made if missing; OneshotError if a file stands in its place."""
+    """Return the folder `path`, created if missing. Raises OneshotError if it is a file."""
     if path.exists() and not path.is_dir():
         raise OneshotError(f"{path} is a file, but a folder is needed there")
     path.mkdir(parents=True, exist_ok=True)

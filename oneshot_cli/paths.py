@@ -1,4 +1,4 @@
-"""Where the files that ship with the package lie."""
+"""The path of the flagship checkpoint, and paths for display."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ FLAGSHIP = "omniglot.safetensors"
 
 
 def flagship() -> Path:
-    """The checkpoint that ships: inside an installed package, or beside it in a checkout."""
+    """The path of the checkpoint that ships with the package, installed or in a checkout.
+
+    Raises OneshotError if it is missing.
+    """
     package = Path(__file__).parent
     for folder in (package / "checkpoints", package.parent / "checkpoints"):
         if (folder / FLAGSHIP).is_file():
             return folder / FLAGSHIP
     raise OneshotError(
         f"the flagship checkpoint, {FLAGSHIP}, is not in this installation\n"
-        "name another with --checkpoint"
+        "give another with --checkpoint"
     )
 
 
 def display_path(path: Path | None) -> str:
-    """A path as it is told to people and files: from the working folder, where it lies in that."""
+    """A path for messages and documents, relative to the working folder if it is inside."""
     here = Path.cwd()
     return str(path.relative_to(here) if path and path.is_relative_to(here) else path)

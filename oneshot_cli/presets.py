@@ -1,6 +1,6 @@
-"""Models by name: the rows of the tables that they are compared in. Nothing here imports torch.
+"""Presets: models by name, as in the tables of docs/results.md. Nothing here imports torch.
 
-A preset is the fields of a configuration that differ from its defaults; each can be overridden.
+A preset holds the fields of a configuration that differ from the defaults. Each can be overridden.
 Sizes, channels and the observation come from the data.
 """
 
@@ -12,9 +12,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Preset:
-    """`kind` of model, `model` and `training` fields, and the paper's `task` it is trained for.
+    """A `kind` of model, fields of its `model` and `training` configurations, and its `task`.
 
-    No task is a mix of the three, with a context.
+    `task` is the paper's 1, 2 or 3. None is a mix of the three, for a conditional model.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""Which numbers a field of a configuration may have: said beside its default, checked in one go."""
+"""Ranges of the numbers in configurations: declared with a field's default, checked together."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 MOST_SEED = 10**12 - 1
-"""The largest seed. Generators are seeded with a seed times up to 9,000,011, plus a step: together
-below 2**63, which is as far as they go."""
+"""The largest seed. Generators are seeded with the seed times up to 9,000,011, plus a step. The sum
+has to be below 2**63."""
 
 MOST_STEPS = 10**9
 """The largest number of iterations of a run."""
@@ -16,7 +16,7 @@ MOST_STEPS = 10**9
 
 @dataclass(frozen=True)
 class Range:
-    """The finite numbers from `least`, or strictly above `above`, to `most`, or below `below`."""
+    """Finite numbers x with x >= `least`, x > `above`, x <= `most` and x < `below`, where given."""
 
     least: float | None = None
     above: float | None = None
@@ -43,17 +43,17 @@ class Range:
 
 
 COUNT = Range(least=1, most=10**6)
-"""What a whole number is that has no range of its own."""
+"""The range of whole numbers that declare none."""
 SHARE = Range(least=0, most=1)
 
 
 def number(default: Any, within: Range) -> Any:
-    """A field of a dataclass whose value, or each of whose values, is `within` a range."""
+    """A field of a dataclass with the range `within` for its number, or for each of its numbers."""
     return field(default=default, metadata={"range": within})
 
 
 def range_of(each: Field[Any]) -> Range | None:
-    """The range of a dataclass's field; None if its default is no number."""
+    """The range of a dataclass's field, or None if its default is not a number."""
     default = _first_default(each)
     if isinstance(default, bool) or not isinstance(default, int | float):
         return None
@@ -61,9 +61,9 @@ def range_of(each: Field[Any]) -> Range | None:
 
 
 def check_numbers(config: Any) -> None:
-    """Raise ValueError for the first number of a dataclass that is out of its range.
+    """Raise ValueError for the first number in a dataclass that is out of its range.
 
-    A field whose default is a whole number takes no other numbers.
+    A field whose default is a whole number has to be a whole number.
     """
     for each in fields(config):
         within = range_of(each)
@@ -80,5 +80,5 @@ def check_numbers(config: Any) -> None:
 
 
 def _first_default(each: Field[Any]) -> Any:
-    """A field's default, or the first of several."""
+    """The default of a field, or the first number of a tuple."""
     return each.default[0] if isinstance(each.default, tuple) else each.default

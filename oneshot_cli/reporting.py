@@ -1,4 +1,4 @@
-"""What long work reports while it runs: notes, failures and progress.
+"""How workflows report notes, failures and progress while they run.
 
 The reporter here is silent. The command line passes a `cli.screen.Screen`, which shows them.
 """
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 class Reporter:
-    """Receives what a workflow has to say while it works; this one shows nothing."""
+    """Receives the reports of a workflow. This base class ignores them."""
 
     quiet: bool = True
-    """Whether notes are dropped, so that nobody needs to prepare one."""
+    """Whether notes are ignored, so that costly ones need not be computed."""
 
     def note(self, text: str) -> None:
-        """A line beside the result."""
+        """Additional information for the user."""
 
     def error(self, text: str) -> None:
         """A failure that does not stop the work."""
 
     def detail(self, text: str) -> None:
-        """A line for those who want to know more."""
+        """Details that `--verbose` shows."""
 
     @contextmanager
     def progress(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:

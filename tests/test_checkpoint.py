@@ -67,10 +67,10 @@ def test_what_is_broken_is_told(path: Path, tmp_path: Path) -> None:
     assert "folder" in message(folder)
     half = tmp_path / "half.safetensors"
     half.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert "not a whole safetensors file" in message(half)
+    assert "not a complete safetensors file" in message(half)
     empty = tmp_path / "empty.safetensors"
     empty.touch()
-    assert "not a whole safetensors file" in message(empty)
+    assert "not a complete safetensors file" in message(empty)
     foreign = tmp_path / "foreign.safetensors"
     save_file({"a": torch.zeros(1)}, foreign)
     assert "not a checkpoint of oneshot" in message(foreign)
@@ -89,7 +89,7 @@ class Trap:
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     disguised, sprung = tmp_path / "pickle.safetensors", tmp_path / "sprung"
     disguised.write_bytes(pickle.dumps(Trap(sprung)))
-    with pytest.raises(OneshotError, match="not a whole safetensors"):
+    with pytest.raises(OneshotError, match="not a complete safetensors"):
         checkpoint.load(disguised)
     assert not sprung.exists()
 

@@ -492,7 +492,7 @@ def test_a_signal_to_one_stops_all_and_the_death_of_one_ends_all(tmp_path: Path)
     out, err = processes[0].communicate(timeout=120)
     processes[1].communicate(timeout=120)
     assert processes[0].returncode == 1
-    assert "another one ended early" in err
+    assert "another process ended early" in err
     assert "Traceback" not in err
     assert "gloo" not in threads_left(err)
     assert out == ""
