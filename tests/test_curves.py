@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.training.curves import board, learning_curves, write_curves
+from oneshot_cli.training.curves import learning_curves, tensorboard_writer, write_curves
 from oneshot_cli.training.folder import RunFolder
 
 ROWS = [
@@ -59,7 +59,7 @@ def test_a_run_gets_a_picture(tmp_path: Path) -> None:
     with Image.open(io.BytesIO(folder.curves.read_bytes())) as picture:
         assert picture.width > 1000
         assert len(np.unique(np.asarray(picture.convert("L")))) > 10
-    folder.forget_after(50)
+    folder.drop_rows_after(50)
     assert [row["step"] for row in folder.rows()] == [1, 50]
     assert json.loads(folder.metrics.read_text().splitlines()[0]) == ROWS[0]
 
@@ -69,12 +69,12 @@ def test_without_tensorboard_it_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(OneshotError, match=r"oneshot-cli\[tensorboard\]"):
-        board(tmp_path)
+        tensorboard_writer(tmp_path)
 
 
 def test_tensorboard_gets_the_rows(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
-    show = board(tmp_path)
+    show = tensorboard_writer(tmp_path)
     for row in ROWS:
         show(row)
     assert any(path.stat().st_size > 0 for path in tmp_path.iterdir())

@@ -346,12 +346,12 @@ def test_an_iteration_waits_for_no_device(tmp_path: Path, monkeypatch: pytest.Mo
         window.add(run._iterate())
     assert waits.seen == []
     with waits:
-        assert not run.nonfinite.fresh
+        assert not run.nonfinite.new
     assert waits.seen  # what is looked for can be found
 
 
-def test_a_second_signal_interrupts_unless_it_is_the_first_passed_on() -> None:
-    with stop_signals(passed_on=True) as asked:
+def test_a_second_signal_interrupts_unless_it_is_the_first_forwarded() -> None:
+    with stop_signals(forwarded=True) as asked:
         assert not asked()
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)

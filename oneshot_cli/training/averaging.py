@@ -1,4 +1,4 @@
-"""The exponential moving average of the weights, which is evaluated, sampled and saved."""
+"""Exponential moving average of the weights. It is what is evaluated, sampled and saved."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ class WeightAverage(Generic[Model]):
     The decay d = min(decay, (1 + n) / (10 + n)) is small early in training, so that the average
     forgets the initial weights. `model` holds the average.
 
-    `torch.optim.swa_utils.AveragedModel` has no such warm-up. It also counts its updates in a
-    buffer, which the states of older runs do not have; here n is the run's own step, so a resumed
-    run continues bit for bit.
+    `torch.optim.swa_utils.AveragedModel` has no such warm-up, and counts updates in a buffer that
+    states of older runs lack. Here n is the run's step, so a resumed run continues bit for bit.
     """
 
     def __init__(self, model: Model, decay: float) -> None:
@@ -28,6 +27,6 @@ class WeightAverage(Generic[Model]):
         self.model.requires_grad_(False).eval()
 
     def update(self, model: Model, step: int) -> None:
-        """Update the average with the weights of `model` after iteration `step`, from 0."""
+        """Update the average with the weights of `model` after iteration `step`, counted from 0."""
         average = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))
         average(list(self.model.parameters()), list(model.parameters()), step)

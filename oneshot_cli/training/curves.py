@@ -1,4 +1,4 @@
-"""Learning curves: metrics.jsonl as a picture, and as TensorBoard events; optional extras both."""
+"""Learning curves of metrics.jsonl as a picture or as TensorBoard events, two optional extras."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 TRAINING, EVALUATED, FAINT = "#1f6fb4", "#c8442e", "#999999"
-BOARD = {
+TENSORBOARD_NAMES = {
     "bound": "nats/bound",
     "reconstruction": "nats/reconstruction",
     "kl": "nats/kl",
@@ -33,14 +33,14 @@ BOARD = {
     "kl_weight": "training/kl weight",
     "images_per_second": "training/images per second",
 }
-"""What of a row of metrics TensorBoard shows, and under which name."""
+"""Metrics that TensorBoard shows, and their names there."""
 
 
 def learning_curves(rows: list[Row]) -> Figure:
-    """The negative ELBO in nats, its two parts, and the KL of each step at the last evaluation.
+    """Plot the negative ELBO in nats, its two terms, and the KL of each step.
 
-    The gap between the curves is that between training and validation images; while the KL has not
-    its full weight, what is shown is the ELBO all the same.
+    The KL of each step is that of the last evaluation. The ELBO has the full KL, also while the
+    loss weights it less.
     """
     from matplotlib.figure import Figure
 
@@ -87,13 +87,16 @@ def learning_curves(rows: list[Row]) -> Figure:
 
 
 def write_curves(folder: RunFolder) -> None:
-    """Draw the metrics of a run to its curves.png; nothing where matplotlib is not installed."""
+    """Write the learning curves of a run to its curves.png, if matplotlib is installed."""
     if find_spec("matplotlib") is not None:
         atomic_write_bytes(folder.curves, png(learning_curves(folder.rows())))
 
 
-def board(folder: Path) -> Callable[[Row], None]:
-    """What writes rows of metrics to TensorBoard events in `folder`. Raises OneshotError."""
+def tensorboard_writer(folder: Path) -> Callable[[Row], None]:
+    """A function that writes rows of metrics as TensorBoard events to `folder`.
+
+    Raises OneshotError if TensorBoard is not installed.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
@@ -104,7 +107,7 @@ def board(folder: Path) -> Callable[[Row], None]:
     writer = SummaryWriter(str(folder))
 
     def show(row: Row) -> None:
-        for name, label in BOARD.items():
+        for name, label in TENSORBOARD_NAMES.items():
             if name in row:
                 writer.add_scalar(label, row[name], row["step"])
         if evaluated(row):

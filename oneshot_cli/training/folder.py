@@ -15,7 +15,7 @@ from oneshot_cli.files import atomic_write_bytes
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where everything of a run lies."""
+    """The paths of a run's files."""
 
     path: Path
 
@@ -32,7 +32,7 @@ class RunFolder:
         return self.path / "curves.png"
 
     @property
-    def board(self) -> Path:
+    def tensorboard(self) -> Path:
         return self.path / "tensorboard"
 
     @property
@@ -52,7 +52,7 @@ class RunFolder:
         return self.path / "samples"
 
     def experiment(self) -> Experiment:
-        """What config.json describes. Raises OneshotError where there is none, or a broken one."""
+        """The experiment in config.json. Raises OneshotError if it is missing or damaged."""
         if not self.config.exists():
             raise OneshotError(f"{self.path}: no run to resume (no config.json there)")
         return Experiment.read(self.config)
@@ -63,7 +63,7 @@ class RunFolder:
             file.write(json.dumps(row) + "\n")
 
     def rows(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; the half line of a kill is passed over."""
+        """The rows of metrics.jsonl. An incomplete line, from an interrupted write, is skipped."""
         if not self.metrics.exists():
             return []
         rows = []
@@ -72,8 +72,8 @@ class RunFolder:
                 rows.append(json.loads(line))
         return rows
 
-    def forget_after(self, step: int) -> None:
-        """Drop the metrics of iterations after `step`, which a resumed run makes again."""
+    def drop_rows_after(self, step: int) -> None:
+        """Drop the metrics of iterations after `step`, which a resumed run repeats."""
         kept = [json.dumps(row) + "\n" for row in self.rows() if row["step"] <= step]
         if self.metrics.exists():
             atomic_write_bytes(self.metrics, "".join(kept).encode())

@@ -1,4 +1,4 @@
-"""The training loop: episodes in, a bound up, checkpoints out."""
+"""The training loop."""
 
 from __future__ import annotations
 
@@ -29,15 +29,18 @@ from oneshot_cli.training.statistics import NonfiniteGradients, RunningMeans
 from oneshot_cli.training.stopping import stop_signals
 
 MAX_NONFINITE = 25
-"""Iterations in a row without a finite gradient after which a run stops."""
+"""A run stops after this many iterations in a row without a finite gradient."""
 
-ON, TIME, SIGNAL = range(3)
-"""What a process wishes between two iterations; the highest wish of all is granted."""
+CONTINUE, OUT_OF_TIME, SIGNALLED = range(3)
+"""What a process asks for between two iterations. All follow the maximum over the processes."""
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """How often, in iterations, a run does what is not training."""
+    """Iterations between two logs, evaluations, saves and sheets of samples.
+
+    `evaluation_drawings` is the number of drawings in an evaluation.
+    """
 
     log: int = 50
     evaluate: int = 1_000
@@ -48,20 +51,23 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a run tells the outside: numbers every `log` iterations, and models to be drawn with."""
+    """Callbacks of a run.
+
+    `metrics` gets every row of metrics.jsonl. `samples` gets the averaged model and the iteration.
+    """
 
     metrics: Callable[[dict[str, Any]], None] = lambda row: None
     samples: Callable[[GenerativeModel, int], None] = lambda model, step: None
 
 
 class Trainer:
-    """One run in one folder. `fit` trains until it is done, out of time, or asked to stop.
+    """A training run in a folder. `fit` trains until the run is done, out of time or interrupted.
 
-    On the CPU a run that was stopped and resumed computes bit for bit what an uninterrupted one
-    does: data and noise are functions of the seed and the iteration. The processes of a `world`
-    share the examples of each batch; the run is the same, up to rounding, however many there are.
-    Evaluations, by which the best weights are chosen, are of `validation`, which metrics call
-    `evaluated_on`; where it is empty there are none.
+    On the CPU a run that was stopped and resumed equals an uninterrupted one bit for bit, because
+    data and noise are functions of the seed and the iteration. The processes of a `world` share the
+    examples of each batch; their number changes the results only by rounding. The best weights are
+    chosen by evaluations on `validation`, which metrics call `evaluated_on`. Without validation
+    drawings there are no evaluations.
     """
 
     def __init__(
@@ -103,42 +109,44 @@ class Trainer:
         self.nonfinite = NonfiniteGradients(self.device)
 
     def resume(self) -> None:
-        """Go on from the folder's state. Raises OneshotError where it does not fit."""
+        """Restore the folder's state. Raises OneshotError if it does not fit the model."""
         found = self.world.from_main(lambda: state.read(self.folder.state))
         found.restore(self.model, self.average, self.optimizer)
         self.counters = found.counters
-        self.world.from_main(lambda: self.folder.forget_after(self.counters.step))
+        self.world.from_main(lambda: self.folder.drop_rows_after(self.counters.step))
 
     def fit(self, max_seconds: float | None = None) -> str:
-        """Train. Returns why it ended: "done", "time" or "signal"; everything is saved by then."""
+        """Train and save. Returns why it ended: "done", "time" or "signal"."""
         started, before = time.monotonic(), self.counters.seconds
-        window = RunningMeans()
-        with stop_signals(passed_on=self.world.size > 1) as asked_to_stop:
+        means = RunningMeans()
+        with stop_signals(forwarded=self.world.size > 1) as asked_to_stop:
             while True:
                 passed = time.monotonic() - started
                 self.counters.seconds = before + passed
                 over = max_seconds is not None and passed >= max_seconds
-                agreed = self.world.maximum(SIGNAL if asked_to_stop() else TIME if over else ON)
-                if agreed == SIGNAL:
+                agreed = self.world.maximum(
+                    SIGNALLED if asked_to_stop() else OUT_OF_TIME if over else CONTINUE
+                )
+                if agreed == SIGNALLED:
                     reason = "signal"
-                    self.save()  # at once: who asked may not wait for the evaluation
+                    self.save()  # first: a second signal may interrupt the evaluation
                 elif self.counters.step >= self.config.iterations:
                     reason = "done"
-                elif agreed == TIME:
+                elif agreed == OUT_OF_TIME:
                     reason = "time"
                 else:
-                    window.add(self._iterate())
-                    self._periodic_work(window)
+                    means.add(self._iterate())
+                    self._periodic_work(means)
                     continue
                 self._evaluate()
                 self.save()
                 return reason
 
     def _iterate(self) -> dict[str, Tensor]:
-        """One iteration: an episode, its bound, a step.
+        """One iteration: an episode, its bound, a step of the optimizer.
 
-        Returns means over the batch, of which each process has its part. Nothing here waits for a
-        GPU, so that it always has the next kernels in store.
+        Returns this process's share of the means over the batch. Nothing here waits for a GPU, so
+        that its queue does not run empty.
         """
         step, config = self.counters.step, self.config
         strength = config.augmentation.scaled(config.remaining(step))
@@ -149,8 +157,8 @@ class Trainer:
             *self.model.noise_shape,
             generator=torch.Generator().manual_seed((config.seed + 1) * 7_000_003 + step),
         )
-        # The mean over the processes of what is `weight` times the mean of a part is the mean of
-        # the batch, whether or not the parts are equally large.
+        # Processes average their gradients with equal weights, but parts may differ in size.
+        # `weight` corrects that: the result is the gradient of the mean over the whole batch.
         size, processes = len(episode.target), self.world.size
         weight = processes * size / config.batch
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bool(config.bf16)):
@@ -179,9 +187,9 @@ class Trainer:
         }
 
     def _step(self, nonfinite: Tensor) -> None:
-        """A step of the optimizer, or none if `nonfinite` is 1.
+        """Step the optimizer, unless `nonfinite` is 1.
 
-        The fused optimizer reads that on the device, as it does for torch.amp.GradScaler.
+        The fused optimizer reads the flag on the device, as it does for torch.amp.GradScaler.
         """
         if self.optimizer.defaults["fused"]:
             self.optimizer.found_inf = nonfinite  # type: ignore[attr-defined]
@@ -190,33 +198,33 @@ class Trainer:
             self.optimizer.step()
 
     def _check_gradients(self) -> None:
-        """Take over how many gradients were not finite; stop when there are only such."""
-        fresh, in_a_row = self.nonfinite.read()
-        self.counters.skipped += fresh
+        """Count gradients that were not finite. Raises OneshotError if too many came in a row."""
+        new, in_a_row = self.nonfinite.read()
+        self.counters.skipped += new
         if in_a_row >= MAX_NONFINITE:
             raise OneshotError(
                 f"{self.folder.path}: diverged, no finite gradient in {MAX_NONFINITE} iterations "
-                f"up to {self.counters.step}.\nThe last saved state is good; resume it with a "
-                "lower --learning-rate or --clip."
+                f"up to {self.counters.step}\nthe last saved state is good; resume it with a "
+                "lower --learning-rate or --clip"
             )
 
-    def _periodic_work(self, window: RunningMeans) -> None:
-        """Logging, evaluation, samples and saving, each at its own intervals."""
+    def _periodic_work(self, means: RunningMeans) -> None:
+        """Log, evaluate, draw samples and save, each at its interval."""
         step, intervals = self.counters.step, self.intervals
-        if step % intervals.log == 0 or self.device.type == "cpu":  # which is never waited for
+        if step % intervals.log == 0 or self.device.type == "cpu":  # reading waits for a GPU
             self._check_gradients()
         if step % intervals.log == 0:
-            means = self.world.mean(window.means())
+            values = self.world.mean(means.means())
             row = {
                 "step": step,
-                **dict(zip(window.names, means, strict=True)),
+                **dict(zip(means.names, values, strict=True)),
                 "learning_rate": self.config.rate(step - 1),
                 "kl_weight": self.config.kl_weight(step - 1),
-                "images_per_second": window.count * self.config.batch / window.seconds,
+                "images_per_second": means.count * self.config.batch / means.seconds,
                 "seconds": self.counters.seconds,
                 "skipped": self.counters.skipped,
             }
-            window.clear()
+            means.clear()
             self._report(row)
         if step % intervals.evaluate == 0 and step < self.config.iterations:
             self._evaluate()
@@ -226,15 +234,15 @@ class Trainer:
             self.save()
 
     def _report(self, row: dict[str, Any]) -> None:
-        """Write a row of metrics, and show it."""
+        """Write a row of metrics and pass it to the hook."""
         if self.world.is_main:
             self.folder.log(row)
             self.hooks.metrics(row)
 
     def _evaluate(self) -> None:
-        """The bound of the averaged weights on validation drawings, given one other drawing.
+        """Evaluate the averaged weights on validation drawings, given one context image.
 
-        Weights with the best bound so far are kept.
+        Weights with the best bound so far are saved.
         """
         drawings, name = self.validation, self.evaluated_on
         if not len(drawings):
@@ -264,7 +272,7 @@ class Trainer:
                 checkpoint.save(self.folder.best, self.average.model, self.header())
 
     def header(self) -> checkpoint.Header:
-        """What a checkpoint of this moment says about itself."""
+        """The header of a checkpoint of the current weights."""
         return checkpoint.Header(
             config=self.experiment.model,
             data=self.experiment.data.to_dict(),
@@ -274,7 +282,7 @@ class Trainer:
         )
 
     def save(self) -> None:
-        """Write the state and the last checkpoint, which is the best where nothing is evaluated."""
+        """Write the state and the last checkpoint. Without evaluations it is the best one, too."""
         self._check_gradients()
         if self.world.is_main:
             state.save(self.folder.state, self.model, self.average, self.optimizer, self.counters)

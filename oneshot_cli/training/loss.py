@@ -1,4 +1,4 @@
-"""The loss of a batch as a module, so that whatever wraps a module's `forward` wraps all of it."""
+"""The loss of a batch as a module, so that DistributedDataParallel can wrap all of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oneshot_cli.model.objective import Objective, objective
 
 
 class Loss(nn.Module):
-    """A model's bound and the objective made of it."""
+    """A model with its bound and the training objective."""
 
     def __init__(
         self,
@@ -28,9 +28,9 @@ class Loss(nn.Module):
     def forward(
         self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float, kl_weight: float
     ) -> tuple[Tensor, Bound]:
-        """The mean loss and its terms, for what `GenerativeModel.bound` takes.
+        """The mean loss in nats, and the terms of the bound.
 
-        `x` is this process's part of the batch.
+        `x` is this process's part of the batch; the arguments are those of `GenerativeModel.bound`.
         """
         bound = self.model.bound(x, context, noise, gradient_limit=gradient_limit)
         batch_mean = partial(self.world.mean_over_examples, count=len(x))

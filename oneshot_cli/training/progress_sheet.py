@@ -1,4 +1,4 @@
-"""The sheet of samples that a training run saves at intervals."""
+"""The sheet of samples that a training run saves periodically."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from oneshot_cli.model import Context, GenerativeModel
 def progress_sheet(
     model: GenerativeModel, exemplars: Tensor, *, rows: int = 8, temperature: float = 0.7
 ) -> Image.Image:
-    """A column of `rows` variations below each of `exemplars` (B, C, S, S), and one of samples.
+    """Variations of `exemplars` (B, C, S, S), a column for each, and a column of samples.
 
-    For a model without context, a square of `rows` x `rows` samples at temperature 1. The noise is
-    the same in every call, so that the sheets of a run can be compared.
+    Columns have `rows` drawings. An unconditional model gives `rows` x `rows` samples at
+    temperature 1. The noise is the same in every call, so that sheets of a run can be compared.
     """
     device = next(model.parameters()).device
 

@@ -1,7 +1,7 @@
-"""A run's state: one safetensors file, from which training goes on as if it had never stopped.
+"""The state of a run: one safetensors file from which training resumes bit for bit.
 
-It holds weights, their average and the optimizer's moments, and in its header the counters. Data
-and noise are functions of the seed and the iteration, so no random state needs keeping.
+It holds the weights, their average and the optimizer's moments; its header holds the counters. Data
+and noise are functions of the seed and the iteration, so no state of a random generator is needed.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ HEADER = "oneshot-state"
 
 @dataclass
 class Counters:
-    """How far a run has come."""
+    """The progress of a run: iterations, seconds of training, skipped iterations, best bound."""
 
     step: int = 0
     seconds: float = 0.0
     skipped: int = 0
-    """Iterations whose gradient was not finite."""
+    """Iterations without a step, because the gradient was not finite."""
     best: float | None = None
-    """Best bound of an evaluation so far, in nats per image (higher is better)."""
+    """Best bound of an evaluation so far in nats per image. Higher is better."""
 
 
 def save(
@@ -58,7 +58,7 @@ def save(
 
 @dataclass(frozen=True)
 class State:
-    """What a file holds: counters, and tensors called model/, average/ and optimizer/..."""
+    """The content of a state file: counters, and tensors named model/, average/ or optimizer/..."""
 
     path: Path
     counters: Counters
@@ -67,7 +67,7 @@ class State:
     def restore(
         self, model: nn.Module, average: WeightAverage[Any], optimizer: torch.optim.Optimizer
     ) -> None:
-        """Set a model, its average and its optimizer. Raises OneshotError where it does not fit."""
+        """Restore a model, its average and its optimizer. Raises OneshotError on a mismatch."""
         try:
             with torch.no_grad():
                 for name, parameter in model.named_parameters():
@@ -80,7 +80,7 @@ class State:
 
 
 def read(path: Path) -> State:
-    """The state in `path`. Raises OneshotError for a file that is missing, damaged or another."""
+    """Read the state in `path`. Raises OneshotError if it is missing, damaged or no state."""
     if not path.exists():
         raise OneshotError(f"{path}: no state to resume from; start without --resume")
     try:
@@ -95,7 +95,7 @@ def read(path: Path) -> State:
 def _restore_moments(
     model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
 ) -> None:
-    """The optimizer's state from tensors called optimizer/<key>/<parameter>."""
+    """Restore the optimizer's state from tensors named optimizer/<key>/<parameter>."""
     moments: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer/"):

@@ -1,6 +1,6 @@
-"""What is counted on the device from iteration to iteration, and read now and then.
+"""Statistics of iterations, accumulated on the device.
 
-Reading waits for the device, which until then has work in store.
+Reading them waits for the device, so it is done only now and then.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class RunningMeans:
-    """Means over the iterations since the last line of metrics."""
+    """Means over the iterations since the last call of `clear`."""
 
     def __init__(self) -> None:
         self.clear()
@@ -23,14 +23,14 @@ class RunningMeans:
         self.sums: Tensor | None = None
 
     def add(self, values: dict[str, Tensor]) -> None:
-        """Take up an iteration's numbers, the same ones each time."""
+        """Add the values of an iteration. Their names have to be the same each time."""
         self.count += 1
         self.names = list(values)
         numbers = torch.stack(list(values.values()))
         self.sums = numbers if self.sums is None else self.sums + numbers
 
     def means(self) -> list[float]:
-        """In the order of `names`."""
+        """The means, in the order of `names`."""
         return [] if self.sums is None else (self.sums / self.count).tolist()
 
     @property
@@ -39,19 +39,19 @@ class RunningMeans:
 
 
 class NonfiniteGradients:
-    """Counts iterations whose gradient was not finite: since the last reading, and in a row."""
+    """Counts iterations whose gradient was not finite."""
 
     def __init__(self, device: torch.device) -> None:
-        self.fresh = torch.zeros((), device=device)
+        self.new = torch.zeros((), device=device)
         self.in_a_row = torch.zeros((), device=device)
 
     def add(self, nonfinite: Tensor) -> None:
-        """Take up an iteration: `nonfinite` is 1 where its gradient was not finite, otherwise 0."""
-        self.fresh += nonfinite
+        """Add an iteration: `nonfinite` is 1 if its gradient was not finite, otherwise 0."""
+        self.new += nonfinite
         self.in_a_row.add_(nonfinite).mul_(nonfinite)
 
     def read(self) -> tuple[int, int]:
-        """How many there were since the last reading, and how many in a row there are now."""
-        fresh, in_a_row = torch.stack([self.fresh, self.in_a_row]).tolist()
-        self.fresh.zero_()
-        return int(fresh), int(in_a_row)
+        """The count since the last call of `read`, and the count in a row up to now."""
+        new, in_a_row = torch.stack([self.new, self.in_a_row]).tolist()
+        self.new.zero_()
+        return int(new), int(in_a_row)

@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop, so that it ends between two iterations with everything saved."""
+"""Signals that stop a run between two iterations, so that it can save its state."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-PASSED_ON = 5.0
-"""Seconds within which torchrun passes on the signal that the terminal gave every process."""
+FORWARDING_TIME = 5.0
+"""Seconds within which torchrun forwards a signal that the terminal has sent already."""
 
 
 @contextmanager
-def stop_signals(passed_on: bool = False) -> Iterator[Callable[[], bool]]:
-    """While inside, Ctrl-C and SIGTERM only ask to stop; a second one interrupts at once.
+def stop_signals(forwarded: bool = False) -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C or SIGTERM in the block into a request to stop.
 
-    With `passed_on` a second one that follows at once is the first one again.
+    Yields a function that returns whether stopping was requested. A second signal raises
+    KeyboardInterrupt. With `forwarded`, a second signal within FORWARDING_TIME counts as a copy of
+    the first one.
     """
     asked: list[float] = []
-    grace = PASSED_ON if passed_on else 0.0
+    grace = FORWARDING_TIME if forwarded else 0.0
 
     def ask(number: int, frame: FrameType | None) -> None:
         if asked and time.monotonic() - asked[0] >= grace:

@@ -1,4 +1,4 @@
-"""The drawings of a run: to learn from, to choose the best weights by, and to augment from."""
+"""The drawings of a run: for training, for validation and for augmentation."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.training.evaluations import HELD_OUT, VALIDATION
 
 AUGMENTED_FROM = 105
-"""Side of the originals that augmentation samples from, in pixels: Omniglot's own."""
+"""Height and width in pixels of the drawings that augmentation transforms: Omniglot's own size."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a run learns from, what it is evaluated on, and what augmentation samples from.
+    """The drawings that a run is trained on, its `validation` drawings, and `originals` to augment.
 
-    Of several sizes `drawings` and `validation` have the smallest, the size that is read, and
-    `others` are the drawings at the larger ones. `evaluated_on` says what `validation` is, see
-    `training.evaluations`.
+    With several sizes, `drawings` and `validation` have the smallest one, at which the model reads,
+    and `others` are the training drawings at the larger ones. `evaluated_on` is the name of
+    `validation` in metrics, see `training.evaluations`.
     """
 
     drawings: Drawings
@@ -45,8 +45,8 @@ def load_training_data(
 ) -> TrainingData:
     """Load the drawings of a run on `spec`. Raises OneshotError.
 
-    Nothing of the test part is loaded, except for a run that began before there was a validation
-    part: its description does not name one, and it is still evaluated on the test part.
+    The test part is not loaded. The exception is a run that is older than the validation part: its
+    description has none, and it is still evaluated on the test part.
     """
     smallest, *larger = spec.all_sizes
 
@@ -58,7 +58,7 @@ def load_training_data(
     evaluated_on = HELD_OUT if spec.validation is None else VALIDATION
     validation = load("test" if spec.validation is None else "validation", smallest)
     if augmented and drawings.levels > 2:
-        raise OneshotError(f"{spec.dataset}: only binary drawings can be augmented")
+        raise OneshotError(f"{spec.dataset}: augmentation needs binary drawings")
     sizes = " and ".join(f"{size} x {size}" for size in spec.all_sizes)
     notes = [sizes, f"split {spec.split}"]
     content = spec.to_dict()
@@ -69,11 +69,11 @@ def load_training_data(
     )
     if len(validation) and evaluated_on == VALIDATION:
         characters = len(validation.character.unique())
-        reporter.note(
-            f"validation: {len(validation)} drawings of {characters} characters beside them"
-        )
+        reporter.note(f"validation: {len(validation)} drawings of {characters} other characters")
     elif not len(validation):
-        reporter.note("no validation drawings: nothing is evaluated, the last weights are the best")
+        reporter.note(
+            "no validation drawings: nothing is evaluated, and best.safetensors has the last weights"
+        )
     return TrainingData(
         drawings,
         validation.fixed(),

@@ -21,7 +21,7 @@ from oneshot_cli.model import GenerativeModel
 from oneshot_cli.model.warm_start import warm_start
 from oneshot_cli.precision import MIN_SPEEDUP, bf16_is_faster, bf16_speedup
 from oneshot_cli.reporting import SILENT, Reporter
-from oneshot_cli.training.curves import board, write_curves
+from oneshot_cli.training.curves import tensorboard_writer, write_curves
 from oneshot_cli.training.evaluations import evaluated
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loop import Hooks, Intervals, Trainer
@@ -254,7 +254,7 @@ def _fit(run: Trainer, options: RunOptions) -> TrainResult:
 
     watchers: list[Callable[[Row], None]] = []
     if options.tensorboard and world.is_main:
-        watchers.append(board(folder.board))
+        watchers.append(tensorboard_writer(folder.tensorboard))
 
     def tell(row: Row) -> None:
         for watcher in watchers:
