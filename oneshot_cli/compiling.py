@@ -28,5 +28,5 @@ def compile_model(model: GenerativeModel, device: torch.device) -> None:
     # The cached functions return constants, which may become constants of the graph.
     warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")
     mode = "reduce-overhead" if device.type == "cuda" else "default"
-    for name in model.hot:
+    for name in model.compiled_methods:
         setattr(model, name, torch.compile(getattr(model, name), mode=mode))

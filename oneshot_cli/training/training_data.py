@@ -72,7 +72,7 @@ def load_training_data(
         reporter.note(f"validation: {len(validation)} drawings of {characters} other characters")
     elif not len(validation):
         reporter.note(
-            "no validation drawings: nothing is evaluated, and best.safetensors has the last weights"
+            "no validation drawings: nothing is evaluated, best.safetensors has the last weights"
         )
     return TrainingData(
         drawings,
