@@ -21,9 +21,9 @@ from oneshot_cli.model import GenerativeModel
 from oneshot_cli.model.warm_start import warm_start
 from oneshot_cli.precision import MIN_SPEEDUP, bf16_is_faster, bf16_speedup
 from oneshot_cli.reporting import SILENT, Reporter
-from oneshot_cli.training.curves import tensorboard_writer, write_curves
 from oneshot_cli.training.evaluations import evaluated
 from oneshot_cli.training.folder import RunFolder
+from oneshot_cli.training.learning_curves import tensorboard_writer, write_curves
 from oneshot_cli.training.loop import Hooks, Intervals, Trainer
 from oneshot_cli.training.progress_sheet import progress_sheet
 from oneshot_cli.training.training_data import TrainingData, load_training_data

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.training.curves import learning_curves, tensorboard_writer, write_curves
 from oneshot_cli.training.folder import RunFolder
+from oneshot_cli.training.learning_curves import learning_curves, tensorboard_writer, write_curves
 
 ROWS = [
     {"step": s, "bound": -200 + s, "reconstruction": -190 + s, "kl": 10.0} for s in (1, 50, 100)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "checkpoints" / "sampling.py"
+SCRIPT = Path(__file__).parents[2] / "checkpoints" / "sampling.py"
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from oneshot_cli.model import DRAWConfig, SequentialConfig, VAEConfig
 from oneshot_cli.model.config import Config
 from oneshot_cli.presets import PRESETS
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 MNIST = {
     "dataset": "mnist",
     "split": "official",

@@ -14,7 +14,7 @@ from tiny import write_crosses
 
 from oneshot_cli.cli.app import app
 
-SCRIPT = Path(__file__).parents[1] / "checkpoints" / "compare.py"
+SCRIPT = Path(__file__).parents[2] / "checkpoints" / "compare.py"
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def test_files_are_not_overwritten_unless_forced(tmp_path: Path) -> None:
 
 
 def test_the_command_reference_is_up_to_date() -> None:
-    docs = Path(__file__).parent.parent / "docs"
+    docs = Path(__file__).parents[2] / "docs"
     made = runpy.run_path(str(docs / "make_commands.py"))
     assert made["reference"]() == (docs / "commands.md").read_text(), "run `make docs`"
 

@@ -20,7 +20,7 @@ from oneshot_cli.experiment import Experiment
 from oneshot_cli.presets import PRESETS
 from oneshot_cli.training.folder import RunFolder
 
-CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
+CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from oneshot_cli.experiment import Experiment
 from oneshot_cli.model.warm_start import ADDED_FIELDS
 from oneshot_cli.training.config import TrainConfig
 
-HERE = Path(__file__).parents[1] / "checkpoints"
+HERE = Path(__file__).parents[2] / "checkpoints"
 SCRIPT = HERE / "train.py"
 
 

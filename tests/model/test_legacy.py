@@ -19,9 +19,9 @@ from oneshot_cli.experiment import Experiment
 from oneshot_cli.model import config_from
 from oneshot_cli.model.legacy import FIELDS, current_fields, current_weight
 
-OLD = Path(__file__).parent / "fixtures/run-with-old-names"
+OLD = Path(__file__).parents[1] / "fixtures/run-with-old-names"
 """A run of format 1, stopped by hand after 2 of 4 iterations."""
-SHIPPED = sorted((Path(__file__).parents[1] / "checkpoints").glob("*.safetensors"))
+SHIPPED = sorted((Path(__file__).parents[2] / "checkpoints").glob("*.safetensors"))
 
 
 def names(path: Path) -> set[str]:
