@@ -1,4 +1,4 @@
-"""Data sets by name, brought into one shape: `load("omniglot", split="weak", part="train")`."""
+"""Data sets by name, in one common form: `load("omniglot", split="weak", part="train")`."""
 
 from __future__ import annotations
 
@@ -28,29 +28,35 @@ def load(
     progress: Progress | None = None,
     **options: Any,
 ) -> Drawings:
-    """The drawings of data set `name`, at `size` x `size` (the usual one, mostly 28), ink 1.
+    """Load the drawings of data set `name` at `size` x `size` pixels, ink 1.
 
-    `split` and `part` ("train", "test", "all") choose the characters; without a split all, and
-    there is no test part unless the data set brings one. The files come from `data_dir`, else
-    `$ONESHOT_DATA`, else a download that `progress` is told about. `resample="area"` is the house
-    protocol, box resampling with ink from one half on; `"max"` the few-shot density protocol, max
-    pooling (4 x 4 to `size=26`). Options: glyphs takes `alphabets`, `characters`, `drawings` (how
-    many) and `seed`; mnist, mnist-two and omniglot-burda `binarization`: "dynamic", "threshold",
-    "none". Colour pictures are (N, 3, H, W), their intensities 0 to 255.
-    Raises OneshotError for what there is not, and files missing or damaged.
+    `size` is the data set's own by default, mostly 28. `split` and `part` ("train", "test", "all")
+    choose the characters. Without a split all are taken, and there is no test part, unless the data
+    set has an official one.
+
+    The files come from `data_dir`, else `$ONESHOT_DATA`, else a download that is reported to
+    `progress`. `resample="area"` is box resampling, the protocol of this project. `"max"` is max
+    pooling, the few-shot density protocol (4 x 4 to `size=26`).
+
+    Options: glyphs takes the numbers `alphabets`, `characters` and `drawings`, and `seed`; mnist,
+    mnist-two and omniglot-burda take `binarization` ("dynamic", "threshold" or "none"). Colour
+    pictures are (N, 3, H, W) with intensities 0 to 255.
+
+    Raises OneshotError for an unknown name, split, part or option, and for files that are missing
+    or damaged.
     """
     dataset = get_dataset(name)
     if split is not None and split not in dataset.splits:
         raise OneshotError(
             f"{name} has no split {split!r}\nits splits: {', '.join(dataset.splits)}"
         )
-    wrong = [option for option in options if option not in dataset.options]
-    if wrong:
-        raise OneshotError(f"{name} takes no option {wrong[0]!r}")
+    unknown = [option for option in options if option not in dataset.options]
+    if unknown:
+        raise OneshotError(f"{name} takes no option {unknown[0]!r}")
     if split is None and OFFICIAL in dataset.splits:
         split = OFFICIAL
-    own = "." not in dataset.module
-    reader = import_module(f"oneshot_cli.data.{dataset.module}" if own else dataset.module)
+    is_own = "." not in dataset.module
+    reader = import_module(f"oneshot_cli.data.{dataset.module}" if is_own else dataset.module)
     drawings: Drawings = reader.load(
         data_dir,
         Selection(split, part, dataset.size if size is None else size, resample),

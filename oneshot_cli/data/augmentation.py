@@ -1,4 +1,4 @@
-"""Random affine maps of drawings: new characters of old ones, and new drawings of one."""
+"""Augmentation by random affine maps: new characters, and new drawings of a character."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from oneshot_cli.affine import transform
 from oneshot_cli.data.resampling import resampled
 from oneshot_cli.ranges import SHARE, check_numbers, number
 
-AT_ONCE = 32
-"""Drawings that are seen through maps in one go on the CPU: their samples stay in its cache."""
+CHUNK = 32
+"""Drawings transformed in one chunk on the CPU. Its samples fit in the processor's cache."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random affine maps: `shared` by a target and its context (a new character), and `own`.
+    """Strengths of the random affine maps of a target and its context images.
 
-    Each is the standard deviation of angle (radians), log-scales and shear, and of the shift as
-    a share of the image's half-width; 0 leaves drawings as they are. `turned` is the share of the
-    targets that are turned, their context with them, by 90, 180 or 270 degrees. `plain` is the
-    share of the targets that are left as the data set has them, their context with them.
+    `shared` is the strength of the map that a target and its context have in common, which makes a
+    new character of them. `own` is the strength of a map that each image has for itself. Strengths
+    are standard deviations of the angle in radians, the log-scales, the shear, and the shift in
+    half-widths of the image. 0 is no map.
+
+    `turned` is the share of targets that are rotated by 90, 180 or 270 degrees, together with their
+    context. `plain` is the share of targets that are not augmented, nor is their context.
     """
 
     shared: float = number(0.0, SHARE)
@@ -39,13 +42,13 @@ class Augmentation:
         return self.shared > 0 or self.own > 0 or self.turned > 0
 
     def scaled(self, share: float) -> Augmentation:
-        """The same, `share` times as strong; as many drawings are left plain."""
+        """The same with its strengths times `share`; `plain` is unchanged."""
         return replace(
             self, shared=self.shared * share, own=self.own * share, turned=self.turned * share
         )
 
     def maps(self, batch: int, members: int, generator: torch.Generator) -> Tensor:
-        """A map for each of the `members` pictures of each example: (batch, members, 2, 3)."""
+        """Random maps (batch, members, 2, 3) of the `members` images of each example."""
         shared = random_affine(batch, self.shared, generator)
         if self.turned > 0:
             shared = quarter_turns(batch, self.turned, generator) @ shared
@@ -53,9 +56,9 @@ class Augmentation:
         return (shared[:, None] @ own.unflatten(0, (batch, members)))[:, :, :2]
 
     def moved(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Which examples are seen through their maps, and not left plain: (batch,) bool.
+        """Which examples are augmented, at random: (batch,) bool. The others are left plain.
 
-        Draws no numbers where none is left plain.
+        Draws no random numbers if all are augmented.
         """
         if self.plain == 0:
             return torch.ones(batch, dtype=torch.bool)
@@ -63,7 +66,7 @@ class Augmentation:
 
 
 NO_AUGMENTATION = Augmentation()
-"""Drawings as they are."""
+"""Drawings are not changed."""
 
 
 def random_affine(count: int, strength: float, generator: torch.Generator) -> Tensor:
@@ -77,7 +80,7 @@ def random_affine(count: int, strength: float, generator: torch.Generator) -> Te
 
 
 def quarter_turns(count: int, share: float, generator: torch.Generator) -> Tensor:
-    """(count, 3, 3) maps: for a `share` of them a turn by 90, 180 or 270 degrees, else none."""
+    """(count, 3, 3) maps: rotations by 90, 180 or 270 degrees for a `share`, else the identity."""
     draws = torch.rand(2, count, generator=generator)
     turns = torch.where(draws[0] < share, 1 + (3 * draws[1]).floor(), 0.0)
     cos, sin = torch.cos(turns * math.pi / 2).round(), torch.sin(turns * math.pi / 2).round()
@@ -87,16 +90,16 @@ def quarter_turns(count: int, share: float, generator: torch.Generator) -> Tenso
 
 
 def warped(originals: Tensor, maps: Tensor, size: int, resample: str) -> Tensor:
-    """Drawings (B, S, S), seen through `maps` (B, 2, 3), as float ink (B, size, size).
+    """Drawings (B, S, S) transformed by `maps` (B, 2, 3): float ink (B, size, size).
 
-    A map is applied at the drawings' own resolution, where each pixel takes the ink of the one
-    that it comes from; the result is brought to `size` as the data set is, by `resampled`. So the
-    identity gives the data's own drawings, and a quarter turn those turned, pixel for pixel.
+    A map is applied at the drawings' own resolution with nearest-neighbour sampling. The result is
+    resampled to `size` like the data set itself, by `resampled`. So the identity reproduces the
+    data set pixel for pixel, and a quarter turn its rotated drawings.
     """
-    some = AT_ONCE if originals.device.type == "cpu" else max(1, len(originals))
+    chunk = CHUNK if originals.device.type == "cpu" else max(1, len(originals))
     side = originals.shape[-1]
     parts = [
-        resampled(transform(part[:, None], where, side, "nearest")[:, 0], size, resample)
-        for part, where in zip(originals.split(some), maps.split(some), strict=True)
+        resampled(transform(part[:, None], part_maps, side, "nearest")[:, 0], size, resample)
+        for part, part_maps in zip(originals.split(chunk), maps.split(chunk), strict=True)
     ]
     return torch.cat(parts).float()

@@ -19,7 +19,7 @@ from oneshot_cli.errors import OneshotError
 
 SIDE = 28
 COUNTS = {"": 24_345, "test": 8_070}
-"""By the prefix of the arrays' names: `data` and `testdata`, with `target...` beside them."""
+"""Numbers of drawings, by the prefix of the arrays' names: "" in `data`, "test" in `testdata`."""
 
 
 def load(
@@ -29,9 +29,9 @@ def load(
     *,
     binarization: str = "dynamic",
 ) -> Drawings:
-    """24,345 drawings to train on, 8,070 to test on, of the same characters.
+    """Load 24,345 training or 8,070 test drawings, of the same characters.
 
-    Raises OneshotError for a file that does not hold them.
+    Raises OneshotError if the file is missing or has other content.
     """
     (path,) = DATASETS["omniglot-burda"].obtain(data_dir, progress)
     content = loadmat(path)
@@ -46,7 +46,7 @@ def load(
 
 
 def _drawings(content: dict[str, Any], prefixes: tuple[str, ...]) -> Drawings:
-    """Sorted by alphabet, then character; the file has numbers for names, and transposed images."""
+    """The drawings sorted by alphabet, then character. The file has numbers instead of names."""
     images, alphabet, number = (
         np.concatenate([part(content, prefix) for prefix in prefixes])
         for part in (_images, _alphabet, _number)
@@ -68,7 +68,9 @@ def _drawings(content: dict[str, Any], prefixes: tuple[str, ...]) -> Drawings:
 
 def _images(content: dict[str, Any], prefix: str) -> NDArray[np.uint8]:
     values = np.asarray(content[f"{prefix}data"], np.float64).T
-    images = values.reshape(COUNTS[prefix], SIDE, SIDE).transpose(0, 2, 1)  # stored by columns
+    images = values.reshape(COUNTS[prefix], SIDE, SIDE).transpose(
+        0, 2, 1
+    )  # columns come first in the file
     if images.min() < 0 or images.max() > 1:
         raise ValueError("grey values outside 0 to 1")
     return np.round(255 * images).astype(np.uint8)

@@ -1,7 +1,7 @@
-"""Binary drawings decoded once and kept, eight pixels a byte, in a file checked before it is used.
+"""A cache of decoded binary drawings, with eight pixels a byte and a checksum.
 
-The folder is `$ONESHOT_CACHE`, or the user's cache folder. What it holds can be deleted at any
-time: it is rebuilt from the source, and a folder that cannot be written costs only time.
+The folder is `$ONESHOT_CACHE` or the user's cache folder. It can be deleted at any time, since it
+is rebuilt from the source. If it cannot be written, loading only takes longer.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from oneshot_cli.files import atomic_write
 
 FORMAT = 1
 CHUNK = 128
-"""Drawings that are resampled in one go: what is computed on the way stays in the cache."""
+"""Drawings resampled in one chunk. Intermediate results fit in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Packed:
     alphabets: tuple[str, ...]
 
     def drawings(self, selection: Selection) -> Drawings:
-        """The characters that `selection` keeps, at its size.
+        """The drawings of the characters that `selection` keeps, at its size.
 
-        Works in chunks, so that the full-size images of a data set are never in memory at once.
+        Works in chunks, so that the full-size images are never all in memory.
         """
         kept = np.array(selection.keeps(self.characters))
         renumber = np.cumsum(kept) - 1
@@ -66,13 +66,13 @@ class Packed:
         )
 
     def _images(self, rows: NDArray[np.int64]) -> Tensor:
-        """Some drawings, unpacked: uint8 (B, S, S)."""
+        """The drawings `rows` (B,), unpacked: uint8 (B, S, S)."""
         pixels = np.unpackbits(self.bits[rows], axis=1, count=self.size * self.size)
         return torch.from_numpy(pixels).view(-1, self.size, self.size)
 
 
 def fingerprint(*paths: Path) -> str:
-    """A short hash of the files' bytes: what a cache was made from."""
+    """A hash of the files' bytes, which identifies the source of a cache."""
     digest = blake2b(digest_size=16)
     for path in paths:
         with path.open("rb") as file:
@@ -82,12 +82,15 @@ def fingerprint(*paths: Path) -> str:
 
 
 def cached(name: str, source: str, build: Callable[[], Packed]) -> Packed:
-    """The drawings of data set `name` made from `source` (a fingerprint), built if not yet kept."""
+    """The drawings of data set `name` from the cache, else from `build`, whose result is cached.
+
+    `source` is the fingerprint of the files that they are decoded from.
+    """
     path = cache_folder() / f"{name}-{source[:12]}.safetensors"
     packed = _read(path, source)
     if packed is None:
         packed = build()
-        with suppress(OSError):  # a full disk or a read-only home: decode again next time
+        with suppress(OSError):  # a full disk or a read-only folder
             _write(path, source, packed)
     return packed
 
@@ -115,7 +118,7 @@ def _write(path: Path, source: str, packed: Packed) -> None:
 
 
 def _read(path: Path, source: str) -> Packed | None:
-    """The cached drawings, or None when the file is missing, damaged, or of something else."""
+    """The cached drawings, or None if the file is missing, damaged or from another source."""
     try:
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {})["oneshot"])

@@ -1,4 +1,4 @@
-"""The data sets by name: what they are, their files and splits. Nothing here imports torch."""
+"""The registry of data sets: their files, splits and options. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from oneshot_cli.errors import OneshotError
 
 @dataclass(frozen=True)
 class PublishedOn:
-    """Keys of published tables (`evaluation/published.json`), and the very data that they are of.
+    """Keys of published tables (`evaluation/published.json`), and the data that they are on.
 
-    None is any split, resampling or binarization.
+    None matches any split, resampling or binarization.
     """
 
     tables: tuple[str, ...]
@@ -32,7 +32,7 @@ class PublishedOn:
     binarization: str | None = None
 
     def compares(self, split: str | None, size: int, resample: str, binarization: str) -> bool:
-        """Whether the tables are of data prepared like this."""
+        """Whether the tables were measured on data prepared like this."""
         given = {"split": split, "resample": resample, "binarization": binarization}
         return size == self.size and all(
             getattr(self, name) in (None, value) for name, value in given.items()
@@ -41,15 +41,16 @@ class PublishedOn:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set that `load` knows, and all that is true of it.
+    """The description of a data set in the registry.
 
-    `module` reads it: a module of this package, or a full name such as "my_package.runes". It has a
-    function load(data_dir, selection, progress, **options) that returns `Drawings`. `splits` begins
-    with the usual one; `options` are what `load` takes beside the common arguments; `size` is the
-    usual one, in pixels; `folders` are where in the user's data folder its `files` may lie. A data
-    set without `files` is made up, or the user's `own`: the folder itself. `conditional` says
-    whether a model is measured given another drawing of the same character, unless a context is
-    asked for. `published` are the published tables on it.
+    `module` has a function load(data_dir, selection, progress, **options) that returns `Drawings`.
+    It is a module of this package or a full name such as "my_package.runes". `options` are the
+    names of the options. `splits` are the names of the splits, the default first. `size` is the
+    default size in pixels.
+
+    `files` may be in the user's data folder or in one of its `folders`. A data set without files is
+    generated, or is the user's own folder of pictures (`own`). `conditional` says whether models
+    are evaluated with one context image by default. `published` are the published tables on it.
     """
 
     name: str
@@ -68,12 +69,12 @@ class DataSet:
     def published_tables(
         self, split: str | None, size: int, resample: str, binarization: str = "dynamic"
     ) -> list[str]:
-        """Keys of the published tables on these very pictures; others do not compare."""
+        """Keys of the published tables that were measured on the same pictures."""
         same = [p for p in self.published if p.compares(split, size, resample, binarization)]
         return [key for each in same for key in each.tables]
 
     def at_hand(self, data_dir: str | Path | None = None) -> list[Path] | None:
-        """The files, if `load` would find them without a download; [] if it needs none."""
+        """The files if they are on this machine, else None. [] if the data set needs no files."""
         if not self.files:
             return None if self.own and data_folder(data_dir) is None else []
         return find(self.files, self.folders, data_dir)
@@ -81,15 +82,15 @@ class DataSet:
     def obtain(
         self, data_dir: str | Path | None = None, progress: Progress | None = None
     ) -> list[Path]:
-        """The files, downloaded if no folder was named. Raises OneshotError."""
+        """The files. They are downloaded only if the user named no folder. Raises OneshotError."""
         return obtain(self.files, self.folders, data_dir, progress)
 
     def fetch(
         self, data_dir: str | Path | None = None, progress: Progress | None = None
     ) -> list[Path]:
-        """The files; those not at hand are downloaded, into the folder named if one was.
+        """The files, downloaded if they are missing, into the user's folder if one is named.
 
-        Unlike `obtain`, for which a folder that lacks them is a mistake. Raises OneshotError.
+        `obtain` instead raises an error if the user's folder lacks them. Raises OneshotError.
         """
         found = self.at_hand(data_dir)
         if found is not None or not self.files:
@@ -99,19 +100,19 @@ class DataSet:
 
     @property
     def downloadable(self) -> bool:
-        """Whether there are addresses and hashes for all of its files."""
+        """Whether all files have addresses and hashes."""
         return bool(self.files) and all(f.urls and f.known_hash for f in self.files)
 
 
 def get_dataset(name: str) -> DataSet:
-    """The data set called `name`; OneshotError if there is none."""
+    """The data set called `name`. Raises OneshotError if there is none."""
     if name not in DATASETS:
         raise OneshotError(f"there is no data set {name!r}\ndata sets: {', '.join(DATASETS)}")
     return DATASETS[name]
 
 
 def register(dataset: DataSet) -> DataSet:
-    """Make `dataset` known by its name: to `load`, and to every command of this process."""
+    """Add `dataset` to the registry, for `load` and the commands of this process. Returns it."""
     DATASETS[dataset.name] = dataset
     return dataset
 
@@ -157,7 +158,7 @@ _ALL = (
     ),
     DataSet(
         name="glyphs",
-        title="invented alphabets from a seed, nothing to download",
+        title="generated alphabets, from a seed, without a download",
         module="glyphs",
         splits=(WEAK,),
         options=("alphabets", "characters", "drawings", "seed"),
@@ -176,7 +177,7 @@ _ALL = (
     ),
     DataSet(
         name="mnist-static",
-        title="70,000 digits, binarized once for all",
+        title="70,000 digits, with a fixed binarization",
         module="mnist_static",
         splits=(OFFICIAL,),
         files=tuple(

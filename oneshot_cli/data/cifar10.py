@@ -1,4 +1,4 @@
-"""CIFAR-10 (Krizhevsky 2009) from the archive of its binary version: nothing is unpickled."""
+"""CIFAR-10 (Krizhevsky 2009), from the archive of its binary version, which needs no unpickling."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ TEST = ("test_batch.bin",)
 def load(
     data_dir: str | Path | None, selection: Selection, progress: Progress | None = None
 ) -> Drawings:
-    """50,000 pictures to train on, 10,000 to test on: (N, 3, 32, 32), sorted by label.
+    """Load 50,000 training or 10,000 test pictures (N, 3, 32, 32), sorted by label.
 
-    Raises OneshotError for an archive that does not hold them.
+    Raises OneshotError if the archive is missing, damaged or has other content.
     """
     (path,) = DATASETS["cifar10"].obtain(data_dir, progress)
     names = {"train": TRAIN, "test": TEST, "all": TRAIN + TEST}[selection.part]
@@ -38,7 +38,7 @@ def load(
 
 
 def read(path: Path, names: tuple[str, ...]) -> NDArray[np.uint8]:
-    """The records of the batches `names`: a label and 3,072 intensities each, (N, 3073)."""
+    """The records (N, 3073) of the batches `names`: a label, then 3,072 intensities."""
     batches: dict[str, bytes] = {}
     try:
         with tarfile.open(path) as archive:
@@ -54,7 +54,7 @@ def read(path: Path, names: tuple[str, ...]) -> NDArray[np.uint8]:
     for name in names:
         if len(batches.get(name, b"")) != BATCH * (1 + 3 * SIDE * SIDE):
             raise OneshotError(
-                f"{path} has no {name} with {BATCH:,} pictures; the binary version does"
+                f"{path} has no {name} with {BATCH:,} pictures; get the binary version"
             )
     data = b"".join(batches[name] for name in names)
     return np.frombuffer(data, np.uint8).reshape(-1, 1 + 3 * SIDE * SIDE).copy()

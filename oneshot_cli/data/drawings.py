@@ -1,4 +1,4 @@
-"""Drawings of characters of alphabets: the shape that every data set is brought into."""
+"""`Drawings`: the common form of all data sets, drawings of characters of alphabets."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from oneshot_cli.devices import to_device
 
 @dataclass(frozen=True)
 class Drawings:
-    """A set of drawings, grouped into characters, grouped into alphabets.
+    """A set of drawings, grouped into characters, which are grouped into alphabets.
 
-    `images` is uint8 (N, H, W), 0 paper to `levels - 1` ink, or intensities (N, 3, H, W) in
-    colour; `character` is int64 (N,), ascending,
-    the index of each drawing's character; `alphabet` is int64 (C,), the index of each character's
-    alphabet. A `dynamic` set is binary at each visit: ink with the probability that the grey value
-    says (Burda et al. 2015), drawn anew by `visit` or once for all by `fixed`.
+    `images` is uint8 (N, H, W), from 0 for paper to `levels - 1` for ink, or (N, 3, H, W) with
+    colour intensities. `character` is int64 (N,), the index of each drawing's character, in
+    ascending order. `alphabet` is int64 (C,), the index of each character's alphabet. `characters`
+    and `alphabets` are their names.
+
+    A `dynamic` set is binarized at random: a pixel is ink with the probability of its grey value
+    (Burda et al. 2015). `visit` does that anew in each call, `fixed` does it once.
     """
 
     images: Tensor
@@ -40,11 +42,11 @@ class Drawings:
 
     @property
     def channels(self) -> int:
-        """1, or 3 in colour."""
+        """The number of channels: 1, or 3 for colour."""
         return self.images.shape[1] if self.images.dim() == 4 else 1
 
     def subset(self, keep: Tensor) -> Drawings:
-        """Keep the characters where `keep` (C,) is true; alphabets left empty keep their index."""
+        """The drawings of characters where `keep` (C,) is true. Alphabets keep their indices."""
         renumber = keep.long().cumsum(0) - 1
         drawings = keep[self.character]
         return replace(
@@ -56,7 +58,7 @@ class Drawings:
         )
 
     def resized(self, size: int) -> Drawings:
-        """The drawings at `size` x `size`: `box_ink`, the house protocol; grey ones `box_grey`."""
+        """The drawings at `size` x `size`, by `box_ink`, or by `box_grey` for grey levels."""
         if size == self.size:
             return self
         resample = box_ink if self.levels == 2 else box_grey
@@ -65,15 +67,15 @@ class Drawings:
         )
 
     def pictures(self, index: Tensor) -> Tensor:
-        """Drawings `index` (...) as they are, never binarized: float (..., C, H, W) in [0, 1]."""
+        """Drawings `index` (...) without binarization: float (..., C, H, W) in [0, 1]."""
         grey = self._grey(index)
         return grey if self.channels > 1 else grey[..., None, :, :]
 
     def visit(self, index: Tensor, generator: torch.Generator, part: slice = slice(None)) -> Tensor:
-        """Drawings `index` (...) as the model sees them now: float (..., [3,] H, W) in [0, 1].
+        """Drawings `index` (...) as a model sees them: float (..., [3,] H, W) in [0, 1].
 
-        Only `part` of the first axis is made, the same as if all were. They are where the images
-        are.
+        A dynamic set is binarized with random numbers of `generator`. Returns the slice `part` of
+        the first axis, with the values that the whole would have, on the device of the images.
         """
         if self.dynamic:
             return torch.bernoulli(self._grey(index), generator=generator)[part]
@@ -83,12 +85,14 @@ class Drawings:
         return self.images[index].float() / (self.levels - 1)
 
     def to(self, device: torch.device | str) -> Drawings:
-        """The images on `device`, to be visited there. A dynamic set stays where it is: on the CPU,
-        whose random numbers are the same on every machine."""
+        """The same with the images on `device`.
+
+        A dynamic set stays on the CPU, whose random numbers are the same on every machine.
+        """
         return self if self.dynamic else replace(self, images=self.images.to(device))
 
     def fixed(self, seed: int = 0) -> Drawings:
-        """A dynamic set drawn once: binary, the same for a seed. Others stay as they are."""
+        """A dynamic set binarized once, by `seed`. Other sets are returned unchanged."""
         if not self.dynamic:
             return self
         generator = torch.Generator().manual_seed(seed)

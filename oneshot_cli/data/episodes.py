@@ -1,4 +1,4 @@
-"""Episodes: a target drawing and a context set, drawn on the fly from a seed and a step."""
+"""Episodes: batches of a target and its context, sampled from a seed and a step."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from oneshot_cli.devices import to_device
 from oneshot_cli.ranges import SHARE, Range, check_numbers, number
 
 SEVERAL = Range(least=2, most=1_000)
-"""How many images a context of several has at most."""
+"""The range of the largest number of images in a context of several."""
 
 
 @dataclass(frozen=True)
 class TaskMix:
-    """How often each task comes up, and how large the context is.
+    """The frequency of the paper's three tasks, and the size of the context.
 
-    `empty` is the share of examples whose context is hidden (task 1); of the batches, the share
-    `alphabet` shows other characters of the alphabet (task 3), 2 to `alphabet_context` of them; the
-    rest shows drawings of the character (task 2): one in a share `single` of them, otherwise 2 to
-    `character_context`.
+    A share `empty` of the examples has an empty context (task 1). In a share `alphabet` of the
+    batches, the context is 2 to `alphabet_context` other characters of the target's alphabet (task
+    3). In the other batches it is other drawings of the target's character (task 2): one drawing in
+    a share `single` of these batches, otherwise 2 to `character_context`.
     """
 
     empty: float = number(0.1, SHARE)
@@ -40,17 +40,19 @@ class TaskMix:
 
     @classmethod
     def of_task(cls, task: int) -> TaskMix:
-        """Only one of the paper's tasks: 1 unconditional, 2 one exemplar, 3 an alphabet."""
+        """Only one of the paper's tasks: 1 is unconditional, 2 one exemplar, 3 an alphabet."""
         if task not in (1, 2, 3):
-            raise ValueError(f"the task is 1, 2 or 3, not {task}")
+            raise ValueError(f"task has to be 1, 2 or 3, not {task}")
         return cls(empty=float(task == 1), alphabet=float(task == 3), single=1.0)
 
 
 @dataclass(frozen=True)
 class Episode:
-    """`target` (B, C, S, S); `context` (B, M, C, S, S) with `mask` (B, M); `alphabet` (B,) bool.
+    """A batch of targets and their contexts.
 
-    `index` (B,) says which drawings the targets are.
+    `target` is (B, C, S, S), `context` (B, M, C, S, S). `mask` (B, M) is true for images that
+    belong to the context. `alphabet` (B,) is true for task 3. `index` (B,) has the indices of the
+    targets in the drawings.
     """
 
     target: Tensor
@@ -61,12 +63,12 @@ class Episode:
 
 
 class Episodes:
-    """Draws episodes from `drawings`; episode `step` is a pure function of the seed and the step.
+    """Samples episodes from `drawings`. An episode is a pure function of the seed and the step.
 
-    `others` are the same drawings at other sizes: each step has the next of all sizes in turn.
-    `originals`, at a higher resolution, are what augmentation samples from; it brings them to the
-    size of the step by `resample`, as `data.resampling` does. Numbers are drawn on the CPU, images
-    made on `device`. Raises ValueError where the data cannot supply an episode.
+    `others` are the same drawings at other sizes; steps cycle through all sizes. Augmentation
+    transforms `originals`, the drawings at a higher resolution, and resamples them to the size of
+    the step with the method `resample`, see `data.resampling`. Random numbers are drawn on the CPU,
+    images are made on `device`. Raises ValueError if there are no drawings.
     """
 
     def __init__(
@@ -104,10 +106,10 @@ class Episodes:
         augmentation: Augmentation = NO_AUGMENTATION,
         part: slice = slice(None),
     ) -> Episode:
-        """Episode number `step`, of `size` targets, or that `part` of it."""
+        """The slice `part` of episode number `step`, which has `size` targets."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         index = torch.randint(len(self.drawings), (size,), generator=generator)
-        alphabet, members = self._kind(generator)
+        alphabet, members = self._draw_task(generator)
         if alphabet:
             context, mask = self.alphabet_context(index, members, generator)
         else:
@@ -134,7 +136,10 @@ class Episodes:
     def character_context(
         self, index: Tensor, members: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """`members` other drawings of each target's character, without repetition, and a mask."""
+        """`members` different other drawings of each target's character.
+
+        Returns their indices and a mask, both (B, members).
+        """
         character = self.drawings.character[index]
         others = self.members[character] - 1
         place = index - self.first[character]
@@ -146,7 +151,10 @@ class Episodes:
     def alphabet_context(
         self, index: Tensor, members: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """One drawing each of `members` other characters of each target's alphabet, and a mask."""
+        """A drawing of each of `members` different other characters of each target's alphabet.
+
+        Returns their indices and a mask, both (B, members).
+        """
         character = self.drawings.character[index]
         alphabet = self.drawings.alphabet[character]
         first = self.alphabet_first[alphabet]
@@ -157,8 +165,8 @@ class Episodes:
         drawing = torch.rand(characters.shape, generator=generator) * self.members[characters]
         return self.first[characters] + drawing.long(), mask
 
-    def _kind(self, generator: torch.Generator) -> tuple[bool, int]:
-        """Which context a batch has: of the alphabet or not, and how many images."""
+    def _draw_task(self, generator: torch.Generator) -> tuple[bool, int]:
+        """Draw the task of a batch: whether it is task 3, and the number of context images."""
         draws = torch.rand(3, generator=generator).tolist()
         alphabet = draws[0] < self.mix.alphabet
         single = not alphabet and draws[1] < self.mix.single
@@ -175,19 +183,19 @@ class Episodes:
         drawings: Drawings,
         generator: torch.Generator,
     ) -> Tensor:
-        """Images (B, 1 + M, S, S) of the drawings `picked` (B, 1 + M), as large as `drawings`.
+        """Images (B, 1 + M, S, S) of the drawings `picked` (B, 1 + M), at the size of `drawings`.
 
-        Examples that are `moved` (B,) are seen through their `maps` (B, 1 + M, 2, 3); the others
-        are those of `drawings`.
+        Examples where `moved` (B,) is true are transformed by their `maps` (B, 1 + M, 2, 3). The
+        others are taken from `drawings`.
         """
         shape = (*picked.shape, drawings.size, drawings.size)
         images = torch.empty(shape, device=self.device)
-        there, kept = moved.nonzero()[:, 0], (~moved).nonzero()[:, 0]
-        if len(there):
-            sources = self.originals.visit(picked[there].flatten(), generator)
-            places = to_device(maps[there].flatten(0, 1), self.device)
-            seen = warped(sources, places, drawings.size, self.resample)
-            images[to_device(there, self.device)] = seen.unflatten(0, (len(there), -1))
+        changed, kept = moved.nonzero()[:, 0], (~moved).nonzero()[:, 0]
+        if len(changed):
+            sources = self.originals.visit(picked[changed].flatten(), generator)
+            chosen = to_device(maps[changed].flatten(0, 1), self.device)
+            result = warped(sources, chosen, drawings.size, self.resample)
+            images[to_device(changed, self.device)] = result.unflatten(0, (len(changed), -1))
         if len(kept):
             plain = drawings.visit(picked[kept], generator)
             images[to_device(kept, self.device)] = to_device(plain, self.device)
@@ -197,9 +205,9 @@ class Episodes:
 def _without_repetition(
     available: Tensor, members: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Up to `members` different numbers below each of `available` (B,), and where there are any.
+    """`members` different random numbers below each of `available` (B,), as far as there are any.
 
-    Numbers and mask are (B, members); a number is 0 where the mask is false.
+    Returns the numbers and a mask, both (B, members). A number is 0 where the mask is false.
     """
     if not members:
         nothing = torch.zeros(len(available), 0)

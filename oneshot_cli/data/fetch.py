@@ -1,4 +1,4 @@
-"""Where the files of a data set are: in a folder of the user, or downloaded and verified."""
+"""The files of a data set: in the user's folder, or downloaded and verified."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from platformdirs import user_cache_path
 from oneshot_cli.errors import OneshotError
 
 Progress = Callable[[str, int, int], None]
-"""Called as `progress(what, done, total)` while something long goes on; total 0 is unknown."""
+"""Called as `progress(what, done, total)` during long work; a total of 0 means unknown."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a data set: its official name and, where it is public, its addresses and hash.
+    """A file of a data set: its official name and, if it is public, its addresses and its hash.
 
-    `known_hash` ("md5:..." or "sha256:...") is of the official file; one without a hash is never
-    downloaded. `other_names` are other names that the user's own copy may have.
+    `known_hash` is "md5:..." or "sha256:..."; a file without one is never downloaded. `other_names`
+    are names that the user's copy may have instead.
     """
 
     name: str
@@ -30,19 +30,19 @@ class RemoteFile:
     other_names: tuple[str, ...] = ()
 
     def within(self, folder: Path) -> Path | None:
-        """The file in `folder`, by any of its names, if it is there."""
+        """The path of the file in `folder` under any of its names, or None."""
         paths = (folder / name for name in (self.name, *self.other_names))
         return next((path for path in paths if path.is_file()), None)
 
 
 def cache_folder() -> Path:
-    """`$ONESHOT_CACHE`, or the place that the system has for caches."""
+    """`$ONESHOT_CACHE`, or the system's folder for caches."""
     chosen = os.environ.get("ONESHOT_CACHE")
     return Path(chosen).expanduser() if chosen else user_cache_path("oneshot", appauthor=False)
 
 
 def data_folder(data_dir: str | Path | None) -> Path | None:
-    """The folder that the user named, here or as `$ONESHOT_DATA`; None if there is none."""
+    """The user's data folder, from `data_dir` or `$ONESHOT_DATA`; None if neither is given."""
     chosen = data_dir or os.environ.get("ONESHOT_DATA")
     return Path(chosen).expanduser() if chosen else None
 
@@ -50,9 +50,9 @@ def data_folder(data_dir: str | Path | None) -> Path | None:
 def find(
     files: Sequence[RemoteFile], folders: Sequence[str], data_dir: str | Path | None = None
 ) -> list[Path] | None:
-    """The files, all in the user's folder or one of its `folders`; None if they are not there.
+    """The paths of all files in the user's folder or in one of its `folders`, else None.
 
-    Where the user named no folder, it is looked for among the downloads.
+    If the user named no folder, the folder of downloads is searched.
     """
     root = data_folder(data_dir) or cache_folder()
     for place in (root, *(root / folder for folder in folders)):
@@ -68,10 +68,9 @@ def obtain(
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
-    """The files from the user's folder if one was named, otherwise downloaded once.
+    """The paths of the files in the user's folder, or, if none is named, of downloaded files.
 
-    Raises OneshotError naming what is not there: a folder that was asked for is never silently
-    replaced by a download.
+    Raises OneshotError if the user's folder lacks a file. It is never replaced by a download.
     """
     root = data_folder(data_dir)
     if root is None:
@@ -91,27 +90,27 @@ def obtain(
 def download(
     files: Sequence[RemoteFile], folder: Path, progress: Progress | None = None
 ) -> list[Path]:
-    """Download what is not yet in `folder`, verified by hash; a broken download is discarded.
+    """Download the files that `folder` lacks and verify their hashes. Returns the paths.
 
-    Pooch writes to a temporary name and renames a file only when its hash is right; a file that
-    lies there with another hash is fetched again. Raises OneshotError if no address serves it.
+    Pooch writes to a temporary name and renames a file only if its hash is right. An existing file
+    with another hash is downloaded again. Raises OneshotError if no address serves a file.
     """
     return [_first_served(file, folder, progress) for file in files]
 
 
 def _first_served(file: RemoteFile, folder: Path, progress: Progress | None) -> Path:
-    """The file from the first of its addresses that serves it whole."""
+    """The file from the first of its addresses that serves it completely."""
     why = "it has no address that can be verified"
     for url in file.urls if file.known_hash else ():
         try:
             return _retrieve(url, file, folder, progress)
         except ValueError:  # noqa: PERF203 (one of two addresses, not a hot loop)
             why = f"what {url} serves is not the official file (its hash differs)"
-        except OSError as error:  # what requests raises, and a folder that cannot be written
+        except OSError as error:  # errors of requests, or a folder that cannot be written
             why = str(error) if error.filename else f"{url} cannot be reached"
     raise OneshotError(
         f"could not download {file.name}: {why}\n"
-        "get it by other means, put it in a folder, and name that with --data-dir"
+        "get the file by other means, put it in a folder, and give that with --data-dir"
     )
 
 
@@ -125,7 +124,7 @@ def _retrieve(url: str, file: RemoteFile, folder: Path, progress: Progress | Non
 
 
 class _Bar:
-    """The face of a tqdm bar that pooch expects, passing its figures on to a Progress."""
+    """The interface of a tqdm bar, as pooch expects it, which reports to a Progress."""
 
     def __init__(self, name: str, progress: Progress) -> None:
         self.name, self.progress = name, progress

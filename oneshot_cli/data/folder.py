@@ -1,4 +1,4 @@
-"""The user's own drawings: a folder of pictures, by alphabet and character or flatter."""
+"""The user's own pictures, in a folder with or without subfolders for alphabets and characters."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ ENDINGS = frozenset(
 def load(
     data_dir: str | Path | None, selection: Selection, progress: Progress | None = None
 ) -> Drawings:
-    """What `selection` keeps of the pictures below `data_dir`, sorted by name.
+    """Load the pictures below `data_dir` that `selection` keeps, sorted by name.
 
-    `alphabet/character/*.png` (folders above these are part of the alphabet's name),
-    `character/*.png` (one alphabet, named after the folder), or pictures without a folder, each a
-    character by itself. Dark ink on light or light on dark; a picture that is not square is put
-    in the middle of a square. Raises OneshotError for a folder without pictures, or one that
-    cannot be read.
+    They are in `alphabet/character/*.png` (higher folders are part of the alphabet's name), in
+    `character/*.png` (one alphabet, named after the folder), or directly in the folder (each
+    picture is a character). Ink may be dark on light or light on dark. A picture that is not square
+    is centred in a square. Raises OneshotError if there are no pictures or one cannot be read.
     """
     root = data_folder(data_dir)
     if root is None:
-        raise OneshotError("a folder of your own pictures has to be named: --data-dir")
+        raise OneshotError("give the folder of your own pictures with --data-dir")
     if not root.is_dir():
         raise OneshotError(f"{root} is not a folder")
     groups: dict[tuple[str, str], list[Path]] = {}
@@ -65,7 +64,7 @@ def load(
 
 
 def _names(root: Path, inside: Path) -> tuple[str, str]:
-    """The alphabet and the character that a picture's place in the tree stands for."""
+    """The names of a picture's alphabet and character, from its path."""
     *folders, file = inside.parts
     if len(folders) >= 2:
         return "/".join(folders[:-1]), folders[-1]
@@ -73,13 +72,16 @@ def _names(root: Path, inside: Path) -> tuple[str, str]:
 
 
 def _drawing(path: Path, selection: Selection) -> Tensor:
-    """One picture as (1, size, size), ink 1."""
+    """One picture as binary uint8 (1, size, size), ink 1."""
     ink = torch.from_numpy(_ink(path))[None]
     return resampled(ink, selection.size, selection.resample)
 
 
 def _ink(path: Path) -> NDArray[np.uint8]:
-    """Ink 1 in a square: what differs from the border's tone by more than half of the range."""
+    """A square binary image, ink 1.
+
+    Ink is what differs from the tone of the border by more than half of the range of tones.
+    """
     try:
         with Image.open(path) as image:
             rgba = ImageOps.exif_transpose(image).convert("RGBA")

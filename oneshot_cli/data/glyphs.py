@@ -1,9 +1,9 @@
-"""Glyphs: invented alphabets, drawn with a pen from a seed; no download, the same everywhere.
+"""Glyphs: generated alphabets, a function of a seed. They need no download.
 
-An alphabet is a style (where strokes start and end, which way they run, how they bend), a
-character a few strokes in that style, a drawing one person's hand: the same strokes, shifted,
-slanted, bent and traced with a pen of another width. Good for a first run and for tests; figures
-that mean something need Omniglot.
+An alphabet is a style: where strokes start and end, their directions, how they bend. A character is
+a few strokes in that style. A drawing imitates one person's hand: the same strokes, shifted,
+slanted and bent, drawn with a pen of another width. Glyphs are good for a first run and for tests;
+meaningful figures need Omniglot.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ from oneshot_cli.errors import OneshotError
 Array = NDArray[np.float64]
 
 SIZE = 105
-KNOTS = 9  # control points a stroke
+KNOTS = 9  # control points of a stroke
 STEPS = 20  # points of the pen's path between two knots
 STROKES = 4
 
 
 @dataclass(frozen=True)
 class Style:
-    """What the characters of an alphabet have in common; lengths where the picture is 2 wide.
+    """The style that the characters of an alphabet share. The picture's width is 2.
 
-    `anchors` (A, 2) are where strokes start and end, `directions` (D,) in radians the ways they
-    prefer, `bend` how far a stroke bulges in proportion to its length; the rest are probabilities,
-    but for `strokes` (4,), the distribution of how many strokes there are.
+    `anchors` (A, 2) are the points where strokes start and end. `directions` (D,) are the preferred
+    directions of strokes in radians. `bend` is how far a stroke bulges, relative to its length.
+    `strokes` (4,) is the distribution of the number of strokes, 1 to 4. The others are
+    probabilities: that a stroke starts on an earlier one, has a corner, is a loop, is a dot.
     """
 
     anchors: Array
@@ -48,7 +49,7 @@ class Style:
 
     @classmethod
     def invent(cls, rng: np.random.Generator) -> Style:
-        """A style from a seeded generator."""
+        """A random style."""
         columns, rows = rng.integers(2, 4), rng.integers(2, 5)
         width, height = rng.uniform(0.4, 0.62), rng.uniform(0.45, 0.68)
         grid = np.stack(
@@ -70,7 +71,7 @@ class Style:
 
 
 def invent_character(style: Style, rng: np.random.Generator) -> Array:
-    """The knots of a character's strokes: (strokes, KNOTS, 2), x then y, in [-1, 1]."""
+    """The control points (strokes, KNOTS, 2) of a random character: x, then y, in [-1, 1]."""
     strokes: list[Array] = []
     for number in range(1 + rng.choice(STROKES, p=style.strokes)):
         kind = rng.random()
@@ -83,13 +84,13 @@ def invent_character(style: Style, rng: np.random.Generator) -> Array:
             strokes.append(_line(style, strokes, rng))
     knots = np.stack(strokes)
     low, high = knots.min((0, 1)), knots.max((0, 1))
-    # In the middle, and neither a speck nor wider than the picture.
+    # Centre the character and limit its size.
     span = max(high - low)
     return (knots - (low + high) / 2) * (np.clip(span, 1.0, 1.5) / max(span, 0.2))
 
 
 def _line(style: Style, earlier: list[Array], rng: np.random.Generator) -> Array:
-    """A stroke from anchor to anchor, or from a point of an earlier one; perhaps with corners."""
+    """A stroke between anchors, or from a point of an earlier stroke, perhaps with corners."""
     if earlier and rng.random() < style.joined:
         point = earlier[rng.integers(len(earlier))][rng.choice([0, KNOTS // 2, KNOTS - 1])]
     else:
@@ -109,7 +110,11 @@ def _line(style: Style, earlier: list[Array], rng: np.random.Generator) -> Array
 
 
 def _goal(style: Style, point: Array, drawn: Array, rng: np.random.Generator) -> Array:
-    """Another anchor, likelier in a preferred direction, not too near, not along what is drawn."""
+    """Another random anchor.
+
+    Those in a preferred direction are likelier. Those nearby, and those along an existing stroke,
+    are unlikely.
+    """
     away = style.anchors - point
     distance = np.hypot(*away.T)
     angle = np.arctan2(away[:, 1], away[:, 0])
@@ -129,9 +134,9 @@ def _loop(style: Style, rng: np.random.Generator) -> Array:
 
 
 def draw(knots: Array, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """`count` hands draw a character (strokes, KNOTS, 2).
+    """Draw a character with control points `knots` (strokes, KNOTS, 2) `count` times.
 
-    Returns the pen's paths (count, points, 2) in [-1, 1] and its radii (count,), in pixels.
+    Returns the pen's paths (count, points, 2) in [-1, 1] and its radii (count,) in pixels.
     """
     strokes = len(knots)
     bends = np.cos(np.pi * np.arange(3)[:, None] * np.linspace(0, 1, KNOTS))  # smooth, not shaky
@@ -150,7 +155,7 @@ def draw(knots: Array, count: int, rng: np.random.Generator) -> tuple[Array, Arr
 
 
 def _spline(knots: Array) -> Array:
-    """Catmull-Rom through (..., KNOTS, 2): (..., (KNOTS - 1) * STEPS, 2)."""
+    """Catmull-Rom spline through knots (..., KNOTS, 2): (..., (KNOTS - 1) * STEPS, 2)."""
     padded = np.concatenate([knots[..., :1, :], knots, knots[..., -1:, :]], -2)
     before, here, there, after = (padded[..., i : i + KNOTS - 1, None, :] for i in range(4))
     t = np.linspace(0, 1, STEPS)[:, None]
@@ -164,9 +169,12 @@ def _spline(knots: Array) -> Array:
 
 
 def rasterize(paths: Array, radii: Array, size: int = SIZE) -> NDArray[np.uint8]:
-    """The pixels whose centres a round pen covers: (N, P, 2), (N,) -> binary (N, size, size)."""
+    """Binary images (N, size, size): the pixels whose centres a round pen covers.
+
+    `paths` (N, P, 2) are in [-1, 1], `radii` (N,) in pixels.
+    """
     reach = int(np.ceil(radii.max() + 0.5))
-    margin = 2 * reach  # where a pen that left the picture touches neither it nor the array's end
+    margin = 2 * reach  # a pen outside the picture then stays inside the array
     wide = size + 2 * margin
     images = np.zeros((len(paths), wide * wide), np.uint8)
     points = ((paths + 1) * (size / 2) + margin).astype(np.float32).clip(reach, wide - reach - 1)
@@ -192,20 +200,20 @@ def load(
     drawings: int = 20,
     seed: int = 0,
 ) -> Drawings:
-    """What `selection` keeps of `alphabets` x `characters` x `drawings`, made from the seed."""
+    """Generate `alphabets` x `characters` x `drawings` glyphs and keep those of `selection`."""
     return packed(alphabets, characters, drawings, seed, progress).drawings(selection)
 
 
 def packed(
     alphabets: int, characters: int, drawings: int, seed: int, progress: Progress | None = None
 ) -> Packed:
-    """`alphabets` x `characters` x `drawings` pictures, 105 x 105, a function of the seed alone.
+    """Generate `alphabets` x `characters` x `drawings` pictures, 105 x 105 pixels.
 
-    A character depends on the seed and its own number only: asking for more of them leaves the
-    others as they are.
+    A character depends only on the seed and on the numbers of its alphabet and itself, so that
+    more characters do not change the others. Raises OneshotError for numbers out of range.
     """
     if min(alphabets, characters, drawings) < 1 or seed < 0:
-        raise OneshotError("glyphs needs one alphabet, character and drawing or more; seed >= 0")
+        raise OneshotError("glyphs: alphabets, characters and drawings start at 1, seed at 0")
     bits, names = [], []
     for a in range(alphabets):
         style = Style.invent(np.random.default_rng([seed, a]))

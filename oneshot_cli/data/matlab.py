@@ -11,9 +11,9 @@ from oneshot_cli.errors import OneshotError
 
 
 def loadmat(path: Path) -> dict[str, Any]:
-    """The arrays in `path` by name. Raises OneshotError if the file is damaged."""
+    """The arrays of the file `path` by name. Raises OneshotError if it is damaged."""
     try:
         content: dict[str, Any] = io.loadmat(path)
-    except Exception as error:  # SciPy raises many kinds on damaged files, some its own
-        raise OneshotError(f"{path} is damaged or no MATLAB file ({error})") from None
+    except Exception as error:  # SciPy raises many kinds of errors on damaged files
+        raise OneshotError(f"{path} is damaged or not a MATLAB file ({error})") from None
     return content

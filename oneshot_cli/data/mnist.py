@@ -1,4 +1,4 @@
-"""MNIST (LeCun et al. 1998) from the four original idx files; each digit is a character."""
+"""MNIST (LeCun et al. 1998), from the four original idx files. Each digit is a character."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MD5 = {
     "t10k-images": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels": "27ae3e4e09519cfbb04c329615203637",
 }
-"""Of the uncompressed bytes, which are the same however a copy is compressed."""
+"""Hashes of the uncompressed bytes, which do not depend on how a copy is compressed."""
 
 
 def load(
@@ -36,10 +36,10 @@ def load(
     *,
     binarization: str = "dynamic",
 ) -> Drawings:
-    """60,000 digits to train on, 10,000 to test on, sorted by digit.
+    """Load 60,000 training or 10,000 test digits, sorted by digit.
 
-    `binarization`: see `binarized`. The static one of Salakhutdinov and Murray is a data set of
-    its own, mnist-static. Raises OneshotError for a file that is not the original.
+    `binarization` is explained in `binarized`. The fixed binarization of Salakhutdinov and Murray
+    is a separate data set, mnist-static. Raises OneshotError if a file is not the original.
     """
     parts = {"train": ("train",), "test": ("t10k",), "all": ("train", "t10k")}[selection.part]
     paths = dict(zip(MD5, DATASETS["mnist"].obtain(data_dir, progress), strict=True))
@@ -57,7 +57,7 @@ def load(
 
 
 def by_label(images: Tensor, labels: Tensor, alphabet: str) -> Drawings:
-    """Images of 256 levels, sorted by label (N,): one alphabet, a character for each label."""
+    """Images of 256 levels sorted by label: one alphabet, with a character for each label."""
     order = torch.argsort(labels, stable=True)
     names = labels.unique(sorted=True)
     return Drawings(
@@ -70,27 +70,31 @@ def by_label(images: Tensor, labels: Tensor, alphabet: str) -> Drawings:
     )
 
 
-def binarized(drawings: Drawings, how: str, *, test: bool) -> Drawings:
-    """Grey drawings made binary.
+def binarized(drawings: Drawings, binarization: str, *, test: bool) -> Drawings:
+    """Binarize grey drawings.
 
-    "dynamic": each visit draws ink with the grey value's probability (Burda et al. 2015); a test
-    set is drawn once, with a fixed seed. "threshold": ink from grey 128 on. "none": left grey, for
-    models of grey values. A figure has to say which. Raises OneshotError for another.
+    "dynamic": each visit samples ink with the probability of the grey value (Burda et al. 2015). A
+    test set is sampled once, with a fixed seed. "threshold": ink if the grey value is 128 or more.
+    "none": grey values are kept, for models of grey values. Bounds on differently binarized images
+    cannot be compared. Raises OneshotError for other names.
     """
-    if how not in BINARIZATIONS:
+    if binarization not in BINARIZATIONS:
         raise OneshotError(
-            f"there is no binarization {how!r}\nbinarizations: {', '.join(BINARIZATIONS)}"
+            f"there is no binarization {binarization!r}\nbinarizations: {', '.join(BINARIZATIONS)}"
         )
-    if how == "none":
+    if binarization == "none":
         return drawings
-    if how == "threshold":
+    if binarization == "threshold":
         return replace(drawings, images=(drawings.images >= 128).to(torch.uint8), levels=2)
     dynamic = replace(drawings, dynamic=True)
     return dynamic.fixed() if test else dynamic
 
 
 def read_idx(path: Path, expected: str) -> NDArray[np.uint8]:
-    """The array of bytes in an idx file, gzipped or not, whose uncompressed md5 is `expected`."""
+    """Read an idx file, gzipped or not: its array of bytes.
+
+    Raises OneshotError if it is damaged or its uncompressed md5 is not `expected`.
+    """
     try:
         data = path.read_bytes()
         if data[:2] == b"\x1f\x8b":

@@ -1,4 +1,4 @@
-"""MNIST binarized once for all (Salakhutdinov and Murray 2008), as published in text files."""
+"""MNIST with a fixed binarization (Salakhutdinov and Murray 2008), from published text files."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ COUNTS = {"train": 50_000, "valid": 10_000, "test": 10_000}
 def load(
     data_dir: str | Path | None, selection: Selection, progress: Progress | None = None
 ) -> Drawings:
-    """50,000 digits to train on and 10,000 to test on, without labels.
+    """Load 50,000 training or 10,000 test digits, without labels.
 
-    The 10,000 of the validation file come with `part="all"` only.
+    The 10,000 digits of the validation file are only in `part="all"`.
     """
     paths = dict(zip(COUNTS, DATASETS["mnist-static"].obtain(data_dir, progress), strict=True))
     parts = tuple(COUNTS) if selection.part == "all" else (selection.part,)
@@ -37,7 +37,10 @@ def load(
 
 
 def read_amat(path: Path, count: int) -> torch.Tensor:
-    """`count` rows of 784 digits 0 or 1: uint8 (count, 28, 28). OneshotError if it holds less."""
+    """Read `count` rows of 784 digits 0 or 1: uint8 (count, 28, 28).
+
+    Raises OneshotError if the file cannot be read or has another number of digits.
+    """
     try:
         text = np.fromfile(path, np.uint8)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Two digits on a larger canvas, as DRAW was trained on (Gregor et al. 2015, section 4.3)."""
+"""Two MNIST digits in a larger image, as in DRAW (Gregor et al. 2015, section 4.3)."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def load(
     binarization: str = "dynamic",
     seed: int = 0,
 ) -> Drawings:
-    """As many canvases as MNIST has digits in the part; no labels.
+    """Load as many images as MNIST has digits in the part, without labels.
 
-    `binarization` as for MNIST; the digits of a test canvas are test digits.
+    `binarization` is as for MNIST. Test images consist of test digits.
     """
     digits = mnist.load(
         data_dir, Selection(selection.split, selection.part), progress, binarization="none"
@@ -44,9 +44,9 @@ def load(
 
 
 def pairs(digits: Tensor, generator: torch.Generator, canvas: int = CANVAS) -> Tensor:
-    """uint8 (N, S, S) -> (N, canvas, canvas): two digits drawn at random, each anywhere.
+    """Images (N, canvas, canvas) of two random digits at random places, from digits (N, S, S).
 
-    Where they overlap, intensities add up, to at most white.
+    All are uint8. Where digits overlap, intensities add up to at most 255.
     """
     count, side = digits.shape[0], digits.shape[-1]
     images = torch.zeros(count, canvas * canvas, dtype=torch.uint8)

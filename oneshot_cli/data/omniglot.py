@@ -28,10 +28,11 @@ PARTS = {"background": OMNIGLOT_BACKGROUND, "evaluation": OMNIGLOT_EVALUATION}
 def load(
     data_dir: str | Path | None, selection: Selection, progress: Progress | None = None
 ) -> Drawings:
-    """What `selection` keeps of the 32,460 drawings: background, then evaluation, by name.
+    """Load the drawings that `selection` keeps of all 32,460.
 
-    Archives that the user provides are checked by what they hold, not by a hash, since the same
-    pictures may come in another container. Raises OneshotError naming what is missing.
+    The background set comes first, then the evaluation set, each sorted by name. The user's
+    archives are checked by their content instead of a hash, since the same pictures may be packed
+    differently. Raises OneshotError if something is missing or damaged.
     """
     paths = DATASETS["omniglot"].obtain(data_dir, progress)
     packed = cached("omniglot", fingerprint(*paths), lambda: decode(paths, progress))
@@ -39,12 +40,12 @@ def load(
 
 
 def at_hand(data_dir: str | Path | None = None) -> bool:
-    """Whether the archives are there, so that nothing needs to be downloaded."""
+    """Whether the archives are on this machine and need no download."""
     return DATASETS["omniglot"].at_hand(data_dir) is not None
 
 
 def decode(paths: list[Path], progress: Progress | None = None) -> Packed:
-    """Read the background and the evaluation archive (in this order) whole."""
+    """Decode the background and the evaluation archive, in this order."""
     bits: list[NDArray[np.uint8]] = []
     names: list[str] = []
     total = DRAWINGS * sum(sum(alphabets.values()) for alphabets in PARTS.values())
@@ -69,7 +70,7 @@ def decode(paths: list[Path], progress: Progress | None = None) -> Packed:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive, whose damage found while reading is told as an OneshotError."""
+    """Open an archive. Damage that is found in the block is raised as an OneshotError."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -84,7 +85,10 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 def _members(
     path: Path, archive: zipfile.ZipFile, alphabets: dict[str, int]
 ) -> dict[str, list[str]]:
-    """The members of each character, "Latin/character01" first to last; complain of a gap."""
+    """The names of each character's files, by names such as "Latin/character01".
+
+    Raises OneshotError if a character or a drawing is missing.
+    """
     found: dict[str, list[str]] = {}
     for member in sorted(archive.namelist()):
         parts = PurePosixPath(member).parts
@@ -107,12 +111,12 @@ def _members(
 
 
 def _pixels(path: Path, archive: zipfile.ZipFile, member: str) -> NDArray[np.uint8]:
-    """One drawing, eight pixels a byte, ink 1 (the files have it black on white)."""
+    """One drawing with eight pixels a byte, ink 1. Files are black on white."""
     data = archive.read(member)
     try:
         with Image.open(io.BytesIO(data)) as image:
             grey = np.asarray(image.convert("L"))
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on damaged PNGs
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow's errors on damaged PNGs
         raise OneshotError(f"{path}: {member} is not a readable picture ({error})") from None
     if grey.shape != (SIZE, SIZE):
         raise OneshotError(

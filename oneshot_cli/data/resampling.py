@@ -1,4 +1,4 @@
-"""From the drawings' own size to the model's: the two published protocols, as functions."""
+"""Resampling of drawings to the size of a model, by two protocols."""
 
 from __future__ import annotations
 
@@ -15,26 +15,28 @@ RESAMPLINGS = ("area", "max")
 CROP = 104
 
 
-def resampled(images: Tensor, size: int, how: str = "area") -> Tensor:
-    """Binary uint8 (B, S, S) to (B, size, size).
+def resampled(images: Tensor, size: int, method: str = "area") -> Tensor:
+    """Resample binary uint8 (B, S, S) to (B, size, size).
 
-    "area" is the house protocol, `box_ink`; "max" the few-shot density protocol, `max_ink`.
-    Raises OneshotError for a size or a way that there is not.
+    "area" is the protocol of this project, `box_ink`. "max" is the few-shot density protocol,
+    `max_ink`. Raises OneshotError for another method or an impossible size.
     """
-    if how not in RESAMPLINGS:
-        raise OneshotError(f"there is no resampling {how!r}\nresamplings: {', '.join(RESAMPLINGS)}")
+    if method not in RESAMPLINGS:
+        raise OneshotError(
+            f"there is no resampling {method!r}\nresamplings: {', '.join(RESAMPLINGS)}"
+        )
     if size < 1:
         raise OneshotError(f"the size is {size}, but pictures have at least one pixel")
-    return box_ink(images, size) if how == "area" else max_ink(images, size)
+    return box_ink(images, size) if method == "area" else max_ink(images, size)
 
 
 def box_ink(images: Tensor, size: int) -> Tensor:
-    """Ink where the box mean is at least one half: binary uint8 (B, H, W) -> (B, size, size).
+    """Box resampling: binary uint8 (B, H, W) to (B, size, size), ink if the box mean is >= 1/2.
 
-    Bit for bit what Pillow's BOX filter gives on 8-bit images (columns, then rows, each rounded),
-    read as ink from grey 128 on: the pictures that the project's figures are measured on. With
-    105 pixels to 28 each box is 3 or 4 pixels wide, so a half is common, and counting it as ink
-    is what makes the mean ink 0.087 where an exact area mean above one half has 0.080.
+    Bit for bit the same as Pillow's BOX filter on 8-bit images (columns, then rows, each rounded)
+    with a threshold of 128. The project's figures are measured on these pictures. From 105 to 28
+    pixels a box is 3 or 4 pixels wide, so means of exactly one half are common. Since they count as
+    ink, the mean ink is 0.087; with exact means and a strict threshold it would be 0.080.
     """
     if images.shape[-1] == images.shape[-2] == size:
         return images
@@ -42,7 +44,7 @@ def box_ink(images: Tensor, size: int) -> Tensor:
 
 
 def box_grey(images: Tensor, size: int) -> Tensor:
-    """The box mean of grey uint8 (..., H, W), rounded: (..., size, size), as Pillow has it."""
+    """Rounded box means (..., size, size) of grey uint8 (..., H, W), the same as Pillow's."""
     height, width = images.shape[-2:]
     if height == width == size:
         return images
@@ -52,14 +54,14 @@ def box_grey(images: Tensor, size: int) -> Tensor:
 
 
 def _mean(sums: Tensor, weights: Tensor) -> Tensor:
-    """Rounded means, in Pillow's fixed point: 22 bits after the point decide their ties."""
+    """Rounded means in Pillow's fixed-point arithmetic with 22 fractional bits, for equal ties."""
     return sums.int().mul_(weights).add_(2**21).bitwise_right_shift_(22).float()
 
 
 class _Boxes(NamedTuple):
-    """Which of the source's pixels lie in each target pixel (target, source), and their weights.
+    """The source pixels of each target pixel, as 0 or 1 (target, source), and their weights.
 
-    A weight is 1 over their number in Pillow's fixed point, as int32.
+    A weight (target,) is 1 over their number, as an int32 in Pillow's fixed point.
     """
 
     inside: Tensor
@@ -75,15 +77,15 @@ def _boxes(source: int, target: int, device: torch.device) -> _Boxes:
 
 
 def boxes(source: int, target: int) -> Tensor:
-    """Which source pixels' centres lie in each target pixel: 0 or 1, (target, source).
+    """Whether the centre of each source pixel lies in each target pixel: 0 or 1, (target, source).
 
-    Of a target smaller than a source pixel it is the pixel that its centre lies in.
+    A target pixel that is smaller than a source pixel gets the source pixel at its centre.
     """
     scale = max(source / target, 1.0)
     centres = (torch.arange(target, dtype=torch.float64) + 0.5) * (source / target)
     pixels = torch.arange(source, dtype=torch.float64)
-    # Both of Pillow's conditions, in its order of operations: where a centre lies on a border
-    # (105 to 26, 52 or 100), rounding decides whether they agree.
+    # Both of Pillow's conditions, in its order of operations. Rounding decides where a centre lies
+    # on a border (105 to 26, 52 or 100).
     first = torch.floor(centres - scale / 2 + 0.5)[:, None]
     end = torch.floor(centres + scale / 2 + 0.5)[:, None]
     distance = (pixels - centres[:, None] + 0.5) * (1 / scale)
@@ -92,10 +94,10 @@ def boxes(source: int, target: int) -> Tensor:
 
 
 def max_ink(images: Tensor, size: int) -> Tensor:
-    """Max pooling of the top left 104 x 104 pixels: any ink makes ink.
+    """Max pooling of the top left 104 x 104 pixels: binary uint8 (B, H, W) to (B, size, size).
 
-    Bornschein et al. 2017 pool 4 x 4, to 26 x 26. Raises OneshotError where `size` does not
-    divide 104, or the images are smaller.
+    Bornschein et al. 2017 pool 4 x 4 pixels, to 26 x 26. Raises OneshotError if `size` does not
+    divide 104 or the images are smaller.
     """
     if size < 1 or CROP % size or min(images.shape[-2:]) < CROP:
         raise OneshotError(f"max pooling needs a size that divides {CROP} (26 or 52), not {size}")

@@ -1,4 +1,4 @@
-"""`DataSpec`: which drawings a model was trained on, as plain data, and the way to load them."""
+"""`DataSpec`: the drawings that a model is trained on, as plain data that can be loaded."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """A data set, its split, the size of its pictures and how they become binary.
+    """A data set, its split, the size of its pictures and their binarization.
 
-    It is what a run's `config.json` and a checkpoint's header hold under "data", see `to_dict`.
+    A run's `config.json` and a checkpoint's header have it under "data", see `to_dict`.
     """
 
     dataset: str
     split: str | None = None
     size: int = 28
-    """Height and width in pixels; of several sizes the largest, at which pictures are drawn."""
+    """Height and width in pixels. With several sizes the largest, at which models draw."""
     sizes: tuple[int, ...] = ()
-    """All sizes that batches have in turn, ascending; empty for `size` alone."""
+    """All sizes, ascending, through which batches cycle. Empty if there is only `size`."""
     resample: str | None = None
-    """"area" or "max", see `data.resampling`; None is "area" where nothing was said."""
+    """The method of `data.resampling`, "area" or "max". None means "area"."""
     validation: float | None = None
-    """The share of the training part that is kept for validation; None: the run is older."""
+    """The share of the training part that is kept for validation. None in older runs."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What the data set takes beside: binarization, or how glyphs are made up."""
+    """Further options of the data set, such as binarization."""
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> DataSpec:
-        """From a header or a configuration. Raises OneshotError if it names no data set.
+        """Build from JSON. Keys that are neither fields nor options of the data set are ignored.
 
-        What is neither a field nor an option of the data set is passed over.
+        Raises OneshotError if there is no data set.
         """
         if "dataset" not in content:
             raise OneshotError("it does not say what data it was trained on")
@@ -52,27 +52,27 @@ class DataSpec:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON: what was not said is left out."""
+        """For JSON. Fields that are None are left out."""
         content: dict[str, Any] = {"dataset": self.dataset, "split": self.split, "size": self.size}
         if self.sizes:
             content["sizes"] = list(self.sizes)
         content |= self.options
-        said = {"resample": self.resample, "validation": self.validation}
-        return content | {name: value for name, value in said.items() if value is not None}
+        optional = {"resample": self.resample, "validation": self.validation}
+        return content | {name: value for name, value in optional.items() if value is not None}
 
     @property
     def catalogue_entry(self) -> DataSet:
-        """What is true of the data set itself."""
+        """The data set's entry in the registry. Raises OneshotError if it has none."""
         return get_dataset(self.dataset)
 
     @property
     def all_sizes(self) -> tuple[int, ...]:
-        """Every size of the pictures, ascending."""
+        """All sizes of the pictures, ascending."""
         return self.sizes or (self.size,)
 
     @property
     def resampling(self) -> str:
-        """How drawings are brought to their size."""
+        """The resampling method, "area" or "max"."""
         return self.resample or "area"
 
     def load(
@@ -84,11 +84,11 @@ class DataSpec:
         data_dir: str | Path | None = None,
         progress: Progress | None = None,
     ) -> Drawings:
-        """The drawings of a part at `size`, or at the largest size.
+        """Load the drawings of a part, at `size` or the largest size.
 
-        "train" is what is trained on, "validation" what is kept of the split's training part to
-        choose by; "test" and "all" are the split's. `resample` replaces the description's own.
-        Raises OneshotError as `data.load` does.
+        The split's training part is divided into "train" and "validation". "test" and "all" are
+        those of the split. `resample` overrides the resampling method. Raises OneshotError as
+        `data.load` does.
         """
         from oneshot_cli.data import load
         from oneshot_cli.data.validation import split_off_validation

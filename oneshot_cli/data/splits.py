@@ -1,4 +1,4 @@
-"""Which characters are kept for the test: pure functions of names, the same for everyone."""
+"""Splits into training and test characters, as pure functions of the characters' names."""
 
 from __future__ import annotations
 
@@ -66,10 +66,12 @@ OMNIGLOT_EVALUATION: dict[str, int] = {
 """The 20 alphabets of the official evaluation set and how many characters each has (659)."""
 
 WEAK = "weak"
-"""Three characters of every alphabet are the test (Boutin et al. 2022); see `parts`."""
+"""Three characters of every alphabet are the test part (Boutin et al. 2022); see `part_of_each`."""
 
 VALIDATION = "weak-validation"
-"""The next three of every alphabet instead, without those of `weak`: to choose a recipe by."""
+"""Other three of every alphabet are the test part, for the choice of settings.
+
+The test characters of `weak` are left out."""
 
 STRONG: dict[str, frozenset[str]] = {
     "strong-30-20": frozenset(OMNIGLOT_EVALUATION),
@@ -78,18 +80,17 @@ STRONG: dict[str, frozenset[str]] = {
 }
 """The test alphabets of each strong split of Omniglot.
 
-30-20 is the data set's own division. The test alphabets of 40-10 and 45-5 are the last ten and the
-last five of the evaluation set by name, so the splits nest: what one never sees in training, a
-smaller one does not see either. The five are those of the public few-shot density protocol:
-Sylheti, Syriac (Serto), Tengwar, Tibetan, ULOG.
+30-20 is the official division. The test alphabets of 40-10 and 45-5 are the last ten and the last
+five of the evaluation set by name, so the test parts are nested. The five are those of the public
+few-shot density protocol: Sylheti, Syriac (Serto), Tengwar, Tibetan, ULOG.
 """
 
 OFFICIAL = "official"
-"""The data set's own division into drawings to train and to test on."""
+"""The data set's own division into training and test drawings."""
 
 DEFAULT_VALIDATION_SHARE = 0.03
-"""What `oneshot train` keeps of a training part for validation: one or two characters of each of
-Omniglot's alphabets; see data/validation.py."""
+"""The share of the training part that `oneshot train` keeps for validation, see data/validation.py.
+For Omniglot that is one or two characters of each alphabet."""
 MAX_VALIDATION_SHARE = 0.3
 
 SPLITS: tuple[str, ...] = (WEAK, *STRONG, VALIDATION)
@@ -97,11 +98,12 @@ PARTS: tuple[str, ...] = ("train", "test", "all")
 
 
 def part_of_each(split: str, characters: Sequence[str]) -> list[str | None]:
-    """The part of the split that each of `characters` ("Latin/character01") is in: train or test.
+    """The part of each of `characters`, such as "Latin/character01": "train", "test" or None.
 
-    Weak: the first three of each alphabet by name are the test, so character01 to character03 of
-    Omniglot's; of an alphabet with fewer than twelve, a quarter. Weak-validation: as many that come
-    after them; weak's own test is in no part. Raises OneshotError for another split.
+    In the split weak, the test characters are the first three of each alphabet by name, which are
+    character01 to character03 in Omniglot. Alphabets with fewer than twelve characters give a
+    quarter. In weak-validation, they are the same number of characters after those; the test
+    characters of weak are in no part (None). Raises OneshotError for unknown splits.
     """
     if split in STRONG:
         return ["test" if _alphabet(name) in STRONG[split] else "train" for name in characters]
@@ -125,9 +127,10 @@ def _alphabet(character: str) -> str:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which characters of a data set are wanted, and at what size.
+    """The characters of a data set to load, and their size in pixels.
 
-    Without a split all of them, and `part` may not be "test"; "all" is both parts.
+    `part` is "train", "test" or "all". Without a split all characters are taken, and `part` cannot
+    be "test". Raises OneshotError for an unknown part.
     """
 
     split: str | None = None
@@ -142,7 +145,7 @@ class Selection:
             raise OneshotError("without a split there is no test part")
 
     def keeps(self, characters: Sequence[str]) -> list[bool]:
-        """For each of `characters`, whether it belongs to the part; OneshotError if none does."""
+        """Whether each of `characters` is in the part. Raises OneshotError if none is."""
         if self.split is None or self.part == "all":
             return [True] * len(characters)
         kept = [part == self.part for part in part_of_each(self.split, characters)]

@@ -22,9 +22,9 @@ COUNTS = {"train": 73_257, "test": 26_032}
 def load(
     data_dir: str | Path | None, selection: Selection, progress: Progress | None = None
 ) -> Drawings:
-    """73,257 pictures to train on, 26,032 to test on: (N, 3, 32, 32), sorted by digit.
+    """Load 73,257 training or 26,032 test pictures (N, 3, 32, 32), sorted by digit.
 
-    Raises OneshotError for a file that does not hold them.
+    Raises OneshotError if a file is missing, damaged or has other content.
     """
     paths = dict(zip(COUNTS, DATASETS["svhn"].obtain(data_dir, progress), strict=True))
     parts = tuple(COUNTS) if selection.part == "all" else (selection.part,)
@@ -34,7 +34,7 @@ def load(
 
 
 def _read(path: Path, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures (N, 3, 32, 32) and digits (N,); the file has (32, 32, 3, N), and 10 for zero."""
+    """Pictures (N, 3, 32, 32) and digits (N,). The file has (32, 32, 3, N), and 10 for zero."""
     content = loadmat(path)
     images, labels = content.get("X"), content.get("y")
     if images is None or labels is None or images.shape != (SIDE, SIDE, 3, count):

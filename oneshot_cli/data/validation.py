@@ -1,4 +1,4 @@
-"""Validation drawings: a part of the training part that a run does not train on, to choose by."""
+"""Validation drawings: a share of the training part that a run does not train on."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from oneshot_cli.data.splits import OFFICIAL
 def split_off_validation(
     drawings: Drawings, share: float, split: str | None
 ) -> tuple[Drawings, Drawings]:
-    """The training part without its validation drawings, and those.
+    """Divide a training part into training and validation drawings.
 
-    Where a split is of characters, they are the first characters of each alphabet by name, about
-    `share` of them; where it is the data set's own, of drawings, the last drawings of each
-    character. At least one if there are three, at most a third, none for a share of 0.
+    If the split is by characters, validation gets the first characters of each alphabet by name,
+    about `share` of them. If it is the official split of the data set, which is by drawings, it
+    gets the last drawings of each character. It is at least one if there are three, at most a
+    third, and none for a share of 0.
     """
     if split == OFFICIAL:
         counts = torch.bincount(drawings.character, minlength=len(drawings.characters))
         first = counts.cumsum(0) - counts
-        kept = counts - torch.tensor([_few(count, share) for count in counts.tolist()])
+        kept = counts - torch.tensor([_validation_count(count, share) for count in counts.tolist()])
         place = torch.arange(len(drawings)) - first[drawings.character]
         chosen = place >= kept[drawings.character]
         return _where(drawings, ~chosen), _where(drawings, chosen)
@@ -31,15 +32,15 @@ def split_off_validation(
     for alphabet in drawings.alphabet.unique().tolist():
         members = (drawings.alphabet == alphabet).nonzero().flatten().tolist()
         members.sort(key=lambda character: drawings.characters[character])
-        held[members[: _few(len(members), share)]] = True
+        held[members[: _validation_count(len(members), share)]] = True
     return drawings.subset(~held), drawings.subset(held)
 
 
-def _few(count: int, share: float) -> int:
-    """How many of `count` characters or drawings are for validation."""
+def _validation_count(count: int, share: float) -> int:
+    """How many of `count` characters or drawings go to validation."""
     return min(max(1, round(share * count)), count // 3) if share else 0
 
 
 def _where(drawings: Drawings, keep: Tensor) -> Drawings:
-    """The drawings where `keep` (N,) is true; characters left empty stay."""
+    """The drawings where `keep` (N,) is true. All characters keep their indices."""
     return replace(drawings, images=drawings.images[keep], character=drawings.character[keep])

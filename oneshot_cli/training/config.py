@@ -56,8 +56,8 @@ class TrainConfig:
     particles: int = 1
     """K, the number of posterior samples for each image."""
     objective: Objective = "iwae"
-    """The bound: "iwae" is L_K of Burda et al. 2015, which is the ELBO for K = 1; "elbo" is the
-    mean ELBO of the particles."""
+    """The bound: "iwae" is L_K of Burda et al. 2015, the ELBO for K = 1. "elbo" is the mean ELBO
+    of the particles."""
     bf16: bool | None = False
     """Whether matrix products are in bfloat16. None: if that is faster on the machine."""
     recompute: int = number(0, Range(least=0, most=COUNT.most))

@@ -148,7 +148,7 @@ def test_burdas_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(drawings.images.numpy(), np.round(255 * images[[2, 1, 0]]))
     assert load("omniglot-burda", data_dir=tmp_path, part="test").images.max() == 1
     (tmp_path / "chardata.mat").write_bytes(b"MATLAB 5.0 MAT-file, cut" * 9)
-    with pytest.raises(OneshotError, match="damaged or no MATLAB"):
+    with pytest.raises(OneshotError, match="damaged or not a MATLAB"):
         load("omniglot-burda", data_dir=tmp_path)
     savemat(tmp_path / "chardata.mat", {"data": columns})
     with pytest.raises(OneshotError, match="not Burda's"):

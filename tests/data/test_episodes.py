@@ -259,6 +259,6 @@ def test_drawings_are_seen_through_maps_alike_in_parts(
     images = images.repeat_interleave(7, 1).repeat_interleave(7, 2)
     maps = random_affine(7, 0.2, generator)[:, :2]
     whole = warped(images, maps, 26, resample)
-    monkeypatch.setattr(augmentation, "AT_ONCE", 3)
+    monkeypatch.setattr(augmentation, "CHUNK", 3)
     assert torch.equal(warped(images, maps, 26, resample), whole)
     assert 0.2 < whole.mean() < 0.8
