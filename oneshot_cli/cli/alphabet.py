@@ -1,4 +1,4 @@
-"""`oneshot alphabet`: new characters in the style of some."""
+"""`oneshot alphabet`: new characters in the style of an alphabet."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def alphabet(
             show_default=False,
         ),
     ],
-    n: Annotated[int, typer.Option("-n", min=1, max=200, help="New characters.")] = 20,
+    n: Annotated[int, typer.Option("-n", min=1, max=200, help="Number of new characters.")] = 20,
     output: OutputOption = None,
     size: SizeOption = DEFAULT_SIZE,
     seed: SeedOption = 0,
@@ -47,12 +47,13 @@ def alphabet(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Draw new characters in the style of an alphabet: further letters, not copies.
+    """Draw new characters in the style of an alphabet: more letters, not copies.
 
-    Characters that come too near to one that was given, or to one drawn before, are drawn again.
-    How near each came is told: the mean distance from the ink of one to the ink of the other, in
-    pixels of the model's picture. Two people's drawings of one character are usually 0.8 apart,
-    different characters 1.5. The usual --spread is 0.8.
+    A character that is too similar to a given one, or to an earlier new one, is replaced by another
+    sample. The distance of each new character to the given ones is printed: the mean distance from
+    the ink of one to the ink of the other, in pixels at the model's size. It is about 0.8 between
+    two people's drawings of one character, and 1.5 between different characters. The default
+    --spread is 0.8.
     """
     width = pen_width(pen)
 
@@ -78,7 +79,7 @@ def alphabet(
     distance, nearest = result.distance.min(1)
     closest = int(distance.argmin())
     screen.note(
-        f"distance to what was given: {float(distance.median()):.2f} pixels in the median; "
-        f"nearest is number {closest + 1}, {float(distance[closest]):.2f} from "
+        f"distance to the given characters: median {float(distance.median()):.2f} pixels; "
+        f"the smallest is {float(distance[closest]):.2f}, from number {closest + 1} to "
         f"{result.given[int(nearest[closest])][0]}"
     )

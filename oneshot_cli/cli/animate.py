@@ -1,4 +1,4 @@
-"""`oneshot animate`: a film of the model drawing."""
+"""`oneshot animate`: an animation of the model drawing."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def animate(
     exemplars: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Pictures of characters, a row of the film for each; without any, free samples.",
+            help="Pictures of characters, one row each; without any, unconditional samples.",
             show_default=False,
         ),
     ] = None,
-    n: Annotated[int, typer.Option("-n", min=1, max=100, help="Drawings side by side.")] = 5,
+    n: Annotated[int, typer.Option("-n", min=1, max=100, help="Drawings in a row.")] = 5,
     output: Annotated[
         Path,
         typer.Option(
@@ -49,7 +49,7 @@ def animate(
         bool,
         typer.Option(
             "--reconstruct",
-            help="Draw each exemplar itself, as the posterior sees it: a closeness of 1 and a "
+            help="Redraw each exemplar with the posterior's mean, as at a closeness of 1 and a "
             "spread of 0.",
         ),
     ] = False,
@@ -57,11 +57,11 @@ def animate(
         bool, typer.Option(help="Show where the model reads and writes, as coloured frames.")
     ] = True,
     fade: Annotated[
-        bool, typer.Option("--fade", help="Fresh strokes in colour, fading to black.")
+        bool, typer.Option("--fade", help="Show new strokes in colour, fading to black.")
     ] = False,
-    fps: Annotated[float, typer.Option(min=0.5, max=50, help="Steps a second.")] = 8.0,
+    fps: Annotated[float, typer.Option(min=0.5, max=50, help="Steps per second.")] = 8.0,
     hold: Annotated[
-        float, typer.Option(min=0.1, max=60, help="Seconds that the last frame is held.")
+        float, typer.Option(min=0.1, max=60, help="Seconds that the last frame is shown.")
     ] = 2.0,
     checkpoint: CheckpointOption = None,
     device: DeviceOption = Device.auto,
@@ -72,10 +72,10 @@ def animate(
 ) -> None:
     """Show the model drawing: the canvas after every step, as an animation.
 
-    A coloured frame shows where each drawing is being written; a frame of the same colour, on the
-    exemplar at the left, where the model is looking meanwhile. The finished drawings are those of
-    vary, or sample, with the same seed, spread and closeness, and --pen off. A film shows the
-    canvas itself: the centre lines of an unfinished drawing would jump from step to step.
+    A coloured frame on each drawing shows where the model writes. A frame of the same colour on the
+    exemplar at the left shows where it reads. The finished drawings are those of vary or sample
+    with the same seed, spread and closeness, and --pen off. The pen is not used here, because the
+    centre lines of an unfinished drawing would change abruptly from step to step.
     """
     from oneshot_cli.workflows import animate as workflow
 

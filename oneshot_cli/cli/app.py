@@ -1,7 +1,7 @@
-"""The `oneshot` program: one Typer app, one line a command.
+"""The `oneshot` program: the Typer app and its commands.
 
-A command's module holds its options and its help; what it does is imported in its body, so that
-every `--help` answers at once.
+A command's module has its options and its help. It imports its workflow in the function body, so
+that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from oneshot_cli.cli.score import score
 from oneshot_cli.cli.train import train
 from oneshot_cli.cli.vary import vary
 
-DRAW, MEASURE, MAKE = "Draw", "Measure", "Train and look"
+DRAW, MEASURE, TRAIN = "Draw", "Measure", "Train and inspect"
 
 app = typer.Typer(
     name="oneshot",
-    help="One-shot generalization: show it one drawn character, it draws new ones.",
+    help="One-shot generalization: draws new variations of a character from one example.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -39,9 +39,9 @@ command("sample", rich_help_panel=DRAW)(sample)
 command("animate", rich_help_panel=DRAW)(animate)
 command("eval-nll", rich_help_panel=MEASURE)(eval_nll)
 command("score", rich_help_panel=MEASURE)(score)
-command("train", rich_help_panel=MAKE)(train)
-command("info", rich_help_panel=MAKE)(info)
-command("data", rich_help_panel=MAKE)(data)
+command("train", rich_help_panel=TRAIN)(train)
+command("info", rich_help_panel=TRAIN)(info)
+command("data", rich_help_panel=TRAIN)(data)
 
 
 def _print_version(wanted: bool) -> None:
@@ -59,7 +59,7 @@ def oneshot(
         ),
     ] = False,
 ) -> None:
-    """One-shot generalization: show it one drawn character, it draws new ones."""
+    """One-shot generalization: draws new variations of a character from one example."""
 
 
 def main() -> None:

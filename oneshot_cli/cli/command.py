@@ -1,4 +1,4 @@
-"""What all commands have in common: how they fail."""
+"""The class of all commands, which reports errors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from oneshot_cli.errors import OneshotError, UsageError
 
 
 class Command(TyperCommand):
-    """A command whose expected failures are a line or two on stderr and exit code 1.
+    """A command that prints expected failures in one or two lines on stderr and exits with 1.
 
-    Ctrl-C exits with 130. With `--verbose` the traceback is let through.
+    Ctrl-C exits with 130. With `--verbose` the traceback is shown.
     """
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            _refuse_endless(ctx.params)
+            _refuse_not_finite(ctx.params)
             return super().invoke(ctx)
         except UsageError as error:
             raise typer.BadParameter(str(error)) from error
@@ -35,15 +35,15 @@ class Command(TyperCommand):
             raise typer.Exit(1) from None
 
 
-def _refuse_endless(given: Mapping[str, Any]) -> None:
-    """Raise BadParameter for nan and inf, which pass every limit of an option that is a number."""
+def _refuse_not_finite(given: Mapping[str, Any]) -> None:
+    """Raise BadParameter for nan and inf, which pass the limits of Typer's number options."""
     for name, value in given.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise typer.BadParameter(f"--{name.replace('_', '-')} {value} is not a finite number")
 
 
 def _is_failure(error: Exception) -> bool:
-    """Whether `error` is a failure to explain; exits and usage errors belong to Typer."""
+    """Whether `error` is a failure to report here. Typer handles exits and usage errors."""
     if isinstance(error, OSError):
         return error.errno != errno.EPIPE
     return not isinstance(error, typer.Exit | typer.Abort) and not hasattr(error, "exit_code")

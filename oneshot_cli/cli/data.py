@@ -1,4 +1,4 @@
-"""`oneshot data`: which data sets there are, and fetching and verifying one."""
+"""`oneshot data`: lists the data sets, or downloads and verifies one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def data(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="The data set to fetch and verify; without it, all are listed.",
+            help="The data set to download and verify; without it, all are listed.",
             show_default=False,
         ),
     ] = None,
@@ -32,10 +32,10 @@ def data(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """List the data sets, or fetch one, verify it and say where it is.
+    """List the data sets, or download one, verify it and show where it is.
 
-    What is not there yet is downloaded, into --data-dir if that is given, and checked against the
-    official hashes; files that are there already are checked by what they hold.
+    Missing files are downloaded, to --data-dir if that is given, and checked against the official
+    hashes. Existing files are checked by their content.
     """
     from oneshot_cli.data import DATASETS, get_dataset
 
@@ -67,19 +67,19 @@ def _print_list(rows: list[dict[str, Any]], screen: Screen) -> None:
 
     table = Table(box=None, pad_edge=False)
     table.add_column("data set", style="bold", no_wrap=True)
-    table.add_column("at hand", no_wrap=True)
-    table.add_column("what it is")
+    table.add_column("on disk", no_wrap=True)
+    table.add_column("description")
     table.add_column("splits")
     for row in rows:
-        elsewhere = "to download" if row["downloadable"] else "needs --data-dir"
+        missing = "to download" if row["downloadable"] else "needs --data-dir"
         table.add_row(
             row["name"],
-            "yes" if row["at_hand"] else elsewhere,
+            "yes" if row["at_hand"] else missing,
             row["title"],
             ", ".join(row["splits"]),
         )
     screen.console.print(table)
-    screen.note("`oneshot data NAME` fetches one, verifies it and says where it is.")
+    screen.note("`oneshot data NAME` downloads a data set, verifies it and shows where it is.")
 
 
 def _fetch(dataset: DataSet, data_dir: Path | None, screen: Screen) -> None:
@@ -105,19 +105,19 @@ def _fetch(dataset: DataSet, data_dir: Path | None, screen: Screen) -> None:
     )
     screen.result(
         f"{dataset.name}: {len(drawings):,} drawings of {len(drawings.characters):,} characters "
-        f"of {len(drawings.alphabets)} alphabets, whole"
+        f"of {len(drawings.alphabets)} alphabets, complete"
     )
     for split, sizes in splits.items():
         if sizes:
             screen.result(
-                f"  {split}: {sizes['train']:,} characters to train, {sizes['test']:,} to test"
+                f"  {split}: {sizes['train']:,} training and {sizes['test']:,} test characters"
             )
     for file in files:
         screen.result(f"  {file} ({file.stat().st_size / 1e6:.1f} MB)")
 
 
 def _sizes(split: str, characters: tuple[str, ...]) -> dict[str, int] | None:
-    """How many characters each part has; None where the split is not by characters."""
+    """The number of characters in each part; None if the split is not by characters."""
     from oneshot_cli.data.splits import OFFICIAL, part_of_each
 
     if split == OFFICIAL:

@@ -1,4 +1,4 @@
-"""`oneshot eval-nll`: bounds on the likelihood, beside the published ones."""
+"""`oneshot eval-nll`: bounds on the likelihood, compared with published ones."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from oneshot_cli.cli.screen import Screen
 from oneshot_cli.data.splits import OFFICIAL, SPLITS
 from oneshot_cli.ranges import MOST_SEED
 
-DATA, OUTPUT = "Data", "What is written"
+DATA, OUTPUT = "Data", "Output files"
 
 
 class Part(str, Enum):
-    """Which drawings are measured."""
+    """The drawings that are evaluated."""
 
     test = "test"
     train = "train"
     both = "both"
 
 
-def counts(text: str, least: int, what: str) -> list[int]:
-    """Numbers apart by commas, "1,50", each at least `least`. Raises BadParameter."""
+def parse_counts(text: str, least: int, what: str) -> list[int]:
+    """Numbers separated by commas, such as "1,50", each at least `least`. Raises BadParameter."""
     try:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
-        raise typer.BadParameter(f"{what} {text!r}: write numbers, such as 1,50") from None
+        raise typer.BadParameter(f"{what} {text!r}: give numbers, such as 1,50") from None
     if min(numbers) < least:
         raise typer.BadParameter(f"{what} has to be at least {least}, not {min(numbers)}")
     return numbers
@@ -48,21 +48,21 @@ def eval_nll(
         list[Path] | None,
         typer.Argument(
             metavar="CHECKPOINT...",
-            help=".safetensors checkpoints, compared with each other; without one, the flagship.",
+            help="One or more .safetensors checkpoints; without one, the flagship.",
             show_default=False,
         ),
     ] = None,
     part: Annotated[
-        Part, typer.Option("--part", "--split", help="Held-out drawings, training ones, or both.")
+        Part, typer.Option("--part", "--split", help="Test drawings, training drawings, or both.")
     ] = Part.test,
     particles: Annotated[
-        str, typer.Option(metavar="K,...", help="Importance samples; 1 is the ELBO.")
+        str, typer.Option(metavar="K,...", help="Numbers of importance samples; 1 is the ELBO.")
     ] = "1,10",
     context: Annotated[
         str | None,
         typer.Option(
             metavar="M,...",
-            help="Context images; 0 is unconditional.",
+            help="Numbers of context images; 0 is unconditional.",
             show_default="1, or 0 for digits",
         ),
     ] = None,
@@ -70,14 +70,14 @@ def eval_nll(
         int | None,
         typer.Option(
             min=1,
-            help="Only so many images, at even distances.",
-            show_default="all to test, 3000 to train",
+            help="Largest number of images, taken at even distances.",
+            show_default="all test images, 3000 training images",
         ),
     ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="Without it, and without the next two, what the checkpoint was trained on.",
+            help="The data set; by default, and without the next two, that of the checkpoint.",
             show_default=False,
             rich_help_panel=DATA,
         ),
@@ -93,7 +93,7 @@ def eval_nll(
     resample: Annotated[
         str | None,
         typer.Option(
-            help="area, the house protocol, or max, that of 26 x 26.",
+            help="Resampling: area, the default protocol, or max, the protocol of 26 x 26.",
             show_default=False,
             rich_help_panel=DATA,
         ),
@@ -102,8 +102,8 @@ def eval_nll(
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="For a model of several sizes.",
-            show_default="the smallest, which it reads",
+            help="Height and width, for a model of several sizes.",
+            show_default="the smallest",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -111,23 +111,26 @@ def eval_nll(
     csv: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The rows as CSV.", show_default=False, rich_help_panel=OUTPUT
+            metavar="FILE",
+            help="Write the rows as CSV.",
+            show_default=False,
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Bounds and KL per step, as a PNG.",
+            help="Plot the bounds and the KL of each step, as a PNG.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
     ] = None,
     batch: Annotated[
-        int, typer.Option(min=1, help="Images times particles at once; changes no figure.")
+        int, typer.Option(min=1, help="Images times particles in a batch; does not change results.")
     ] = 250,
     seed: Annotated[
-        int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same figures.")
+        int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same results.")
     ] = 0,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
@@ -137,13 +140,13 @@ def eval_nll(
 ) -> None:
     """Bound the negative log-likelihood of held-out drawings, in nats per image; lower is better.
 
-    The ELBO (reconstruction and KL), and the tighter IWAE bound for each number of particles,
-    with standard errors clustered by what the split holds out. A drawing's context is other
-    drawings of its character. Stands beside the published figures for the same data, where there
-    are any.
+    Reports the ELBO (reconstruction and KL) and the tighter IWAE bound for each number of
+    particles. Standard errors are clustered by the characters or alphabets that the split holds
+    out. The context of a drawing is other drawings of its character. Published results on the same
+    data are shown for comparison.
     """
-    wanted = counts(particles, 1, "--particles")
-    contexts = None if context is None else counts(context, 0, "--context")
+    numbers = parse_counts(particles, 1, "--particles")
+    contexts = None if context is None else parse_counts(context, 0, "--context")
 
     from oneshot_cli.distributed import is_main_process
     from oneshot_cli.workflows.nll import nll
@@ -152,7 +155,7 @@ def eval_nll(
     result = nll(
         checkpoints or (None,),
         parts=["test", "train"] if part is Part.both else [part.value],
-        particles=wanted,
+        particles=numbers,
         contexts=contexts,
         limit=limit,
         dataset=dataset,

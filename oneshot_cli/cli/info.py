@@ -1,4 +1,4 @@
-"""`oneshot info`: what a checkpoint is."""
+"""`oneshot info`: describes a checkpoint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def info(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Say what a checkpoint is: its model, data, split, steps and measured figures.
+    """Describe a checkpoint: its model, data, split, training and measured results.
 
     Only the header of the file is read.
     """
@@ -68,7 +68,7 @@ def info(
 
 
 def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested fields, with their names joined."""
+    """The values of nested fields, with names joined by dots."""
     for name, value in fields.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")

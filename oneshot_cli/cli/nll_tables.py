@@ -14,8 +14,10 @@ from oneshot_cli.evaluation.published import Table as PublishedTable
 
 
 def bounds_table(title: str, rows: Sequence[Nll]) -> Group:
-    """The rows: the reconstruction and the KL add up to the ELBO. Then what training images have
-    over held-out ones, where both were measured."""
+    """The bounds of each row, and the gaps between test and training images if both were measured.
+
+    The reconstruction and the KL add up to the ELBO.
+    """
     particles = sorted({k for row in rows for k in row.iwae})
     images = " and ".join(dict.fromkeys(f"{row.images:,}" for row in rows))
     table = _plain()
@@ -40,12 +42,12 @@ def bounds_table(title: str, rows: Sequence[Nll]) -> Group:
             *(_number(gap.iwae[k]) for k in particles),
         )
     units = dict.fromkeys(row.unit for row in rows if row.unit != "image")
-    told = f"; standard errors clustered by {' and '.join(units)}" if units else ""
-    return Group(f"-log p <= nats per image, on {images} images of {title}{told}", table)
+    errors = f"; standard errors clustered by {' and '.join(units)}" if units else ""
+    return Group(f"-log p <= nats per image, on {images} images of {title}{errors}", table)
 
 
 def latents_table(rows: Sequence[Nll]) -> Group:
-    """What the latents carry: how many of them are active, and the KL of each step."""
+    """The number of active latents, and the KL of each step."""
     table = _plain()
     table.add_column("", overflow="fold")
     table.add_column("active", no_wrap=True)
@@ -62,12 +64,12 @@ def latents_table(rows: Sequence[Nll]) -> Group:
 
 
 def published_table(published: PublishedTable, ours: Sequence[Nll]) -> Group:
-    """Published figures, and under them our tightest bounds in the same unit."""
+    """Published results, then our tightest bounds in the same unit."""
     table = _plain()
     table.show_header = False
     for row in published.rows:
-        given = "" if row.context is None else f", context {row.context}"
-        table.add_row(row.name + given, published_figure(row), row.authors)
+        context = "" if row.context is None else f", context {row.context}"
+        table.add_row(row.name + context, published_figure(row), row.authors)
     names = short_names(ours)
     for mine in (row for row in ours if row.part == "test"):
         if published.unit == "nats per pixel":
@@ -79,7 +81,7 @@ def published_table(published: PublishedTable, ours: Sequence[Nll]) -> Group:
 
 
 def published_figure(row: Published) -> str:
-    """A published figure with its bound and its error."""
+    """A published result with its error, and "<=" if it is a bound."""
     error = "" if row.error is None else f" ± {row.error:g}"
     return f"{'<= ' if row.bound else ''}{row.value:g}{error}"
 

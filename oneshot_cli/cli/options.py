@@ -1,6 +1,6 @@
 """Options that several commands share.
 
-Nothing here imports torch or numpy: `oneshot --help` has to be instant.
+Nothing here imports torch or numpy, so that `oneshot --help` is fast.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from oneshot_cli.ranges import MOST_SEED
 
 
 class Device(str, Enum):
-    """Where the model runs; `auto` takes CUDA, then Apple's MPS, then the CPU."""
+    """The device of the model. `auto` takes CUDA, else Apple's MPS, else the CPU."""
 
     auto = "auto"
     cpu = "cpu"
@@ -40,18 +40,17 @@ OutputOption = Annotated[
         "--output",
         "-o",
         metavar="PATH",
-        help="A folder; or, if it ends like a picture, the file of the grid, which is then all "
-        "that is written.",
+        help="A folder, or a picture file; then only the grid is written, to that file.",
         show_default="out",
     ),
 ]
 SeedOption = Annotated[
     int, typer.Option("--seed", help="The same seed gives the same pictures.", min=0, max=MOST_SEED)
 ]
-DeviceOption = Annotated[Device, typer.Option("--device", help="Where the model runs.")]
+DeviceOption = Annotated[Device, typer.Option("--device", help="The device of the model.")]
 SizeOption = Annotated[
     int,
-    typer.Option("--size", min=28, max=512, help="Height and width of what is drawn, in pixels."),
+    typer.Option("--size", min=28, max=512, help="Height and width of the drawings in pixels."),
 ]
 SpreadOption = Annotated[
     float | None,
@@ -59,8 +58,8 @@ SpreadOption = Annotated[
         "--spread",
         min=0.0,
         max=2.0,
-        help="Temperature of all that is random: 0 draws the same again and again, 1 is the "
-        "model as trained; less is closer and cleaner, more is more diverse.",
+        help="Temperature of the random numbers: 0 always gives the same drawing, 1 is the model "
+        "as trained. Lower values are closer and cleaner, higher ones more diverse.",
         show_default=False,
     ),
 ]
@@ -70,8 +69,8 @@ ClosenessOption = Annotated[
         "--closeness",
         min=0.0,
         max=1.0,
-        help="How near variations come to the exemplar: 0 draws from the prior alone, as in the "
-        "paper; 1 redraws the exemplar, deformed a little; without it, as the checkpoint says.",
+        help="Closeness of variations to the exemplar: 0 draws from the prior, as in the paper; 1 "
+        "redraws the exemplar, slightly deformed. The default is in the checkpoint.",
         show_default=False,
     ),
 ]
@@ -80,9 +79,9 @@ PenOption = Annotated[
     typer.Option(
         "--pen",
         metavar="WIDTH",
-        help="The strokes are drawn anew with a round pen of this width, 0.01 to 0.2 of the frame; "
-        "'off' keeps the outline of what the model drew. Without it, 0.05 above the model's own "
-        "size if it draws after exemplars, off otherwise.",
+        help="Redraw the strokes with a round pen of this width, 0.01 to 0.2 of the frame; 'off' "
+        "keeps the outline that the model drew. The default is 0.05 for a conditional model above "
+        "its own size, else off.",
         show_default=False,
     ),
 ]
@@ -92,22 +91,22 @@ DataDirOption = Annotated[
         "--data-dir",
         metavar="FOLDER",
         envvar="ONESHOT_DATA",
-        help="Where the data sets are, or go; without it, a cache folder of the user.",
+        help="The folder of the data sets; without it, the user's cache folder.",
         show_default=False,
     ),
 ]
-ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Overwrite files that exist.")]
+ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Overwrite existing files.")]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")
+    bool, typer.Option("--json", help="Print a JSON document on stdout, and nothing else.")
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")]
 VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="More detail, and tracebacks when something fails.")
+    bool, typer.Option("--verbose", "-v", help="Print more details, and tracebacks of errors.")
 ]
 
 
 def pen_width(given: str | None) -> float | None:
-    """The width that `--pen` gives; 0 for "off", None without the option.
+    """Parse `--pen`: its width, 0 for "off", or None without the option.
 
     Raises BadParameter for anything else.
     """
@@ -121,7 +120,7 @@ def pen_width(given: str | None) -> float | None:
         width = 0.0
     if not PEN_WIDTHS[0] <= width <= PEN_WIDTHS[1]:
         raise typer.BadParameter(
-            f"--pen is a width from {PEN_WIDTHS[0]} to {PEN_WIDTHS[1]} of the frame, or off, "
+            f"--pen takes a width from {PEN_WIDTHS[0]} to {PEN_WIDTHS[1]} of the frame, or off, "
             f"not {given}"
         )
     return width

@@ -1,4 +1,4 @@
-"""What a run that goes on may not be told: anything that would change what it computes."""
+"""The options of `oneshot train` that cannot be combined with `--resume`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-SETTLED = {
+FIXED_OPTIONS = {
     **{name: f"--{name}" for name in ("dataset", "split", "binarization", "resample", "model")},
     **{name: f"--{name}" for name in ("size", "steps", "latent", "hidden", "attention", "canvas")},
     **{name: f"--{name}" for name in ("glimpse", "patch", "task", "batch", "objective")},
@@ -25,15 +25,17 @@ SETTLED = {
     "fields": "--set",
     "start": "--from",
 }
-"""Parameters of `oneshot train` that config.json has settled, as they are typed."""
+"""Parameters of `oneshot train` whose values are in config.json, and the names of their options."""
 
 
 def refuse_changes(command: Callable[..., None], given: Mapping[str, Any]) -> None:
-    """Raise BadParameter where the arguments `given` to `command` have something settled."""
-    usual = signature(command).parameters
-    named = [flag for name, flag in SETTLED.items() if given[name] != usual[name].default]
+    """Raise BadParameter if `given`, the arguments of `command`, set one of FIXED_OPTIONS."""
+    parameters = signature(command).parameters
+    named = [
+        flag for name, flag in FIXED_OPTIONS.items() if given[name] != parameters[name].default
+    ]
     if named:
         raise typer.BadParameter(
-            f"--resume goes on with the run as its config.json has it: leave out "
-            f"{', '.join(named)}, or begin another run in another --output"
+            f"--resume continues the run with the settings in its config.json: leave out "
+            f"{', '.join(named)}, or start a new run in another --output"
         )

@@ -1,4 +1,4 @@
-"""`oneshot sample`: characters out of nothing."""
+"""`oneshot sample`: unconditional samples."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 
 
 def sample(
-    n: Annotated[int, typer.Option("-n", min=1, max=2000, help="How many.")] = 64,
+    n: Annotated[int, typer.Option("-n", min=1, max=2000, help="Number of samples.")] = 64,
     output: OutputOption = None,
     size: SizeOption = DEFAULT_SIZE,
     seed: SeedOption = 0,
@@ -37,8 +37,8 @@ def sample(
         bool,
         typer.Option(
             "--nearest",
-            help="Beside each sample, the nearest drawing of the data that the model was "
-            "trained on (which has to be at hand).",
+            help="Also show the nearest training drawing of each sample. The training data have to "
+            "be on this machine.",
         ),
     ] = False,
     data_dir: DataDirOption = None,
@@ -49,10 +49,10 @@ def sample(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Draw characters of no alphabet: unconditional samples, and a grid of them.
+    """Draw unconditional samples, and a grid of them.
 
-    Without --spread they are exact samples of the model (a spread of 1). With --nearest the grid
-    shows whether the model draws or recalls.
+    By default they are exact samples of the model (a spread of 1). --nearest helps to see whether
+    the model copies training drawings.
     """
     width = pen_width(pen)
 

@@ -1,4 +1,4 @@
-"""`oneshot score`: how human is the generalization?"""
+"""`oneshot score`: scores of one-shot generalization, compared with people's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from oneshot_cli.cli.options import (
 from oneshot_cli.cli.screen import Screen
 from oneshot_cli.ranges import MOST_SEED
 
-OUTPUT, PARTS, OTHER = "What is written", "What is measured", "Instead of a checkpoint"
+OUTPUT, PARTS, OTHER = "Output files", "Measurements", "Instead of a checkpoint"
 
 
 def score(
@@ -34,13 +34,13 @@ def score(
     ] = None,
     named: CheckpointOption = None,
     n: Annotated[
-        int, typer.Option("-n", min=2, help="Variations of each.", rich_help_panel=PARTS)
+        int, typer.Option("-n", min=2, help="Variations of each character.", rich_help_panel=PARTS)
     ] = 20,
     limit: Annotated[
         int | None,
         typer.Option(
             min=2,
-            help="Only so many characters, spread over the alphabets.",
+            help="Number of characters, spread over the alphabets.",
             show_default="all 150",
             rich_help_panel=PARTS,
         ),
@@ -50,7 +50,7 @@ def score(
         typer.Option(
             min=8,
             max=512,
-            help="Side of what is drawn, before it is brought to 28 pixels.",
+            help="Height and width of the drawings, before they are resampled to 28 pixels.",
             show_default="the model's own",
             rich_help_panel=PARTS,
         ),
@@ -60,7 +60,7 @@ def score(
         bool,
         typer.Option(
             "--classify/--no-classify",
-            help="One-shot classification by the model.",
+            help="Measure one-shot classification by the model.",
             rich_help_panel=PARTS,
         ),
     ] = True,
@@ -68,21 +68,21 @@ def score(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Omniglot's all_runs.zip; without it, the one beside the data, or runs from the "
-            "seed.",
+            help="Omniglot's all_runs.zip; without it, the one in the data folder, else runs drawn "
+            "from the seed.",
             show_default=False,
             rich_help_panel=PARTS,
         ),
     ] = None,
     particles: Annotated[
         int,
-        typer.Option(min=1, help="Importance samples in classification.", rich_help_panel=PARTS),
+        typer.Option(min=1, help="Importance samples for classification.", rich_help_panel=PARTS),
     ] = 5,
     memorization: Annotated[
         bool,
         typer.Option(
             "--memorization/--no-memorization",
-            help="The nearest training drawings.",
+            help="Find the nearest training drawings.",
             rich_help_panel=PARTS,
         ),
     ] = True,
@@ -90,8 +90,8 @@ def score(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Score pictures that another program made: a folder per character, with "
-            "exemplar.png and its variations inside.",
+            help="Score pictures of another program: a folder with a folder for each character, "
+            "which has exemplar.png and its variations.",
             show_default=False,
             rich_help_panel=OTHER,
         ),
@@ -100,7 +100,7 @@ def score(
         bool,
         typer.Option(
             "--train-critics",
-            help="Train the two critics anew, into --output or the package (20 minutes).",
+            help="Train the two critics again (20 minutes), into --output or the package.",
             rich_help_panel=OTHER,
         ),
     ] = False,
@@ -119,7 +119,7 @@ def score(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Recognizability against diversity, as a PNG.",
+            help="Plot recognizability against diversity, as a PNG.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -128,14 +128,14 @@ def score(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="One self-contained HTML page with figures and drawings.",
+            help="Write a self-contained HTML page with results and drawings.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
     ] = None,
     data_dir: DataDirOption = None,
     seed: Annotated[
-        int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same figures.")
+        int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same results.")
     ] = 0,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
@@ -143,26 +143,27 @@ def score(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Score one-shot generalization: are variations recognized, and do they differ as people's do?
+    """Score one-shot generalization: are variations recognizable, and as diverse as people's?
 
-    On the 150 test characters of Omniglot's weak split. Recognizability: a prototypical network
-    finds the exemplar among 20 for so large a share of the variations. Diversity: their spread
-    in a SimCLR feature space, 1 for unrelated characters. Overlap: ink in common with the exemplar,
-    after the best shift and in place, 1 for copies. The headline is recognizability and overlap at
-    people's diversity, read off the curve over temperatures; people, copies and other characters
-    are scored beside it. Intervals are 95 %, over characters.
+    Variations of the 150 test characters of Omniglot's weak split are scored. Recognizability is
+    the share of variations for which a prototypical network finds the exemplar among 20. Diversity
+    is their spread in a SimCLR feature space, 1 for unrelated characters. Overlap is the share of
+    ink in common with the exemplar, after the best shift and in place, 1 for copies. The headline
+    is recognizability and overlap at people's diversity, interpolated on the curve over
+    temperatures. People's drawings, copies and other characters are scored for comparison.
+    Intervals are 95 %, over characters.
 
-    Variations are drawn as vary draws them by default; --closeness 0 measures the prior alone.
+    Variations are drawn with the defaults of vary; --closeness 0 measures the prior alone.
 
-    Strokes are measured beside people's: parts, loose ends, widths, blobs and fog.
+    Strokes are compared with people's: parts, loose ends, widths, blobs and fog.
 
-    Then the model classifies: which of 20 training images explains a test image best? And its
-    drawings are held against all training drawings: does it draw, or recall?
+    One-shot classification: for which of 20 training images is a test image most likely?
+    Memorization: the distance from variations to the nearest training drawings.
     """
     if checkpoint is not None and named is not None:
-        raise typer.BadParameter("the checkpoint is named twice")
+        raise typer.BadParameter("the checkpoint is given twice")
     if (images is not None) + train_critics + ((checkpoint or named) is not None) > 1:
-        raise typer.BadParameter("score a checkpoint, or --images, or --train-critics: one of them")
+        raise typer.BadParameter("give only one of a checkpoint, --images and --train-critics")
     screen = Screen(json, quiet, verbose)
 
     from oneshot_cli.cli import score_tables as show

@@ -31,7 +31,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def checkpoint(screen: Screen, result: ScoreResult) -> None:
-    """Everything that was measured of a checkpoint."""
+    """Print all results of a checkpoint."""
     if screen.json_only:
         return
     scores = result.scores
@@ -48,7 +48,7 @@ def checkpoint(screen: Screen, result: ScoreResult) -> None:
 
 
 def _scores(screen: Screen, title: str, rows: Iterable[tuple[str, Scores]]) -> None:
-    """Each row's figures; 80 columns hold them without the interval of the last."""
+    """Print the scores of each row. The last has no interval, to fit in 80 columns."""
     table = _table(title, "", "recognizability", "diversity", "overlap", "in place")
     for name, found in rows:
         table.add_row(
@@ -79,8 +79,8 @@ def _classification(runs: RunsResult) -> Table:
 
 
 def pictures(screen: Screen, name: str, result: PicturesResult) -> None:
-    """The scores of a folder of pictures beside the reference points."""
+    """Print the scores of a folder of pictures, and those of the reference points."""
     if screen.json_only:
         return
-    rows = [*result.known.items(), *([(name, result.scores)] if result.scores else [])]
+    rows = [*result.references.items(), *([(name, result.scores)] if result.scores else [])]
     _scores(screen, f"{result.characters} characters", rows)

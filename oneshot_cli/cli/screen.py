@@ -1,6 +1,6 @@
-"""How the commands report: results on stdout, notes and progress bars on stderr, JSON on demand.
+"""`Screen`: the output of commands on the terminal.
 
-Nothing here imports torch, numpy or rich at module level: `oneshot --help` has to be instant.
+Nothing here imports torch, numpy or rich at module level, so that `oneshot --help` is fast.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Screen(Reporter):
-    """How a command reports: results to stdout, progress and notes to stderr.
+    """Prints results to stdout, notes and progress to stderr.
 
-    With `json_only`, stdout carries exactly one document and nothing else.
+    With `json_only`, stdout gets one JSON document and nothing else.
     """
 
     json_only: bool = False
@@ -36,41 +36,41 @@ class Screen(Reporter):
     verbose: bool = False
 
     def result(self, text: str) -> None:
-        """A line that the person asked for."""
+        """Print a line of the result."""
         if not self.json_only:
             typer.echo(text)
 
     def note(self, text: str) -> None:
-        """A line beside the result; gone with `--quiet`."""
+        """Print additional information, unless `quiet`."""
         if not self.quiet:
             typer.echo(text, err=True)
 
     def error(self, text: str) -> None:
-        """A failure that does not stop the work."""
+        """Print a failure that does not stop the work."""
         typer.echo(f"error: {text}", err=True)
 
     def detail(self, text: str) -> None:
-        """A line for `--verbose`."""
+        """Print a detail, if `verbose`."""
         if self.verbose:
             typer.echo(text, err=True)
 
     def document(self, content: Mapping[str, Any]) -> None:
-        """The JSON document, if one was asked for; paths become strings."""
+        """Print the JSON document, if `json_only`. Paths become strings."""
         if self.json_only:
             typer.echo(json.dumps(content, indent=2, default=str, ensure_ascii=False))
 
     @cached_property
     def console(self) -> Console:
-        """A rich console on stdout, plain without a terminal or with NO_COLOR."""
+        """A rich console on stdout, without colour if it is no terminal or NO_COLOR is set."""
         from rich.console import Console
 
         return Console(highlight=False)
 
     @contextmanager
     def progress(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """A bar on stderr while the block runs; yields what advances it.
+        """Show a progress bar on stderr while the block runs. Yields a function to advance it.
 
-        Without a terminal, or with `--quiet`, nothing is shown.
+        Without a terminal, or if `quiet`, nothing is shown.
         """
         if self.quiet or not sys.stderr.isatty():
             yield lambda steps: None
@@ -90,7 +90,7 @@ class Screen(Reporter):
 
     @contextmanager
     def loading(self) -> Iterator[Progress | None]:
-        """A bar for each file that is downloaded or decoded while the block runs."""
+        """Show a bar for each file that is downloaded or decoded while the block runs."""
         if self.quiet or not sys.stderr.isatty():
             yield None
             return
@@ -116,5 +116,5 @@ class Screen(Reporter):
 
 
 def span(files: Sequence[Path]) -> str:
-    """The first and the last of some files, in one line."""
+    """The first and the last of `files`, in one line."""
     return f"{files[0]} ... {files[-1].name}" if len(files) > 1 else str(files[0])

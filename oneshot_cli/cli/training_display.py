@@ -1,4 +1,4 @@
-"""How a run looks while it trains: a live line on a terminal, plain lines elsewhere."""
+"""The progress of a training run: a live line on a terminal, else plain lines."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from oneshot_cli.workflows.train import TrainResult
 
 
 class Display:
-    """Shows the rows of metrics.jsonl as they come."""
+    """Shows each new row of metrics.jsonl."""
 
     def __init__(self, bar: progress.Progress | None, task: progress.TaskID, quiet: bool) -> None:
         self._bar, self._task, self._quiet = bar, task, quiet
         self._latest: dict[str, Any] = {}
 
     def __call__(self, row: dict[str, Any]) -> None:
-        """Take up a row."""
+        """Show a row."""
         self._latest.update(row)
         if self._bar is not None:
             self._bar.update(self._task, completed=row["step"], numbers=_numbers(self._latest))
@@ -35,7 +35,7 @@ class Display:
 
 
 def _numbers(row: dict[str, Any]) -> str:
-    """The line that is always there: nats per image, and the speed."""
+    """The line of training: nats per image, and the speed."""
     if "bound" not in row:
         return ""
     return (
@@ -54,7 +54,7 @@ def _evaluation(row: dict[str, Any]) -> str:
 
 @contextmanager
 def display(iterations: int, step: int, *, quiet: bool) -> Iterator[Display]:
-    """A display while the block runs: on a terminal a bar with time left, otherwise lines."""
+    """A display for the block: on a terminal a bar with the remaining time, else lines."""
     if quiet or not sys.stderr.isatty():
         yield Display(None, progress.TaskID(0), quiet)
         return
@@ -63,7 +63,7 @@ def display(iterations: int, step: int, *, quiet: bool) -> Iterator[Display]:
         progress.BarColumn(bar_width=8),
         progress.TextColumn("{task.fields[numbers]}"),
         progress.TimeRemainingColumn(compact=True),
-    )  # 79 columns at most: they fit a usual terminal
+    )  # at most 79 columns, to fit a usual terminal
     with progress.Progress(*columns, console=Console(stderr=True, highlight=False)) as bar:
         task = bar.add_task("", total=iterations, completed=step, numbers="")
         yield Display(bar, task, quiet)

@@ -1,4 +1,4 @@
-"""`oneshot vary`: new drawings of the character that an exemplar shows."""
+"""`oneshot vary`: new drawings of the character in an exemplar."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from oneshot_cli.cli.screen import Screen, span
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 
 if TYPE_CHECKING:
-    from oneshot_cli.workflows.vary import Made
+    from oneshot_cli.workflows.vary import VaryReport
 
-LISTED = 20
-"""With more exemplars than this, results are counted instead of listed."""
+MAX_LISTED = 20
+"""If there are more exemplars, files are not listed."""
 
 
 class Layout(str, Enum):
@@ -47,7 +47,9 @@ def vary(
         list[Path],
         typer.Argument(help="Pictures of a character, or folders of them.", show_default=False),
     ],
-    n: Annotated[int, typer.Option("-n", min=1, max=1000, help="Variations of each.")] = 10,
+    n: Annotated[
+        int, typer.Option("-n", min=1, max=1000, help="Variations of each exemplar.")
+    ] = 10,
     output: OutputOption = None,
     size: SizeOption = DEFAULT_SIZE,
     seed: SeedOption = 0,
@@ -55,7 +57,7 @@ def vary(
     closeness: ClosenessOption = None,
     pen: PenOption = None,
     together: Annotated[
-        bool, typer.Option("--together", help="All exemplars are drawings of one character.")
+        bool, typer.Option("--together", help="Treat all exemplars as drawings of one character.")
     ] = False,
     keep_best: Annotated[
         int | None,
@@ -63,21 +65,23 @@ def vary(
             "--keep-best",
             metavar="K",
             min=1,
-            help="Draw n, keep the K that the exemplar makes likelier by most, best "
-            "first: by log p(x | exemplar) - log p(x).",
+            help="Draw n and keep the K with the highest log p(x | exemplar) - log p(x), best "
+            "first.",
             show_default=False,
         ),
     ] = None,
     layout: Annotated[
         Layout,
-        typer.Option(help="The grid: a labelled sheet, the paper's figure 9, or none."),
+        typer.Option(
+            help="Layout of the grid: a labelled sheet, like the paper's figure 9, or no grid."
+        ),
     ] = Layout.sheet,
     show_input: Annotated[
-        bool, typer.Option("--show-input", help="Also write what the model saw of each exemplar.")
+        bool, typer.Option("--show-input", help="Also write each exemplar as the model reads it.")
     ] = False,
     skip_existing: Annotated[
         bool,
-        typer.Option("--skip-existing", help="Pass over exemplars whose variations are all there."),
+        typer.Option("--skip-existing", help="Skip exemplars whose variations all exist."),
     ] = False,
     checkpoint: CheckpointOption = None,
     device: DeviceOption = Device.auto,
@@ -86,22 +90,21 @@ def vary(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Draw variations of each exemplar: the same character, as other hands would draw it.
+    """Draw variations of each exemplar: the same character, as other people would draw it.
 
-    An exemplar is any picture of one drawn character: a photo, a scan, an icon; dark on light or
-    light on dark. Every variation becomes a PNG, dark on white, and a grid shows them together.
+    An exemplar is a picture of one drawn character: a photo, a scan or an icon, dark on light or
+    light on dark. Every variation is written as a PNG, dark on white, and a grid shows all of them.
 
-    A picture depends on the exemplar, the seed and its own number, and on nothing else. Without
-    --spread and --closeness, variations are about as diverse as people's drawings (the checkpoint
-    says at which).
+    A picture depends only on the exemplar, the seed and its number. With the default --spread and
+    --closeness, which are in the checkpoint, variations are about as diverse as people's drawings.
 
-    With a closeness above 0, what the model redraws is the exemplar deformed, for each variation
-    anew: place, size, slant and bend differ as they do between people's drawings of one character.
-    Of several exemplars of one character (--together) each is redrawn in turn.
+    At a closeness above 0, the model redraws a deformed exemplar. The deformation is different for
+    each variation: place, size, slant and bend differ as in people's drawings of one character.
+    Several exemplars of one character (--together) are redrawn in turn.
 
-    Some exemplars are more than the model can vary: several characters, a filled shape, detail that
-    is too fine, or what it cannot redraw. Then a line on stderr says so, and --json has it under
-    "concerns".
+    The model cannot vary every exemplar: pictures of several characters, filled shapes, and details
+    that are too fine or that it cannot redraw are problems. They are noted on stderr, and listed
+    under "concerns" in the JSON document.
     """
     width = pen_width(pen)
 
@@ -130,31 +133,31 @@ def vary(
     )
     if is_main_process():
         screen.document(result.document())
-        _print(screen, result.made, result.seconds)
-    if result.made.failed:
+        _print(screen, result.report, result.seconds)
+    if result.report.failed:
         raise typer.Exit(1)
 
 
-def _print(screen: Screen, made: Made, seconds: float) -> None:
-    """The files, the concerns, and a line about the work."""
+def _print(screen: Screen, report: VaryReport, seconds: float) -> None:
+    """Print the files, the concerns and a summary."""
     from oneshot_cli.devices import peak_memory
 
-    for each in made.made if len(made.made) <= LISTED else []:
+    for each in report.exemplars if len(report.exemplars) <= MAX_LISTED else []:
         if files := each["variations"]:
             screen.result(span(files))
         if "input" in each:
             screen.result(str(each["input"]))
-    if made.grids:
-        screen.result(span(made.grids))
-    for concern in made.concerns[:LISTED]:
+    if report.grids:
+        screen.result(span(report.grids))
+    for concern in report.concerns[:MAX_LISTED]:
         screen.note(f"note: {concern}")
-    if len(made.concerns) > LISTED:
-        screen.note(f"note: and {len(made.concerns) - LISTED:,} more, see --json")
-    count = len(made.made)
-    parts = [f"{made.pictures:,} variations of {count:,} exemplar{'' if count == 1 else 's'}"]
-    parts += [f"{made.skipped:,} skipped"] if made.skipped else []
-    parts += [f"{len(made.failed):,} failed"] if made.failed else []
-    rate = made.pictures / max(seconds, 1e-9)
+    if len(report.concerns) > MAX_LISTED:
+        screen.note(f"note: and {len(report.concerns) - MAX_LISTED:,} more, see --json")
+    count = len(report.exemplars)
+    parts = [f"{report.pictures:,} variations of {count:,} exemplar{'' if count == 1 else 's'}"]
+    parts += [f"{report.skipped:,} skipped"] if report.skipped else []
+    parts += [f"{len(report.failed):,} failed"] if report.failed else []
+    rate = report.pictures / max(seconds, 1e-9)
     memory = peak_memory()
     used = f", peak memory {memory:,} MB" if memory else ""
     screen.note(f"{', '.join(parts)} in {seconds:.1f} s ({rate:,.0f} a second{used})")

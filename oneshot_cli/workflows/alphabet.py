@@ -20,15 +20,16 @@ from oneshot_cli.imaging.rendering import of_mask, save_picture
 from oneshot_cli.workflows.jobs import Target, pictures_in
 
 MOST = 100
-"""The most pictures that are read of one alphabet."""
+"""The largest number of context images."""
 
 
 @dataclass(frozen=True)
 class AlphabetResult:
-    """What `alphabet` drew.
+    """The result of `alphabet`.
 
-    `given` are the names and files of the context; `distance` (n, M) is that of each new character
-    to each of them, in pixels of the model's picture, see `imaging.distances.ink_distance`.
+    `given` has the names and files of the M context images. `distance` (n, M) is the distance from
+    each new character to each of them, in pixels at the model's size, see
+    `imaging.distances.ink_distance`.
     """
 
     checkpoint: Path | None
@@ -77,14 +78,14 @@ def alphabet(
     device: str = "auto",
     force: bool = False,
 ) -> AlphabetResult:
-    """Draw n new characters in the style of `exemplars`: what `oneshot alphabet` does.
+    """Draw n new characters in the style of `exemplars`, as `oneshot alphabet` does.
 
-    `exemplars` are pictures of different characters, or folders of them; `output` a folder, or the
-    file of the grid, which is then all that is written. Raises OneshotError.
+    `exemplars` are pictures of different characters, or folders of them. `output` is a folder, or
+    the file of a grid; then only the grid is written. Raises OneshotError.
     """
     found, target = list(pictures_in(exemplars)), Target.of(output)
     if len(found) > MOST:
-        raise UsageError(f"{len(found)} pictures; {MOST} say enough about an alphabet")
+        raise UsageError(f"{len(found)} pictures are given, but at most {MOST} are read")
     files, grid = target.numbered("character", n), target.grid("alphabet")
     refuse_to_overwrite([*files, grid], force)
 

@@ -1,4 +1,4 @@
-"""`animate`: a film of the model drawing."""
+"""`animate`: an animation of the model drawing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.workflows.jobs import pictures_in
 
 MOST = 400
-"""The most drawings of one film."""
+"""The largest number of drawings in one film."""
 
 
 @dataclass(frozen=True)
 class AnimateResult:
-    """The film that `animate` wrote: its file, and its frames' number and size in pixels."""
+    """The result of `animate`: its file, the number of its frames, and their size in pixels."""
 
     checkpoint: Path | None
     animation: Path
@@ -68,17 +68,17 @@ def animate(
     force: bool = False,
     reporter: Reporter = SILENT,
 ) -> AnimateResult:
-    """Film the canvas after every step of n drawings of each exemplar: what `oneshot animate` does.
+    """Animate the canvas over the steps of n drawings of each exemplar, as `oneshot animate` does.
 
-    Without exemplars the drawings are unconditional samples. `fps` are steps a second, `hold` the
-    seconds that the last frame stays. Raises OneshotError.
+    Without exemplars the drawings are unconditional samples. `fps` is the number of steps a second,
+    `hold` the seconds that the last frame is shown. Raises OneshotError.
     """
     if reconstruct and not exemplars:
         raise UsageError("--reconstruct needs an exemplar")
     refuse_to_overwrite([output], force)
     found = [path for _, path in pictures_in(exemplars)]
     if n * max(1, len(found)) > MOST:
-        raise UsageError(f"{n * len(found)} drawings are too many for one film")
+        raise UsageError(f"{n * len(found)} drawings, but a film has at most {MOST}")
     model = load(checkpoint, device)
     each: list[Path | None] = [*found] or [None]
     strips = []

@@ -1,4 +1,4 @@
-"""Which pictures come in and which files go out: the naming rules of the drawing commands."""
+"""The input pictures of the drawing commands, and the names of their output files."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.reading import PICTURE_ENDINGS
 
 GRID_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
-"""What a grid can be written as."""
+"""The file formats of grids."""
 
 DEFAULT_FOLDER = Path("out")
 
 
 @dataclass(frozen=True)
 class Job:
-    """Exemplars that are read together, and the name of what is made of them."""
+    """Exemplars of one character, and the name of the files drawn from them."""
 
     name: str
     paths: tuple[Path, ...]
 
 
 def pictures_in(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """Each picture of `paths`, with a name: folders are searched, theirs are named from there.
+    """The names and paths of the pictures in `paths`, which are files or folders.
 
-    Raises OneshotError for a folder without pictures. A file that is missing is named as it is;
-    reading it says so.
+    A file has its name without the ending, a picture in a folder its path from there. Raises
+    OneshotError for a folder without pictures. Missing files are not checked here.
     """
     for path in paths:
         if not path.is_dir():
@@ -41,7 +41,7 @@ def pictures_in(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
 
 
 def jobs(paths: Sequence[Path], together: bool = False) -> list[Job]:
-    """One job a picture, or one for all of them; names that come twice are numbered."""
+    """A job for each picture, or one for all. Names that occur more than once are numbered."""
     found = list(pictures_in(paths))
     if together:
         name = paths[0].name if paths[0].is_dir() else found[0][0]
@@ -56,14 +56,17 @@ def jobs(paths: Sequence[Path], together: bool = False) -> list[Job]:
 
 @dataclass(frozen=True)
 class Target:
-    """Where pictures go: a folder, or, if `--output` ends like a picture, one grid and no more."""
+    """Where pictures are written: to a folder, or only a grid, to `grid_file`."""
 
     folder: Path
     grid_file: Path | None = None
 
     @classmethod
     def of(cls, output: Path | None) -> Target:
-        """The target that `--output` names. Raises OneshotError for an ending not known."""
+        """The target of `--output`: a grid if it ends like a picture, else a folder.
+
+        Raises OneshotError for an unknown ending.
+        """
         if output is None:
             return cls(DEFAULT_FOLDER)
         if output.is_dir() or not output.suffix:
@@ -78,14 +81,14 @@ class Target:
         return cls(output.parent, output)
 
     def numbered(self, name: str, count: int) -> list[Path]:
-        """The files of `count` pictures: name-01.png and so on; none if only a grid is written."""
+        """The paths of `count` pictures, name-01.png and so on. Empty if only a grid is written."""
         if self.grid_file:
             return []
         digits = max(2, len(str(count)))
         return [self.folder / f"{name}-{i:0{digits}}.png" for i in range(1, count + 1)]
 
     def grid(self, name: str, page: int = 0, pages: int = 1) -> Path:
-        """The file of the grid, or of one page of it."""
+        """The path of the grid, or of one of its pages."""
         number = f"-{page + 1:03}" if pages > 1 else ""
         if self.grid_file:
             return self.grid_file.with_stem(self.grid_file.stem + number)

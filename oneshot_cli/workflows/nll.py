@@ -1,4 +1,4 @@
-"""`nll`: bounds on the negative log-likelihood of a data set, beside the published ones."""
+"""`nll`: bounds on the negative log-likelihood of a data set, with published ones to compare."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from oneshot_cli.paths import display_path
 from oneshot_cli.reporting import SILENT, Reporter
 
 TRAINING_IMAGES = 3_000
-"""Training images are a sample of this size unless a limit is given."""
+"""The default limit on the number of training images."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is measured: the arguments of `nll`."""
+    """The arguments of `nll` that determine what is measured."""
 
     parts: Sequence[str] = ("test",)
     particles: Sequence[int] = (1, 10)
@@ -47,7 +47,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class NllResult:
-    """The rows of one or more checkpoints, on which data, and the published tables on these."""
+    """The result of `nll`: the bounds of the checkpoints, their data, and published tables."""
 
     models: list[Oneshot]
     specs: list[DataSpec]
@@ -58,7 +58,7 @@ class NllResult:
 
     @property
     def title(self) -> str:
-        """The data in words."""
+        """The data, for display."""
         return "; ".join(dict.fromkeys(map(title, self.specs)))
 
     def document(self) -> dict[str, Any]:
@@ -92,13 +92,13 @@ def nll(
     force: bool = False,
     reporter: Reporter = SILENT,
 ) -> NllResult:
-    """Bound the negative log-likelihood of held-out images, in nats: what `oneshot eval-nll` does.
+    """Bound the negative log-likelihood of images in nats, as `oneshot eval-nll` does.
 
-    A checkpoint is a file, or None for the flagship. `parts` are "test" and "train", `particles`
-    numbers of importance samples (1 is the ELBO), `contexts` numbers of context images. The data
-    are those that a checkpoint was trained on, unless others are named. The rows go to `csv` and a
-    `plot` too, if these are given. Under torchrun the processes share the images. Raises
-    OneshotError.
+    A checkpoint is a path, or None for the flagship. `parts` are "test" or "train". `particles` are
+    numbers of importance samples, where 1 is the ELBO; `contexts` are numbers of context images.
+    Each checkpoint is evaluated on the data that it was trained on, unless `dataset`, `split` and
+    the like name others. The bounds are also written to `csv` and drawn in `plot`, if these are
+    given. Under torchrun the processes share the images. Raises OneshotError.
     """
     measurement = Measurement(
         parts, particles, contexts, limit, dataset, split, resample, size, data_dir, batch, seed
@@ -114,8 +114,8 @@ def nll(
         rows: list[Nll] = []
         for model, spec in zip(models, specs, strict=True):
             rows += _measure(reporter, model, spec, measurement, world)
-        beside = {table.title + table.protocol: table for s in specs for table in published(s)}
-        tables = list(beside.values())
+        found = {table.title + table.protocol: table for s in specs for table in published(s)}
+        tables = list(found.values())
         if world.is_main:
             if csv is not None:
                 atomic_write_bytes(csv, csv_text(rows).encode())
@@ -125,18 +125,23 @@ def nll(
 
 
 def measured_on(model: Oneshot, measurement: Measurement) -> DataSpec:
-    """The data that is asked for, else what the checkpoint was trained on. Raises OneshotError."""
+    """The data to measure `model` on: its training data, with the changes in `measurement`.
+
+    Raises OneshotError if neither names a data set.
+    """
     trained = model.header.data
     dataset = measurement.dataset or trained.get("dataset")
     if dataset is None:
-        raise OneshotError(f"{model.path}: does not say what it was trained on; give --dataset")
-    known = data.get_dataset(dataset)
+        raise OneshotError(
+            f"{model.path}: the header does not name the training data; give --dataset"
+        )
+    entry = data.get_dataset(dataset)
     if dataset == trained.get("dataset"):
         spec = DataSpec.from_dict(trained)
     else:
-        spec = DataSpec(dataset, known.splits[0] if known.splits else None)
+        spec = DataSpec(dataset, entry.splits[0] if entry.splits else None)
     options = dict(spec.options)
-    if "binarization" in known.options:
+    if "binarization" in entry.options:
         options["binarization"] = trained.get("binarization", "dynamic")
     return replace(
         spec,
@@ -150,20 +155,20 @@ def measured_on(model: Oneshot, measurement: Measurement) -> DataSpec:
 
 def published(spec: DataSpec) -> list[PublishedTable]:
     """The published tables on the same data."""
-    how = spec.options.get("binarization", "dynamic")
-    return published_beside(spec.dataset, spec.split, spec.size, spec.resampling, how)
+    binarization = spec.options.get("binarization", "dynamic")
+    return published_beside(spec.dataset, spec.split, spec.size, spec.resampling, binarization)
 
 
 def title(spec: DataSpec) -> str:
-    """The data in words."""
-    how = "max-pooled" if spec.resampling == "max" else ""
-    told = [f"{key} {value}" for key, value in spec.options.items()]
-    parts = [spec.dataset, spec.split or "", f"{spec.size} x {spec.size}", how, *told]
+    """The data, for display."""
+    resampling = "max-pooled" if spec.resampling == "max" else ""
+    options = [f"{key} {value}" for key, value in spec.options.items()]
+    parts = [spec.dataset, spec.split or "", f"{spec.size} x {spec.size}", resampling, *options]
     return ", ".join(filter(None, parts))
 
 
 def csv_text(rows: Sequence[Nll]) -> str:
-    """One line a row, the IWAE bounds of every K in columns of their own; empty where unknown."""
+    """The rows as CSV, with columns for the IWAE bound of every K. Unknown values are empty."""
     particles = sorted({k for row in rows for k in row.iwae})
     buffer = io.StringIO()
     writer = csv_format.writer(buffer, lineterminator="\n")
@@ -179,23 +184,23 @@ def csv_text(rows: Sequence[Nll]) -> str:
             for x in (figure.value, figure.error, figure.naive_error)
         ]
         active = "" if row.active is None else sum(row.active)
-        told = [row.checkpoint, row.part, row.context, row.images, sum(row.latents), active]
-        writer.writerow([*told, *numbers])
+        cells = [row.checkpoint, row.part, row.context, row.images, sum(row.latents), active]
+        writer.writerow([*cells, *numbers])
     return buffer.getvalue()
 
 
 def _measure(
     reporter: Reporter, model: Oneshot, spec: DataSpec, measurement: Measurement, world: World
 ) -> list[Nll]:
-    """The rows of one checkpoint: every part with every size of context."""
+    """The bounds of one checkpoint, for every part and every size of the context."""
     config = model.model.config
-    never_shown = model.header.training.get("tasks", {}).get("empty", 0) >= 1
-    unconditional = never_shown or not config.conditional
-    usual = [0] if unconditional or not spec.catalogue_entry.conditional else [1]
-    contexts = measurement.contexts or usual
-    if never_shown and max(contexts) > 0:
+    no_context = model.header.training.get("tasks", {}).get("empty", 0) >= 1
+    unconditional = no_context or not config.conditional
+    default = [0] if unconditional or not spec.catalogue_entry.conditional else [1]
+    contexts = measurement.contexts or default
+    if no_context and max(contexts) > 0:
         raise OneshotError(
-            f"{model.path} was trained without any context; measure it with --context 0"
+            f"{model.path} was trained without a context; measure it with --context 0"
         )
     rows = []
     for part in measurement.parts:
@@ -228,7 +233,7 @@ def _measure(
 
 
 def _about(model: Oneshot, spec: DataSpec) -> dict[str, Any]:
-    """What was measured on which data, for JSON: as the checkpoint's header has it."""
+    """The description of a checkpoint and of the data that it was measured on, for JSON."""
     header = model.header
     return {
         "checkpoint": display_path(model.path),

@@ -1,4 +1,4 @@
-"""Experiments from a preset, another experiment or a checkpoint, fitted to their data."""
+"""Experiments: from a preset, another experiment or a checkpoint, and adapted to their data."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.training_data import TrainingData, load_training_data
 
 DATA_FIELDS = ("size", "channels")
-"""Fields of a model that its data decide."""
+"""Fields of a model that are determined by its data."""
 
 SMALLEST, LARGEST = 8, 105
-"""Sides of pictures that models are trained on, in pixels."""
+"""The range of the size of training pictures in pixels."""
 
 
 @dataclass(frozen=True)
 class DataChoice:
-    """What is chosen of the data; None leaves what the data set, or the base, has.
+    """The choice of the data. None means the default of the data set or of the base experiment.
 
-    `size` is a number of pixels, or several, as in "28,52"; `validation` the share of the training
-    part that is kept for validation.
+    `size` is a number of pixels, or several, as in "28,52". `validation` is the share of the
+    training part that is kept for validation.
     """
 
     dataset: str | None = None
@@ -63,9 +63,10 @@ def new_experiment(
 ) -> Experiment:
     """The experiment that `oneshot train` would run with these choices.
 
-    It is that of a preset, or `base`, or begins with the checkpoint `start`; `fields` change the
-    model's and the training's fields by their names, `task` (1, 2 or 3) trains for one task alone.
-    The data are loaded, for the model starts from their mean. Raises OneshotError.
+    It is a `preset`, the experiment `base`, or one that starts from the weights of the checkpoint
+    `start`. `fields` sets fields of the model and the training by name. `task` (1, 2 or 3) trains
+    for one task alone. The data are loaded, because the model is initialized with their mean.
+    Raises OneshotError.
     """
     folder = None if data_dir is None else Path(data_dir)
     return prepare(
@@ -89,9 +90,10 @@ def prepare(
     device: str = "auto",
     reporter: Reporter = SILENT,
 ) -> tuple[Experiment, TrainingData]:
-    """`new_experiment`, with the data that it was fitted to.
+    """The result of `new_experiment`, with the data that it was adapted to.
 
-    `augment` and `turn` are the strengths of augmentation; `iterations` or `epochs` the length.
+    `augment` is the strength of augmentation and `turn` the share of rotated targets. `iterations`
+    or `epochs` sets the length of the run.
     """
     chosen = current_fields(fields or {})
     if augment is not None or turn is not None or base is None:
@@ -104,7 +106,7 @@ def prepare(
     with join_world(device) as world:
         spec = world.from_main(lambda: data_spec(data, base, data_dir, reporter))
         if start is not None:
-            _note_what_was_seen(header.data, spec, reporter)
+            _warn_of_seen_validation(header.data, spec, reporter)
         with world.local_main_first():
             loaded = load_training_data(
                 spec,
@@ -113,14 +115,14 @@ def prepare(
                 reporter=reporter,
             )
     same_data = base is not None and base.data.dataset == spec.dataset
-    settled = {*chosen, "ink", "observation"} if same_data else set(chosen)
-    config = fitted(config, loaded, settled)
-    training = lasting(training, iterations, epochs, len(loaded.drawings))
+    kept = {*chosen, "ink", "observation"} if same_data else set(chosen)
+    config = adapted_to_data(config, loaded, kept)
+    training = with_length(training, iterations, epochs, len(loaded.drawings))
     return Experiment(config, training, spec), loaded
 
 
 def named_preset(name: str) -> Preset:
-    """The preset of that name. Raises UsageError."""
+    """The preset called `name`. Raises UsageError if there is none."""
     if name not in PRESETS:
         raise UsageError(f"there is no model {name!r}: {', '.join(PRESETS)}")
     return PRESETS[name]
@@ -129,13 +131,14 @@ def named_preset(name: str) -> Preset:
 def configurations(
     base: Preset | Experiment, chosen: Mapping[str, Any], task: int | None = None
 ) -> tuple[Config, TrainConfig]:
-    """The configurations of a preset or another experiment, with the fields in `chosen` changed.
+    """The configurations of a preset or an experiment, with the fields in `chosen` changed.
 
-    A field given as text is parsed. The data are not known yet, see `fitted`. Raises UsageError.
+    Values that are texts are parsed. Fields that depend on the data are set later, by
+    `adapted_to_data`. Raises UsageError.
     """
     if isinstance(base, Experiment):
         name, kind, tasks = f"a {base.model.kind} model", type(base.model), base.training.tasks
-        model, training = base.model.to_dict(), _as_is(base.training)
+        model, training = base.model.to_dict(), _shallow_dict(base.training)
     else:
         name, kind = _preset_name(base), config_type(base.kind)
         tasks = TaskMix() if base.task is None else TaskMix.of_task(base.task)
@@ -145,7 +148,7 @@ def configurations(
         model.pop("conditional", None)
     for field, value in chosen.items():
         if field in DATA_FIELDS:
-            raise UsageError(f"the data decide {field}; --size says how many pixels")
+            raise UsageError(f"{field} is determined by the data; --size sets the pixels")
         into, owner = (model, kind) if field in settable(kind) else (training, TrainConfig)
         if field == "augmentation":
             training[field] = value
@@ -158,7 +161,7 @@ def configurations(
     try:
         config = kind(**model)
         if not config.conditional and tasks.empty < 1:
-            raise ValueError(f"{name} draws without a context: train it with --task 1")
+            raise ValueError(f"{name} has no context; train it with --task 1")
         return config, TrainConfig(**{**training, "tasks": tasks})
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -168,19 +171,19 @@ def _preset_name(preset: Preset) -> str:
     return next((name for name, each in PRESETS.items() if each is preset), preset.kind)
 
 
-def _as_is(config: TrainConfig) -> dict[str, Any]:
-    """The fields of a configuration, nested ones as they are."""
+def _shallow_dict(config: TrainConfig) -> dict[str, Any]:
+    """The fields of a configuration. Nested configurations are not converted."""
     return {field.name: getattr(config, field.name) for field in fields(config)}
 
 
 def settable(kind: type[Any]) -> dict[str, Any]:
-    """The fields of a configuration that have a plain default, and that default."""
+    """The fields of a configuration that can be set as text, and their defaults."""
     plain = (bool, int, float, str, tuple)
     return {f.name: f.default for f in fields(kind) if isinstance(f.default, plain)}
 
 
 def _parsed(name: str, value: Any, default: Any) -> Any:
-    """A text as a value like `default`: a number, a word, or several with commas between."""
+    """A text parsed as a value of the type of `default`; tuples are separated by commas."""
     if not isinstance(value, str) or isinstance(default, str):
         return value
     try:
@@ -190,19 +193,19 @@ def _parsed(name: str, value: Any, default: Any) -> Any:
             return tuple(type(default[0])(part) for part in value.split(","))
         return type(default)(value)
     except (ValueError, KeyError):
-        raise UsageError(f"{name} cannot be {value!r}; it is like {default!r}") from None
+        raise UsageError(f"{name} cannot be {value!r}; an example is {default!r}") from None
 
 
 def with_additions(config: Config, chosen: Mapping[str, Any]) -> Config:
-    """The model of `--from`, with the parts that may be added to it (see `model.warm_start`).
+    """The model of `--from`, with parts that may be added to it, see `model.warm_start`.
 
-    Raises UsageError for fields that would change what it has.
+    Raises UsageError for fields that would change its existing parts.
     """
     known = settable(type(config))
     added = {}
     for name, value in chosen.items():
         if name in known and name not in ADDED_FIELDS:
-            raise UsageError(f"--from keeps the checkpoint's model: no {name} beside it")
+            raise UsageError(f"--from keeps the checkpoint's model, so {name} cannot be set")
         if name in known:
             added[name] = _parsed(name, value, known[name])
     try:
@@ -211,13 +214,13 @@ def with_additions(config: Config, chosen: Mapping[str, Any]) -> Config:
         raise UsageError(str(error)) from error
 
 
-def sizes(given: str | int | Sequence[int]) -> list[int]:
-    """Sizes in pixels, ascending: of 28, "28", "28,52" or (28, 52). Raises UsageError."""
+def parse_sizes(given: str | int | Sequence[int]) -> list[int]:
+    """Sizes in pixels, ascending, from 28, "28", "28,52" or (28, 52). Raises UsageError."""
     parts = given.split(",") if isinstance(given, str) else given
     try:
         found = sorted({int(part) for part in ([parts] if isinstance(parts, int) else parts)})
     except ValueError:
-        raise UsageError(f"--size {given}: write pixels, 28 or 28,52") from None
+        raise UsageError(f"--size {given}: give pixels, such as 28 or 28,52") from None
     if not found or not SMALLEST <= found[0] <= found[-1] <= LARGEST:
         raise UsageError(f"--size {given}: sizes are {SMALLEST} to {LARGEST} pixels")
     return found
@@ -229,21 +232,21 @@ def data_spec(
     data_dir: Path | None = None,
     reporter: Reporter = SILENT,
 ) -> DataSpec:
-    """The data of a new run. Raises OneshotError for what there is not."""
+    """The data of a new run. Raises OneshotError for unknown names."""
     if base is not None and choice.dataset in (None, base.data.dataset):
         spec = base.data
     else:
         name = choice.dataset or default_dataset(data_dir, reporter)
         if (name, choice.binarization) == ("mnist", "static"):
             name, choice = "mnist-static", replace(choice, binarization=None)
-        known = data_sets.get_dataset(name)
-        binary = {"binarization": "dynamic"} if "binarization" in known.options else {}
-        split = known.splits[0] if known.splits else None
+        entry = data_sets.get_dataset(name)
+        binary = {"binarization": "dynamic"} if "binarization" in entry.options else {}
+        split = entry.splits[0] if entry.splits else None
         spec = DataSpec(
-            name, split, known.size, validation=DEFAULT_VALIDATION_SHARE, options=binary
+            name, split, entry.size, validation=DEFAULT_VALIDATION_SHARE, options=binary
         )
     if choice.size is not None:
-        wanted = sizes(choice.size)
+        wanted = parse_sizes(choice.size)
         several = tuple(wanted) if len(wanted) > 1 else ()
         spec = replace(spec, size=wanted[-1], sizes=several)
     if choice.binarization is not None:
@@ -262,34 +265,35 @@ def data_spec(
 
 
 def default_dataset(data_dir: Path | None, reporter: Reporter = SILENT) -> str:
-    """omniglot where it is at hand, otherwise glyphs, which needs no download."""
+    """omniglot if its files are on this machine, otherwise glyphs, which needs no download."""
     if omniglot.at_hand(data_dir):
         return "omniglot"
     reporter.note(
-        "Omniglot is not at hand: training on made-up glyphs (--dataset omniglot fetches)"
+        "Omniglot is not on this machine: training on generated glyphs "
+        "(--dataset omniglot downloads it)"
     )
     return "glyphs"
 
 
-def fitted(config: Config, loaded: TrainingData, settled: Container[str]) -> Config:
-    """`config` for images like the loaded: their size, channels, mean and observation.
+def adapted_to_data(config: Config, loaded: TrainingData, kept: Container[str]) -> Config:
+    """`config` with the size, channels, mean and observation of the loaded images.
 
-    The mean and the observation stay where they are `settled`. Of several sizes images are read at
-    the smallest and drawn at the largest. Raises UsageError.
+    Fields in `kept` keep their mean (`ink`) or observation. With several sizes, the model reads at
+    the smallest and draws at the largest. Raises UsageError.
     """
     drawings, found_sizes = loaded.drawings, loaded.sizes
     binary = drawings.levels == 2 or drawings.dynamic
-    if "observation" in settled and config.binary != binary:
+    if "observation" in kept and config.binary != binary:
         kind = "binary" if binary else "of 256 levels"
         raise UsageError(f"observation={config.observation}, but the images are {kind}")
     found = {
         "ink": round(_mean(drawings), 3),
         "observation": "bernoulli" if binary else "logistic",
     }
-    changes: dict[str, Any] = {name: found[name] for name in found if name not in settled}
+    changes: dict[str, Any] = {name: found[name] for name in found if name not in kept}
     if len(found_sizes) > 1:
         if "read_size" not in settable(type(config)):
-            raise UsageError(f"a {config.kind} model has one --size, not {len(found_sizes)}")
+            raise UsageError(f"a {config.kind} model has only one --size, not {len(found_sizes)}")
         changes["read_size"] = found_sizes[0]
     try:
         return replace(config, size=found_sizes[-1], channels=drawings.channels, **changes)
@@ -298,15 +302,15 @@ def fitted(config: Config, loaded: TrainingData, settled: Container[str]) -> Con
 
 
 def _mean(drawings: Drawings) -> float:
-    """Mean of the data in [0, 1], kept away from 0 and 1."""
-    some = drawings.images[:: max(1, len(drawings) // 5000)]
-    return min(max(some.float().mean().item() / (drawings.levels - 1), 0.01), 0.99)
+    """The mean of the images, limited to [0.01, 0.99], from a sample of 5,000."""
+    chosen = drawings.images[:: max(1, len(drawings) // 5000)]
+    return min(max(chosen.float().mean().item() / (drawings.levels - 1), 0.01), 0.99)
 
 
-def lasting(
+def with_length(
     training: TrainConfig, iterations: int | None, epochs: float | None, drawings: int
 ) -> TrainConfig:
-    """The same for another length of run, if one is given. Raises UsageError."""
+    """`training` with its length in iterations or epochs, if one is given. Raises UsageError."""
     if iterations is None and epochs is not None:
         iterations = max(1, round(epochs * drawings / training.batch))
     if iterations is None:
@@ -318,16 +322,16 @@ def lasting(
 
 
 def augmentation(strength: float, turned: float) -> Augmentation:
-    """The maps of `--augment` and `--turn`. With `--augment` a tenth is left as it is."""
+    """The augmentation of `--augment` and `--turn`. With `--augment` a tenth is left plain."""
     plain = 0.1 if strength > 0 else 0.0
     return Augmentation(0.1 * strength, 0.03 * strength, turned, plain)
 
 
-def _note_what_was_seen(before: Mapping[str, Any], data: DataSpec, reporter: Reporter) -> None:
-    """A note where the weights of `--from` were trained on what is for validation now."""
+def _warn_of_seen_validation(before: Mapping[str, Any], data: DataSpec, reporter: Reporter) -> None:
+    """Warn if the weights of `--from` were trained on drawings that are now for validation."""
     same = (before.get("dataset"), before.get("split")) == (data.dataset, data.split)
     if same and (data.validation or 0.0) > before.get("validation", 0.0):
         reporter.note(
-            "warning: the weights of --from were trained on these validation drawings, which will "
-            "look too good\n--validation 0 trains on all and keeps the last weights"
+            "warning: the weights of --from were trained on these validation drawings, so their "
+            "bound will be too good\n--validation 0 trains on all and keeps the last weights"
         )

@@ -24,9 +24,10 @@ from oneshot_cli.workflows.jobs import Target
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each of n samples the nearest training drawing and its distance, in the model's pixels.
+    """The nearest training drawing of each of n samples.
 
-    `drawings` are all that were compared, `index` (n,) the nearest.
+    `drawings` are all training drawings, `index` (n,) the nearest ones, `distance` (n,) their
+    distances in pixels at the model's size.
     """
 
     drawings: Drawings
@@ -36,7 +37,7 @@ class Nearest:
 
 @dataclass(frozen=True)
 class SampleResult:
-    """What `sample` drew."""
+    """The result of `sample`."""
 
     checkpoint: Path | None
     n: int
@@ -84,10 +85,10 @@ def sample(
     device: str = "auto",
     force: bool = False,
 ) -> SampleResult:
-    """Draw n characters without a context: what `oneshot sample` does.
+    """Draw n characters without a context, as `oneshot sample` does.
 
-    `output` is a folder, or the file of the grid, which is then all that is written. With `nearest`
-    the grid also shows the training drawing nearest to each sample. Raises OneshotError.
+    `output` is a folder, or the file of a grid; then only the grid is written. With `nearest` the
+    grid also shows the training drawing nearest to each sample. Raises OneshotError.
     """
     target = Target.of(output)
     files, grid = target.numbered("sample", n), target.grid("samples")
@@ -95,7 +96,7 @@ def sample(
 
     model = load(checkpoint, device)
     if nearest and model.model.config.channels != 1:
-        raise OneshotError("--nearest compares ink; this model draws in colour")
+        raise OneshotError("--nearest compares ink, but this model draws in colour")
     temperature = 1.0 if spread is None else spread
     drawn = model.render(model.sample(n, seed=seed, spread=temperature, size=size), pen)
     for file, levels in zip(files, drawn, strict=False):
@@ -125,7 +126,7 @@ def sample(
 
 
 def _nearest(model: Oneshot, inks: Tensor, data_dir: Path | None) -> Nearest:
-    """The drawings that the model was trained on, and which of them is nearest to each ink."""
+    """The training drawing of the model that is nearest to each of `inks` (n, S, S)."""
     drawings = model.trained_on.load(size=model.size, data_dir=data_dir)
     ink: Tensor = drawings.images > 0.5 * int(drawings.images.max())
     index, distance = distances.nearest_drawings(inks, ink)

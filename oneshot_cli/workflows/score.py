@@ -1,4 +1,4 @@
-"""`score`: one-shot generalization of a checkpoint, or of pictures, beside people's."""
+"""`score`: one-shot generalization of a checkpoint, or of pictures, compared with people's."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ from oneshot_cli.imaging.rendering import save_picture
 from oneshot_cli.paths import display_path
 from oneshot_cli.reporting import SILENT, Reporter
 
-AT_ONCE = 10
-"""Characters whose variations are drawn in one batch; no figure depends on it."""
+CHARACTERS_PER_BATCH = 10
+"""Characters whose variations are drawn in one batch. No result depends on it."""
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What of a checkpoint is measured: the options of `oneshot score`."""
+class ScoreOptions:
+    """The arguments of `score` that determine what is measured."""
 
     n: int
     limit: int | None
@@ -61,8 +61,8 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Files:
-    """Where results go; None is not written."""
+class ScoreFiles:
+    """The files of the results. None is not written."""
 
     document: Path | None
     plot: Path | None
@@ -72,8 +72,11 @@ class Files:
     @classmethod
     def of(
         cls, output: Path | None, plot: Path | None, report: Path | None, *, whole: bool
-    ) -> Files:
-        """The files in folder `output`, and those named apart. `whole`: a checkpoint is scored."""
+    ) -> ScoreFiles:
+        """The files in the folder `output`, and `plot` and `report` if they are given.
+
+        `whole` is true if a checkpoint is scored, and false for pictures, which have no report.
+        """
         if output is None:
             return cls(None, plot, report, None)
         return cls(
@@ -84,11 +87,11 @@ class Files:
         )
 
     def all(self) -> Iterator[Path]:
-        """Those that will be written."""
+        """The files that will be written."""
         yield from filter(None, (self.document, self.plot, self.report, self.nearest))
 
     def check(self) -> None:
-        """Raise OneshotError before the work, if they cannot be made."""
+        """Raise OneshotError early if the files cannot be written."""
         for path in self.all():
             require_folder(path.parent)
         if self.plot or self.report:
@@ -97,7 +100,7 @@ class Files:
 
 @dataclass(frozen=True)
 class ScoreResult:
-    """What was measured of a checkpoint; None is what was left out."""
+    """The result of `score`. Measurements that were left out are None."""
 
     content: dict[str, Any]
     scores: Generalization
@@ -107,17 +110,17 @@ class ScoreResult:
     seconds: float
 
     def document(self) -> dict[str, Any]:
-        """For JSON. It has no times: the same seed gives the same document."""
+        """For JSON. It has no times, so that the same seed gives the same document."""
         return self.content
 
 
 @dataclass(frozen=True)
 class PicturesResult:
-    """The scores of pictures beside the reference points `known`, of so many characters."""
+    """The scores of pictures, and those of the reference points."""
 
     content: dict[str, Any]
     scores: Scores | None
-    known: dict[str, Scores]
+    references: dict[str, Scores]
     characters: int
     files: list[Path]
 
@@ -146,22 +149,22 @@ def score(
     force: bool = False,
     reporter: Reporter = SILENT,
 ) -> ScoreResult:
-    """Score the variations that a checkpoint draws: what `oneshot score` does.
+    """Score the variations that a checkpoint draws, as `oneshot score` does.
 
     The arguments are the options of the command. Files are written to the folder `output`, and to
-    `plot` and `report`, where these are given. Raises OneshotError.
+    `plot` and `report`, if these are given. Raises OneshotError.
     """
     started = time.monotonic()
-    files = Files.of(output, plot, report, whole=True)
+    files = ScoreFiles.of(output, plot, report, whole=True)
     refuse_to_overwrite(files.all(), force)
     files.check()
-    parts = Parts(n, limit, size, closeness, classify, runs, particles, memorization, seed)
+    options = ScoreOptions(n, limit, size, closeness, classify, runs, particles, memorization, seed)
     model = load(checkpoint, device)
     config = model.model.config
     if not config.conditional or not config.binary or config.channels > 1:
         raise OneshotError(
-            f"{model.path}: draws no variations of a binary exemplar (a {config.kind}, "
-            f"{'with' if config.conditional else 'without'} a context), so it has no such score"
+            f"{model.path}: only conditional models of binary ink have this score, not a "
+            f"{config.kind} model {'with' if config.conditional else 'without'} a context"
         )
     critics = Critics.load(model.device)
     drawings = _test_drawings(data_dir, 28, limit)
@@ -169,11 +172,11 @@ def score(
     if trained_on != "weak":
         reporter.note(
             f"trained on {model.header.data.get('dataset', 'unknown')}, split {trained_on}: "
-            "it may have seen the test characters of the weak split"
+            "training may have included the test characters of the weak split"
         )
-    scores = _generalization(reporter, model, critics, drawings, parts, data_dir)
-    classified = _classification(reporter, model, critics, parts, data_dir) if classify else None
-    recall = _memorization(reporter, critics, scores, drawings, parts, data_dir)
+    scores = _generalization(reporter, model, critics, drawings, options, data_dir)
+    classified = _classification(reporter, model, critics, options, data_dir) if classify else None
+    recall = _memorization(reporter, critics, scores, drawings, options, data_dir)
     content: dict[str, Any] = {
         "checkpoint": display_path(model.path),
         "dataset": "omniglot",
@@ -206,72 +209,79 @@ def _generalization(
     model: Oneshot,
     critics: Critics,
     drawings: Drawings,
-    parts: Parts,
+    options: ScoreOptions,
     data_dir: Path | None,
 ) -> Generalization:
-    """The curve over temperatures and the scores at the checkpoint's own."""
+    """The curve over temperatures, and the scores at the checkpoint's defaults."""
     own = drawings
     if model.size != drawings.size:
-        own = _test_drawings(data_dir, model.size, parts.limit)
-    exemplars = people(own, parts.seed)[0]
-    closeness = model.closeness if parts.closeness is None else parts.closeness
+        own = _test_drawings(data_dir, model.size, options.limit)
+    exemplars = people(own, options.seed)[0]
+    closeness = model.closeness if options.closeness is None else options.closeness
     count = len(exemplars)
-    with reporter.progress("drawing", (len(SPREADS) + 1) * count * parts.n) as advance:
+    with reporter.progress("drawing", (len(SPREADS) + 1) * count * options.n) as advance:
 
         def draw(spread: float) -> Tensor:
             drawn = []
-            for rows in exemplars.split(AT_ONCE):
+            for rows in exemplars.split(CHARACTERS_PER_BATCH):
                 sets = [exemplar[None] for exemplar in rows]
                 drawn.append(
                     model.vary_batch(
                         sets,
-                        parts.n,
-                        seed=parts.seed,
+                        options.n,
+                        seed=options.seed,
                         spread=spread,
                         closeness=closeness,
-                        size=parts.size or model.size,
+                        size=options.size or model.size,
                     )
                 )
-                advance(len(rows) * parts.n)
+                advance(len(rows) * options.n)
             return torch.cat(drawn)
 
         defaults = (model.spread, closeness)
-        return measure(drawings, draw, *defaults, critics, own=own, seed=parts.seed)
+        return measure(drawings, draw, *defaults, critics, own=own, seed=options.seed)
 
 
 def _classification(
-    reporter: Reporter, model: Oneshot, critics: Critics, parts: Parts, data_dir: Path | None
+    reporter: Reporter,
+    model: Oneshot,
+    critics: Critics,
+    options: ScoreOptions,
+    data_dir: Path | None,
 ) -> RunsResult:
-    """Lake's runs if they are at hand, seeded ones otherwise, by the model and by the critic."""
+    """One-shot classification by the model and by the critic.
+
+    On Lake's runs if their file is on this machine, otherwise on runs drawn from the seed.
+    """
     size = model.model.config.input_size
-    runs = _runs(parts, data_dir, size)
-    small = runs if size == 28 else _runs(parts, data_dir, 28)
+    runs = _runs(options, data_dir, size)
+    small = runs if size == 28 else _runs(options, data_dir, 28)
     with reporter.progress("classifying", runs.label.numel()) as advance:
         found = runs_module.model_scores(
-            model.model, runs, particles=parts.particles, seed=parts.seed, advance=advance
+            model.model, runs, particles=options.particles, seed=options.seed, advance=advance
         )
     split = model.header.data.get("split")
     own = [] if split == "strong-30-20" else ["model"]
     return RunsResult(
         source=runs.source,
-        particles=parts.particles,
-        model=runs_module.classify(found, runs.label, parts.seed),
+        particles=options.particles,
+        model=runs_module.classify(found, runs.label, options.seed),
         protonet=runs_module.classify(
-            runs_module.protonet_scores(critics.protonet, small), small.label, parts.seed
+            runs_module.protonet_scores(critics.protonet, small), small.label, options.seed
         ),
         seen=" and ".join([*own, "prototypical network"]),
     )
 
 
-def _runs(parts: Parts, data_dir: Path | None, size: int) -> runs_module.Runs:
-    beside = find([RemoteFile("all_runs.zip")], ["omniglot"], data_dir)
-    path = parts.runs or (beside[0] if beside else None)
+def _runs(options: ScoreOptions, data_dir: Path | None, size: int) -> runs_module.Runs:
+    found = find([RemoteFile("all_runs.zip")], ["omniglot"], data_dir)
+    path = options.runs or (found[0] if found else None)
     if path is not None:
         return runs_module.official_runs(path, size)
     evaluation = data.load(
         "omniglot", data_dir=data_dir, split="strong-30-20", part="test", size=size
     )
-    return runs_module.seeded_runs(evaluation, seed=parts.seed)
+    return runs_module.seeded_runs(evaluation, seed=options.seed)
 
 
 def _memorization(
@@ -279,11 +289,14 @@ def _memorization(
     critics: Critics,
     scores: Generalization,
     drawings: Drawings,
-    parts: Parts,
+    options: ScoreOptions,
     data_dir: Path | None,
 ) -> tuple[Memorization, Drawings] | None:
-    """Samples and people's drawings against all training drawings, and those drawings."""
-    if not parts.memorization:
+    """The nearest training drawings of samples and of people's drawings.
+
+    Returns the result and the training drawings.
+    """
+    if not options.memorization:
         return None
     training = data.load("omniglot", data_dir=data_dir, split="weak", part="train", size=28)
     samples = binary_ink(scores.variations.flatten(0, 1))
@@ -296,7 +309,7 @@ def _memorization(
 
 
 def _test_drawings(data_dir: Path | None, size: int, limit: int | None) -> Drawings:
-    """The test characters of the weak split, or `limit` of them at even distances."""
+    """The drawings of the weak split's test characters, or of `limit` evenly spaced ones."""
     drawings = data.load("omniglot", data_dir=data_dir, split="weak", part="test", size=size)
     count = len(drawings.characters)
     if limit is None or limit >= count:
@@ -316,12 +329,12 @@ def score_images(
     force: bool = False,
     reporter: Reporter = SILENT,
 ) -> PicturesResult:
-    """Score the pictures in `folder`, beside people's where Omniglot is at hand.
+    """Score the pictures in `folder`, and the reference points if Omniglot is on this machine.
 
     `folder` has a folder for each character, with exemplar.png and its variations. Raises
     OneshotError.
     """
-    files = Files.of(output, plot, None, whole=False)
+    files = ScoreFiles.of(output, plot, None, whole=False)
     refuse_to_overwrite(files.all(), force)
     files.check()
     found = read_folders(folder)
@@ -336,11 +349,13 @@ def score_images(
             f"with {scores.ways} characters, episodes are {scores.ways}-way: recognizability "
             "cannot be compared with 20-way figures"
         )
-    known: dict[str, Scores] = {}
+    reference_scores: dict[str, Scores] = {}
     if data.get_dataset("omniglot").at_hand(data_dir):
-        known = references(_test_drawings(data_dir, 28, None), critics, seed=seed)
+        reference_scores = references(_test_drawings(data_dir, 28, None), critics, seed=seed)
     else:
-        reporter.note("Omniglot is not at hand: no reference points (oneshot data omniglot)")
+        reporter.note(
+            "no reference points: Omniglot is not on this machine (`oneshot data omniglot` gets it)"
+        )
     content = {
         "images": str(folder),
         "characters": len(found.names),
@@ -348,16 +363,18 @@ def score_images(
         "ways": scores.ways,
         "seed": seed,
         **scores_dict(scores),
-        "references": {name: scores_dict(s) for name, s in known.items()},
+        "references": {name: scores_dict(s) for name, s in reference_scores.items()},
         "per_character": character_rows(found.names, scores),
         "notes": list(found.notes),
     }
     if files.document:
         atomic_write_bytes(files.document, _json(content))
     if files.plot:
-        atomic_write_bytes(files.plot, png(scatter({**known, folder.name or "images": scores})))
+        atomic_write_bytes(
+            files.plot, png(scatter({**reference_scores, folder.name or "images": scores}))
+        )
     written = [path for path in files.all() if path.exists()]
-    return PicturesResult(content, scores, known, len(found.names), written)
+    return PicturesResult(content, scores, reference_scores, len(found.names), written)
 
 
 def train_critics(
@@ -365,8 +382,8 @@ def train_critics(
 ) -> PicturesResult:
     """Train both critics on the weak training characters and write their weights.
 
-    Into `output`, or over those of the package. Returns the scores of the reference points by the
-    new critics. Raises OneshotError.
+    They go to the folder `output`, or replace those of the package. Returns the reference points'
+    scores by the new critics. Raises OneshotError.
     """
     drawings = data.load("omniglot", data_dir=data_dir, split="weak", part="train", size=105)
     test = _test_drawings(data_dir, 28, None)
@@ -386,9 +403,9 @@ def train_critics(
             raise OneshotError(f"{path}: cannot be written ({error}); give --output") from error
         written[name] = critic
         paths.append(path)
-    known = references(test, Critics(written["protonet"], written["simclr"]))
-    content = {name: scores_dict(s) for name, s in known.items()}
-    return PicturesResult(content, None, known, len(test.characters), paths)
+    reference_scores = references(test, Critics(written["protonet"], written["simclr"]))
+    content = {name: scores_dict(s) for name, s in reference_scores.items()}
+    return PicturesResult(content, None, reference_scores, len(test.characters), paths)
 
 
 def _steps(advance: Callable[[int], None]) -> Callable[[int, int, float], None]:

@@ -1,4 +1,4 @@
-"""`train`: a run in a folder, from nothing, from the weights of a checkpoint, or resumed."""
+"""`train` and `resume`: a training run in a folder."""
 
 from __future__ import annotations
 
@@ -27,25 +27,28 @@ from oneshot_cli.training.learning_curves import tensorboard_writer, write_curve
 from oneshot_cli.training.loop import Hooks, Intervals, Trainer
 from oneshot_cli.training.progress_sheet import progress_sheet
 from oneshot_cli.training.training_data import TrainingData, load_training_data
-from oneshot_cli.workflows.prepare import lasting
+from oneshot_cli.workflows.prepare import with_length
 
 Row: TypeAlias = dict[str, Any]
 MetricsDisplay: TypeAlias = Callable[[int, int], AbstractContextManager[Callable[[Row], None]]]
-"""Makes what receives each row of metrics.jsonl, given the run's length and iterations so far."""
+"""A context manager that yields a function to which each row of metrics.jsonl is passed.
+
+Its arguments are the run's length and the iterations done so far.
+"""
 
 
 def no_display(iterations: int, done: int) -> AbstractContextManager[Callable[[Row], None]]:
-    """A `MetricsDisplay` that ignores the rows."""
+    """A `MetricsDisplay` that shows nothing."""
     return nullcontext(lambda row: None)
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is carried out: none of it changes what is computed, up to rounding.
+    """Options of a run that change its results at most by rounding.
 
-    `max_seconds` stops it after so long. `device` is as for `resolve_device`. With `compiled` the
-    model is compiled first (torch.compile), for GPUs. `tensorboard` also writes events for
-    TensorBoard, an optional extra.
+    `max_seconds` is the longest time that it may take. `device` is as for `resolve_device`. With
+    `compiled` the model is compiled first (torch.compile), which helps on GPUs. `tensorboard` also
+    writes TensorBoard events, which need an optional extra.
     """
 
     max_seconds: float | None = None
@@ -60,9 +63,10 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a run ended: "done", "time" or "signal"; its counters, figures and files.
+    """The result of a run: how it ended ("done", "time" or "signal"), its counters and files.
 
-    `figures` are of the last evaluation, of what `evaluated_on` names; empty if there was none.
+    `figures` are those of the last evaluation, on the drawings that `evaluated_on` names. They are
+    empty if there was none.
     """
 
     folder: RunFolder
@@ -94,11 +98,11 @@ def train(
     loaded: TrainingData | None = None,
     options: RunOptions = RunOptions(),
 ) -> TrainResult:
-    """Run an experiment in the new folder `output`: what `oneshot train` does.
+    """Run an experiment in the new folder `output`, as `oneshot train` does.
 
-    `start` is a checkpoint whose weights the run begins with. `loaded` are the data of the
-    experiment, if they have been loaded already. Under torchrun the processes share each batch.
-    Raises OneshotError, also where the folder holds a run already: `resume` goes on with it.
+    `start` is a checkpoint from whose weights the run starts. `loaded` are the data of the
+    experiment, if they are loaded already. Under torchrun the processes share each batch. Raises
+    OneshotError, also if the folder already has a run; `resume` continues it.
     """
     folder = RunFolder(Path(output))
     with join_world(options.device) as world:
@@ -126,19 +130,19 @@ def resume(
     epochs: float | None = None,
     options: RunOptions = RunOptions(),
 ) -> TrainResult:
-    """Go on with the run in the folder `output`: what `oneshot train --resume` does.
+    """Continue the run in the folder `output`, as `oneshot train --resume` does.
 
-    On the CPU the end is bit for bit that of a run that was never stopped. `iterations` or `epochs`
-    change its length. Raises OneshotError.
+    On the CPU the result is bit for bit that of an uninterrupted run. `iterations` or `epochs`
+    changes its length. Raises OneshotError.
     """
     folder = RunFolder(Path(output))
     with join_world(options.device) as world:
         experiment = world.from_main(folder.experiment)
         if experiment.training.bf16:
-            advice = "this run began with it, a new one can begin with its weights (--from)"
+            advice = "this run has to keep it, but a new run can start from its weights (--from)"
             _warn_if_slow(world.device, options.reporter, advice)
         loaded = _load(experiment, options, world)
-        length = lasting(experiment.training, iterations, epochs, len(loaded.drawings))
+        length = with_length(experiment.training, iterations, epochs, len(loaded.drawings))
         experiment = replace(experiment, training=length)
         run = trainer(folder, experiment, loaded, options.intervals, world)
         if options.compiled:
@@ -148,13 +152,12 @@ def resume(
 
 
 def refuse_existing_run(folder: RunFolder) -> None:
-    """Raise OneshotError where a new run would overwrite an old one."""
+    """Raise OneshotError if a new run would overwrite an old one."""
     if folder.path.exists() and not folder.path.is_dir():
-        raise OneshotError(f"{folder.path} is a file, but the run needs a folder there")
+        raise OneshotError(f"{folder.path} is a file, but a run needs a folder")
     if folder.state.exists() or folder.config.exists():
         raise OneshotError(
-            f"{folder.path} already holds a run\n"
-            "give --resume to go on with it, or another --output"
+            f"{folder.path} already has a run\ngive --resume to continue it, or another --output"
         )
 
 
@@ -165,7 +168,7 @@ def trainer(
     intervals: Intervals | None = None,
     world: World = ALONE,
 ) -> Trainer:
-    """A run that has not begun."""
+    """A new run that has not started."""
     episodes = Episodes(
         loaded.drawings,
         experiment.training.tasks,
@@ -187,12 +190,12 @@ def trainer(
 
 
 def initialize_from(run: Trainer, weights: GenerativeModel) -> None:
-    """Set the weights of a run that has not begun. Raises OneshotError where they do not fit."""
+    """Set the weights of a new run. Raises OneshotError if they do not fit its model."""
     try:
         warm_start(run.model, weights.state_dict())
     except RuntimeError as error:
         raise OneshotError(
-            f"--from: its weights do not fit this model\n{str(error).splitlines()[-1].strip()}"
+            f"--from: the weights do not fit this model\n{str(error).splitlines()[-1].strip()}"
         ) from error
     run.average.model.load_state_dict(run.model.state_dict())
 
@@ -208,7 +211,7 @@ def _load(experiment: Experiment, options: RunOptions, world: World) -> Training
 
 
 def _with_precision(experiment: Experiment, world: World, reporter: Reporter) -> Experiment:
-    """The experiment with bfloat16 or float32 settled, by the machine if nobody said."""
+    """The experiment with `bf16` set: as given, else by the speed of the machine."""
     training = experiment.training
     if training.bf16 is None:
         faster = world.from_main(lambda: _bf16_by_default(world.device, reporter))
@@ -219,17 +222,17 @@ def _with_precision(experiment: Experiment, world: World, reporter: Reporter) ->
 
 
 def _bf16_by_default(device: torch.device, reporter: Reporter) -> bool:
-    """Whether a run is in bfloat16 if nothing is said: where that is faster on `device`."""
-    pays = bf16_is_faster(device)
-    if pays:
-        reporter.note("training in bfloat16, which is faster here (--fp32 does without)")
+    """Whether a run is in bfloat16 by default: if that is faster on `device`."""
+    faster = bf16_is_faster(device)
+    if faster:
+        reporter.note("training in bfloat16, which is faster on this machine (--fp32 turns it off)")
     else:
-        reporter.detail("training in float32: bfloat16 is not faster here")
-    return pays
+        reporter.detail("training in float32, because bfloat16 is not faster on this machine")
+    return faster
 
 
 def _warn_if_slow(device: torch.device, reporter: Reporter, advice: str) -> None:
-    """Before a run in bfloat16 that was asked for: say if the processor is slower in it."""
+    """Warn before a run in bfloat16 if the processor is slower in it. `advice` says what to do."""
     if reporter.quiet or device.type != "cpu":
         return
     times_slower = 1 / bf16_speedup()
@@ -242,29 +245,29 @@ def _warn_if_slow(device: torch.device, reporter: Reporter, advice: str) -> None
 
 
 def _fit(run: Trainer, options: RunOptions) -> TrainResult:
-    """Write config.json, then train, with pictures and learning curves in the folder."""
+    """Write config.json and train. Samples and learning curves are written to the folder."""
     folder, world = run.folder, run.world
     world.from_main(lambda: run.experiment.write(folder.config))
-    some = run.validation if len(run.validation) else run.episodes.drawings
-    shown = some.pictures(torch.linspace(0, len(some) - 1, 11).long())
+    drawings = run.validation if len(run.validation) else run.episodes.drawings
+    shown = drawings.pictures(torch.linspace(0, len(drawings) - 1, 11).long())
 
     def draw(model: Any, step: int) -> None:
         sheet = progress_sheet(model, shown.to(run.device))
         save_picture(sheet, folder.samples / f"{step:07d}.png")
 
-    watchers: list[Callable[[Row], None]] = []
+    displays: list[Callable[[Row], None]] = []
     if options.tensorboard and world.is_main:
-        watchers.append(tensorboard_writer(folder.tensorboard))
+        displays.append(tensorboard_writer(folder.tensorboard))
 
-    def tell(row: Row) -> None:
-        for watcher in watchers:
-            watcher(row)
+    def report(row: Row) -> None:
+        for show in displays:
+            show(row)
         if evaluated(row):
             write_curves(folder)
 
-    with options.display(run.config.iterations, run.counters.step) as view:
-        watchers.append(view)
-        run.hooks = Hooks(metrics=tell, samples=draw)
+    with options.display(run.config.iterations, run.counters.step) as show_row:
+        displays.append(show_row)
+        run.hooks = Hooks(metrics=report, samples=draw)
         ended = run.fit(options.max_seconds)
     counters = run.counters
     return TrainResult(

@@ -1,6 +1,6 @@
 """`vary`: variations of each exemplar, written as pictures and grids.
 
-However many exemplars there are, only one page of the grid is in memory at a time.
+Only one page of the grid is in memory at a time, so the number of exemplars is not limited.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.workflows.jobs import Job, Target, jobs
 
 PAGE = 20
-"""Exemplars on one page of the grid, and in one batch."""
+"""Exemplars on a page of the grid. A page is also a batch."""
 
-DRAWN_AT_ONCE = 320
-"""Pages are shorter when more than this many drawings would be on them."""
+MAX_DRAWINGS_PER_PAGE = 320
+"""Pages have fewer exemplars if they would have more drawings than this."""
 
 WRITERS = 4
-"""Files that are written at a time."""
+"""Threads that write files."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How variations are drawn: the arguments of `Oneshot.vary_batch`."""
+    """The arguments of `Oneshot.vary_batch`."""
 
     n: int
     seed: int
@@ -56,23 +56,24 @@ class Settings:
 
 
 @dataclass
-class Made:
-    """What was made of some exemplars.
+class VaryReport:
+    """What was drawn for some exemplars.
 
-    `made` has for each exemplar its files and concerns, `grids` the files of the grids, `failed`
-    the exemplars that could not be read, and `concerns` the gravest concern of each, in words.
+    `exemplars` has the files and concerns of each, `grids` the files of the grids, `failed` the
+    exemplars that could not be read, and `concerns` the most serious concern of each as text.
+    `skipped` is the number of exemplars that were skipped, `pictures` the number of drawings.
     """
 
-    made: list[dict[str, Any]] = field(default_factory=list)
+    exemplars: list[dict[str, Any]] = field(default_factory=list)
     grids: list[Path] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
     concerns: list[str] = field(default_factory=list)
     skipped: int = 0
     pictures: int = 0
 
-    def add(self, other: Made) -> None:
-        """Append what `other` has."""
-        self.made += other.made
+    def add(self, other: VaryReport) -> None:
+        """Append the content of `other`."""
+        self.exemplars += other.exemplars
         self.grids += other.grids
         self.failed += other.failed
         self.concerns += other.concerns
@@ -82,13 +83,13 @@ class Made:
 
 @dataclass(frozen=True)
 class VaryResult:
-    """What `vary` did: how variations were drawn, by which checkpoint, and what was made."""
+    """The result of `vary`: the checkpoint, the settings, and a report of what was drawn."""
 
     checkpoint: Path | None
     settings: Settings
     pen: float
-    """Width of the pen as a part of the frame; 0 is none."""
-    made: Made
+    """Width of the pen as a fraction of the frame; 0 is no pen."""
+    report: VaryReport
     seconds: float
 
     def document(self) -> dict[str, Any]:
@@ -97,10 +98,10 @@ class VaryResult:
             "checkpoint": self.checkpoint,
             **asdict(self.settings),
             "pen": self.pen,
-            "exemplars": self.made.made,
-            "grids": self.made.grids,
-            "failed": self.made.failed,
-            "skipped": self.made.skipped,
+            "exemplars": self.report.exemplars,
+            "grids": self.report.grids,
+            "failed": self.report.failed,
+            "skipped": self.report.skipped,
             "seconds": round(self.seconds, 3),
             "peak_memory_mb": peak_memory(),
         }
@@ -126,15 +127,15 @@ def vary(
     force: bool = False,
     reporter: Reporter = SILENT,
 ) -> VaryResult:
-    """Draw n variations of each exemplar and write them with a grid: what `oneshot vary` does.
+    """Draw n variations of each exemplar and write them with a grid, as `oneshot vary` does.
 
-    `exemplars` are pictures, or folders of them; `output` a folder, or the file of the grid, which
-    is then all that is written. The other arguments are the options of the command, and those of
-    `Oneshot.vary`. A picture that cannot be read is reported and passed over. Under torchrun the
+    `exemplars` are pictures, or folders of them. `output` is a folder, or the file of a grid; then
+    only the grid is written. The other arguments are the options of the command, and those of
+    `Oneshot.vary`. A picture that cannot be read is reported and skipped. Under torchrun the
     processes share the exemplars. Raises OneshotError.
     """
     if keep_best is not None and keep_best > n:
-        raise UsageError(f"the best {keep_best} of {n} cannot be kept")
+        raise UsageError(f"--keep-best is {keep_best}, but only {n} are drawn")
     work = VariationFiles(
         jobs(exemplars, together), Target.of(output), keep_best or n, layout, show_input, pen
     )
@@ -152,16 +153,16 @@ def vary(
         )
         reporter.detail(f"on {model.device}: {settings}")
         started = time.monotonic()
-        made = work.make(reporter, model, settings, skip_existing=skip_existing, world=world)
+        report = work.make(reporter, model, settings, skip_existing=skip_existing, world=world)
         seconds = time.monotonic() - started
-    return VaryResult(model.path, settings, model.pen(size, pen), made, seconds)
+    return VaryResult(model.path, settings, model.pen(size, pen), report, seconds)
 
 
 @dataclass(frozen=True)
 class VariationFiles:
-    """Variations of every job, written to `target`, with a grid laid out as `layout` says.
+    """Draws the variations of all jobs and writes them to `target`, with a grid of this `layout`.
 
-    `pen` is the width of the pen that draws them, as in `Oneshot.render`.
+    `kept` is the number of variations of each job. `pen` is the pen's width, see `Oneshot.render`.
     """
 
     jobs: Sequence[Job]
@@ -173,8 +174,8 @@ class VariationFiles:
 
     @property
     def pages(self) -> list[Sequence[Job]]:
-        """The jobs, page by page."""
-        rows = max(1, min(PAGE, DRAWN_AT_ONCE // self.kept))
+        """The jobs of each page."""
+        rows = max(1, min(PAGE, MAX_DRAWINGS_PER_PAGE // self.kept))
         return [self.jobs[i : i + rows] for i in range(0, len(self.jobs), rows)]
 
     def files(self) -> Iterator[Path]:
@@ -192,11 +193,11 @@ class VariationFiles:
         *,
         skip_existing: bool,
         world: World,
-    ) -> Made:
-        """Draw and write everything. A picture that cannot be read is told and passed over.
+    ) -> VaryReport:
+        """Draw and write everything. Pictures that cannot be read are reported and skipped.
 
-        The processes of a `world` share the pages, so that every file has one writer and is, bit
-        for bit, that of one process; each has the whole report.
+        The processes of a `world` share the pages. So each file is written by one process and does
+        not depend on their number. Every process returns the whole report.
         """
         done = []
         pages = world.share(list(enumerate(self.pages)))
@@ -204,10 +205,10 @@ class VariationFiles:
             for number, page in pages:
                 done.append(self._make_page(number, page, reporter, model, settings, skip_existing))
                 advance(len(page))
-        report = Made()
-        for page_made in world.gathered(done):
-            report.add(page_made)
-        if report.failed and not report.made and not report.skipped:
+        report = VaryReport()
+        for page_report in world.gathered(done):
+            report.add(page_report)
+        if report.failed and not report.exemplars and not report.skipped:
             raise OneshotError("nothing could be drawn")
         return report
 
@@ -219,15 +220,15 @@ class VariationFiles:
         model: Oneshot,
         settings: Settings,
         skip_existing: bool,
-    ) -> Made:
-        report = Made()
-        there = [skip_existing and self._is_there(job) for job in page]
-        report.skipped = sum(there)
-        todo = [job for job, is_there in zip(page, there, strict=True) if not is_there]
+    ) -> VaryReport:
+        report = VaryReport()
+        skipped = [skip_existing and self._exists(job) for job in page]
+        report.skipped = sum(skipped)
+        todo = [job for job, skip in zip(page, skipped, strict=True) if not skip]
         read = self._read(todo, model, reporter, report)
         drawn = self._draw(read, model, settings, report)
         if any(not grid.exists() for grid in self._grid(number)) or drawn:
-            finished = [job for job, is_there in zip(page, there, strict=True) if is_there]
+            finished = [job for job, skip in zip(page, skipped, strict=True) if skip]
             groups = drawn | {job: self._from_disk(job, model) for job in finished}
             self._lay_out(number, [groups[job] for job in page if job in groups], report)
         return report
@@ -240,18 +241,18 @@ class VariationFiles:
         return self.target.folder / f"{job.name}-input.png"
 
     def _grid(self, page: int) -> list[Path]:
-        """The grid file of a page, if there is to be one."""
+        """The grid file of a page, or nothing if no grid is written."""
         if self.layout == "none" and not self.target.grid_file:
             return []
         name = f"{self.jobs[0].name}-grid" if len(self.jobs) == 1 else "grid"
         return [self.target.grid(name, page, len(self.pages))]
 
-    def _is_there(self, job: Job) -> bool:
+    def _exists(self, job: Job) -> bool:
         files = self._files(job)
         return bool(files) and all(path.exists() for path in files)
 
     def _read(
-        self, jobs: Sequence[Job], model: Oneshot, reporter: Reporter, report: Made
+        self, jobs: Sequence[Job], model: Oneshot, reporter: Reporter, report: VaryReport
     ) -> list[tuple[Job, list[Drawing]]]:
         """The drawings of each job; a picture that cannot be read fails its job."""
         read = []
@@ -270,9 +271,9 @@ class VariationFiles:
         read: Sequence[tuple[Job, list[Drawing]]],
         model: Oneshot,
         settings: Settings,
-        report: Made,
+        report: VaryReport,
     ) -> dict[Job, Group]:
-        """Draw a page's variations and write them; the groups of its grid."""
+        """Draw and write the variations of a page. Returns the groups of its grid."""
         if not read:
             return {}
         inks = [
@@ -286,7 +287,7 @@ class VariationFiles:
             greys = model.render(pictures, self.pen)
             files = self.target.numbered(job.name, self.kept)
             if files:
-                with ThreadPoolExecutor(WRITERS) as pool:  # waiting for the disk, mostly
+                with ThreadPoolExecutor(WRITERS) as pool:  # mostly waits for the disk
                     list(pool.map(save_picture, map(Image.fromarray, greys), files))
             made: dict[str, Any] = {"exemplar": [str(path) for path in job.paths]}
             made["variations"] = files
@@ -295,20 +296,20 @@ class VariationFiles:
             if self.show_input:
                 made["input"] = self._input_file(job)
                 save_picture(Image.fromarray(np.hstack(list(model.render(ink)))), made["input"])
-            report.made.append(made)
+            report.exemplars.append(made)
             report.pictures += len(greys)
             groups[job] = _group(job, greys, drawings[0].mask)
         return groups
 
     def _from_disk(self, job: Job, model: Oneshot) -> Group:
-        """The group of a job that was passed over, from the files that are there."""
+        """The group of a skipped job, from its existing files."""
         greys = []
         for file in self.target.numbered(job.name, self.kept):
             with Image.open(file) as picture:
                 greys.append(np.asarray(picture.convert("L")))
         return _group(job, greys, drawing(job.paths[0], model.size).mask)
 
-    def _lay_out(self, page: int, groups: Sequence[Group], report: Made) -> None:
+    def _lay_out(self, page: int, groups: Sequence[Group], report: VaryReport) -> None:
         for file in self._grid(page) if groups else []:
             picture = paper(groups) if self.layout == "paper" else sheet(groups)
             save_picture(picture, file)

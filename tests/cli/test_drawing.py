@@ -173,7 +173,7 @@ def test_keep_best_keeps_so_many(glyph: Path, weights: Path, tmp_path: Path) -> 
     expected = inked(api.load(weights).vary(glyph, 6, keep_best=2), 28)
     assert names(tmp_path / "out") == ["glyph-01.png", "glyph-02.png"]
     assert abs(levels(tmp_path / "out" / "glyph-01.png").astype(int) - expected[0]).max() <= 1
-    assert "best 7 of 6" in oneshot(*words, "--keep-best", "7", code=2).stderr
+    assert "--keep-best is 7" in oneshot(*words, "--keep-best", "7", code=2).stderr
 
 
 def test_folders_keep_their_shape_and_names_do_not_collide(weights: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tiny import small
 from typer.testing import CliRunner
 
 from oneshot_cli.cli.app import app
-from oneshot_cli.cli.resuming import SETTLED
+from oneshot_cli.cli.resuming import FIXED_OPTIONS
 from oneshot_cli.cli.train import train
 from oneshot_cli.presets import PRESETS
 
@@ -77,8 +77,8 @@ def test_a_run_that_goes_on_refuses_to_become_another(tmp_path: Path, pictures: 
 def test_every_option_of_training_is_settled_or_free() -> None:
     free = {"output", "resume", "tensorboard", "json_only", "quiet", "verbose", "eval_drawings"}
     free |= {f"{what}_every" for what in ("eval", "sample", "save", "log")} | TRAINING_GOES_ON
-    assert set(SETTLED) | free == set(signature(train).parameters)
-    assert not set(SETTLED) & free
+    assert set(FIXED_OPTIONS) | free == set(signature(train).parameters)
+    assert not set(FIXED_OPTIONS) & free
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -149,7 +149,7 @@ def test_scores_a_folder_and_tells_what_it_left_out(tmp_path: Path) -> None:
     assert found["recognizability"]["value"] > 0.5
     assert 0 < found["diversity"]["value"] < 1
     assert found["per_character"][0]["diversity"] is None
-    for words in ("two.png", "not at hand", "single variation", "c01: no variation", "5-way"):
+    for words in ("two.png", "on this machine", "single variation", "c01: no variation", "5-way"):
         assert words in stderr
     assert (tmp_path / "out" / "scatter.png").read_bytes().startswith(b"\x89PNG")
 

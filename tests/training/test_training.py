@@ -311,7 +311,7 @@ def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 1
-    assert "already holds a run" in done.stderr
+    assert "already has a run" in done.stderr
     assert (tmp_path / "last.safetensors").read_bytes() == before
 
 

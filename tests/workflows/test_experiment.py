@@ -107,7 +107,7 @@ def test_resuming_from_python(data_dir: Path, tmp_path: Path) -> None:
     oneshot.train(tiny(data_dir), parts, options=replace(options, max_seconds=0.0))
     assert oneshot.resume(parts, options=options).iterations == 3
     assert_same_weights(whole, parts)
-    with pytest.raises(OneshotError, match="already holds a run"):
+    with pytest.raises(OneshotError, match="already has a run"):
         oneshot.train(tiny(data_dir), whole, options=options)
 
 

@@ -115,7 +115,7 @@ def test_a_prior_and_an_output_network_can_be_added(small: Path, tmp_path: Path)
 def test_what_cannot_grow_is_refused(small: Path, tmp_path: Path) -> None:
     there = ["--output", tmp_path / "run"]
     assert "one --size" in run("train", *BRIEF, "--model", "vae", "--size", "14,26", *there, code=2)
-    assert "write pixels" in run("train", *BRIEF, "--size", "big", *there, code=2)
+    assert "give pixels" in run("train", *BRIEF, "--size", "big", *there, code=2)
     assert "8 to 105" in run("train", *BRIEF, "--size", "28,300", *there, code=2)
     wider = ["--patch", "5", "--from", small, "--size", 14, "--iterations", 1]
     assert "no patch" in run("train", *BRIEF, *wider, *there, code=2)

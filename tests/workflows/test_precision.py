@@ -150,7 +150,7 @@ def test_slow_bfloat16_that_was_asked_for_is_warned_of(
     assert json.loads(begun.stdout)["ended"] == "done"
     resumed = train("--resume", "--iterations", 2)
     assert kept(tmp_path) is True
-    for done, advice in ((begun, "leave --bf16 out"), (resumed, "this run began with it")):
+    for done, advice in ((begun, "leave --bf16 out"), (resumed, "this run has to keep it")):
         assert ("warning" in done.stderr) == (times is not None)
         if times is not None:
             assert f"{times} times slower" in done.stderr

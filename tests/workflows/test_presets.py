@@ -38,7 +38,7 @@ def planned(
     """What `oneshot train` makes of its options and data."""
     chosen = {**training, **overrides}
     model, trained = prepare.configurations(prepare.named_preset(name), chosen, task)
-    return prepare.fitted(model, TrainingData(drawings, drawings), chosen), trained
+    return prepare.adapted_to_data(model, TrainingData(drawings, drawings), chosen), trained
 
 
 def run_of(folder: Path, name: str, drawings: Drawings, iterations: int) -> Any:
@@ -196,8 +196,8 @@ def test_fields_are_overridden_and_mistakes_are_told() -> None:
         ("st-add-30", {"conditional": "perhaps"}, None, "conditional"),
         ("st-add-30", {"hidden": "0"}, None, "hidden"),
         ("st-add-30", {"objective": "loss"}, None, "objective"),
-        ("vae", {"channels": "3"}, None, "the data decide channels"),
-        ("draw-64-gauss", {"size": "14"}, None, "the data decide size"),
+        ("vae", {"channels": "3"}, None, "channels is determined by the data"),
+        ("draw-64-gauss", {"size": "14"}, None, "size is determined by the data"),
     ):
         with pytest.raises(UsageError, match=message):
             prepare.configurations(prepare.named_preset(name), fields, task)
@@ -285,5 +285,5 @@ def test_dynamic_binarization_is_a_new_draw_of_the_grey_value(real_data: Path) -
 
 def test_grey_data_cannot_be_augmented(real_data: Path) -> None:
     spec = data_spec(DataChoice("mnist"))
-    with pytest.raises(OneshotError, match="augmented"):
+    with pytest.raises(OneshotError, match="augmentation"):
         load_training_data(spec, augmented=True, data_dir=real_data)
