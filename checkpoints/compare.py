@@ -1,11 +1,13 @@
-"""Short runs at equal time that change one thing at a time: `python checkpoints/compare.py`.
+"""Short runs of equal cost that change one setting each: `python checkpoints/compare.py`.
 
-Each variant is trained on `weak-validation`, 28 x 28, so that no choice is made by the drawings
-that figures are of. It has the whole schedule, for as many iterations as the baseline makes in so
-many minutes on so many threads, or fewer by as much as its iterations cost more; then the table of
-docs/recipe.md is printed. The runs themselves are on one thread each, `--jobs` at a time. What has
-been trained is not trained again. Costs are processor time of one thread, in turns with the
-baseline, so that other work beside the runs does no harm.
+Each variant is trained on `weak-validation` at 28 x 28, so that no setting is chosen by the test
+drawings of reported results. All runs have the whole schedule. The baseline has as many iterations
+as fit in `--minutes` on `--threads`. A variant whose iterations cost more has fewer in proportion.
+The result is the table of docs/recipe.md.
+
+`--jobs` runs are trained at a time, on one thread each. Finished runs are not trained again. The
+cost of an iteration is processor time of one thread, measured in alternation with the baseline, so
+that other processes matter little.
 """
 
 from __future__ import annotations
@@ -36,9 +38,9 @@ BASE = (
 )
 MODEL = "--latent 16 --image-encoder 0"
 KL_WARMUP = 0.25
-"""Share of a run; of the flagship's, which is long, it is a tenth."""
+"""Share of a run. The flagship's run is longer, and its warm-up is a tenth of it."""
 
-ALIKE = {
+SAME_COST = {
     "baseline": "",
     "baseline, another seed": "--seed 1",
     "learning rate 7e-4": "--learning-rate 7e-4",
@@ -59,15 +61,15 @@ ALIKE = {
     "8 latents a step": "--latent 8",
     "32 latents a step": "--latent 32",
 }
-"""What costs the same for each iteration."""
+"""Options of variants whose iterations cost the same as the baseline's."""
 
 GROWING = "20 x 20 pixels for the first third"
 SMALL = "--size 20"
 FIRST = 1 / 3
-"""Share of a run's time at the smaller size; the second run begins with its weights."""
+"""Share of the time at the smaller size. A second run starts from the weights."""
 
-OTHERS = {
-    "summaries": "--image-encoder 256",
+OTHER_COST = {
+    "image encoder": "--image-encoder 256",
     "12 steps": "--steps 12",
     "32 steps": "--steps 32",
     "256 units": "--hidden 256",
@@ -81,22 +83,24 @@ OTHERS = {
     "paper: 4 latents, free windows": "--latent 4 --attention free-transformer",
     GROWING: SMALL,
 }
+"""Options of variants whose iterations have another cost."""
+
 DRAWINGS = 600
-"""Test drawings that a variant is measured on."""
+"""Number of test drawings that a variant is evaluated on."""
 TRIALS = 3
-"""How often an iteration's cost is measured, beside the baseline's."""
+"""How often the cost of an iteration and that of the baseline's are measured."""
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What a run took: seconds by the clock, and of processor time."""
+class Cost:
+    """Seconds of wall-clock time and of processor time."""
 
     clock: float
     processor: float
 
 
-def train(folder: Path, options: str) -> Taken:
-    """Make a run, or go on with it."""
+def train(folder: Path, options: str) -> Cost:
+    """Start or resume a run. Returns its cost."""
     words = [sys.executable, "-m", "oneshot_cli", "train", "--output", str(folder)]
     words += ["--resume"] if RunFolder(folder).state.exists() else shlex.split(options)
     started = time.perf_counter()
@@ -105,36 +109,36 @@ def train(folder: Path, options: str) -> Taken:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, words)
-    return Taken(time.perf_counter() - started, usage.ru_utime)
+    return Cost(time.perf_counter() - started, usage.ru_utime)
 
 
-def cost(options: str) -> Taken:
-    """That of an iteration: what a longer run takes more than a shorter."""
+def cost(options: str) -> Cost:
+    """The cost of an iteration, from the difference between a longer and a shorter run."""
     with tempfile.TemporaryDirectory() as folder:
         few, more = (
             train(Path(folder) / str(n), f"{options} --iterations {n} --eval-drawings 1")
             for n in (10, 50)
         )
-    return Taken((more.clock - few.clock) / 40, (more.processor - few.processor) / 40)
+    return Cost((more.clock - few.clock) / 40, (more.processor - few.processor) / 40)
 
 
 def relative_cost(options: str, base: str) -> float:
-    """The cost of an iteration, of one of the baseline's: medians of some trials in turns."""
+    """The cost of an iteration relative to the baseline's: a ratio of medians of trials."""
     costs = [(cost(options).processor, cost(base).processor) for _ in range(TRIALS)]
     mine, theirs = (statistics.median(each) for each in zip(*costs, strict=True))
     return mine / theirs
 
 
 def schedule(iterations: int) -> str:
-    """Of a run that is evaluated once, at its end."""
+    """The options of a run that is evaluated once, at its end."""
     every = f"--eval-every {iterations} --sample-every {iterations}"
     return f"--iterations {iterations} {every}"
 
 
 def make(name: str, folder: RunFolder, length: int, base: str) -> None:
-    """Train a variant for as long as `length` iterations of the baseline take."""
-    whole, changes = f"{base} {MODEL}", (ALIKE | OTHERS)[name]
-    count = length if name in ALIKE else length / relative_cost(f"{whole} {changes}", whole)
+    """Train a variant at the cost of `length` iterations of the baseline."""
+    whole, changes = f"{base} {MODEL}", (SAME_COST | OTHER_COST)[name]
+    count = length if name in SAME_COST else length / relative_cost(f"{whole} {changes}", whole)
     warmup = f"--kl-warmup {round(KL_WARMUP * length)}"
     if name != GROWING:
         words = f"{whole} {schedule(round(count))} --kl-warmup {round(KL_WARMUP * count)} {changes}"
@@ -149,7 +153,7 @@ def make(name: str, folder: RunFolder, length: int, base: str) -> None:
 
 
 def iterations(folder: RunFolder) -> int | None:
-    """The length of a run that has been made."""
+    """The length of a finished run, or None if it is not finished."""
     if not folder.last.exists():
         return None
     length: int = folder.experiment().training.iterations
@@ -157,7 +161,7 @@ def iterations(folder: RunFolder) -> int | None:
 
 
 def measured(folder: RunFolder) -> dict[str, float]:
-    """The bound and the KL of the test part, in nats; measured once."""
+    """The bound and the KL on the test part in nats, saved in the run's folder."""
     path = folder.path / "test.json"
     if not path.exists():
         model, header = checkpoint.load(folder.last)
@@ -173,14 +177,14 @@ def measured(folder: RunFolder) -> dict[str, float]:
             particles=[1],
             limit=DRAWINGS,
         )
-        told = {"elbo": figures.elbo.value, "kl": figures.kl.value}
-        atomic_write_bytes(path, (json.dumps(told) + "\n").encode())
+        values = {"elbo": figures.elbo.value, "kl": figures.kl.value}
+        atomic_write_bytes(path, (json.dumps(values) + "\n").encode())
     measured: dict[str, float] = json.loads(path.read_text())
     return measured
 
 
 def row(name: str, folder: RunFolder, base: float | None) -> tuple[str, float]:
-    """A line of the table, and the bound in it."""
+    """A row of the table, and its bound in nats."""
     trained = folder.experiment().training
     steps, found = trained.iterations + trained.steps_before, measured(folder)
     nats = found["elbo"]
@@ -189,8 +193,8 @@ def row(name: str, folder: RunFolder, base: float | None) -> tuple[str, float]:
     return f"| {' | '.join(cells)} |", nats
 
 
-def made(names: list[str], options: argparse.Namespace, base: str) -> Iterator[RunFolder]:
-    """The runs of some variants, in order, the first of which is the baseline."""
+def train_all(names: list[str], options: argparse.Namespace, base: str) -> Iterator[RunFolder]:
+    """Train variants, the first of which is the baseline. Yields their runs in order."""
     folders = [
         RunFolder(options.output / "".join(c if c.isalnum() else "-" for c in name))
         for name in names
@@ -211,20 +215,22 @@ def made(names: list[str], options: argparse.Namespace, base: str) -> Iterator[R
 
 
 def main() -> None:
-    """Train and print."""
-    variants = ALIKE | OTHERS
+    """Train the variants and print the table."""
+    variants = SAME_COST | OTHER_COST
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(variants)}; without any, all")
-    parser.add_argument("--minutes", type=float, default=15, help="of the baseline")
-    parser.add_argument("--threads", type=int, default=2, help="on which they are counted")
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each on one thread")
+    parser.add_argument("names", nargs="*", help=f"variants: {', '.join(variants)} (default: all)")
+    parser.add_argument("--minutes", type=float, default=15, help="minutes of the baseline")
+    parser.add_argument("--threads", type=int, default=2, help="threads that the minutes refer to")
+    parser.add_argument(
+        "--jobs", type=int, default=2, help="number of runs at a time, on one thread each"
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/compare"))
     options, further = parser.parse_known_args()
     base = shlex.join([*shlex.split(BASE), *further])
     names = ["baseline", *(n for n in options.names or variants if n != "baseline")]
     reference: float | None = None
     print("| what | iterations | nats | KL | against the baseline |\n|---|---|---|---|---|")
-    for name, folder in zip(names, made(names, options, base), strict=True):
+    for name, folder in zip(names, train_all(names, options, base), strict=True):
         line, nats = row(name, folder, reference)
         reference = nats if reference is None else reference
         print(line, flush=True)

@@ -1,9 +1,9 @@
-"""Turns a finished run into a checkpoint that ships: `python checkpoints/publish.py RUN NAME`.
+"""Makes a checkpoint to ship from a finished run: `python checkpoints/publish.py RUN NAME`.
 
-The weights become float16; then what will really ship is measured, by the functions behind
-`oneshot eval-nll` and `oneshot score`, and the figures go into the header. How a conditional model
-of the `weak` split draws variations by default, its closeness and spread, is chosen on characters
-that are not reported on (`checkpoints/sampling.py`).
+The weights are converted to float16. The converted model is measured by the functions behind
+`oneshot eval-nll` and `oneshot score`, and the results are written to the header. The default
+closeness and spread of a conditional model of the `weak` split are chosen on characters that are
+not used for the reported results (`checkpoints/sampling.py`).
 """
 
 from __future__ import annotations
@@ -32,8 +32,11 @@ VARIATIONS = 20
 
 
 def bounds(path: Path, drawings: int, particles: int) -> dict[str, Any]:
-    """ELBO of all test images at each size, and IWAE of some at the size that is read, in nats per
-    image; one context image if the model takes any."""
+    """The ELBO of all test images at each size, and the IWAE bound of `drawings` images.
+
+    The IWAE bound is measured at the size that the model reads. Bounds are in nats per image, with
+    one context image if the model is conditional.
+    """
     model, header = checkpoint.load(path)
     spec = DataSpec.from_dict(header.data)
     figures: dict[str, Any] = {}
@@ -72,8 +75,8 @@ def bounds(path: Path, drawings: int, particles: int) -> dict[str, Any]:
     return figures
 
 
-def likeness(path: Path) -> dict[str, Any]:
-    """The scores on the `weak` test characters: as `vary` draws by default, and from the prior."""
+def variation_scores(path: Path) -> dict[str, Any]:
+    """Scores on the `weak` test characters: with the defaults of `vary`, and from the prior."""
     model, critics = oneshot_cli.load(path), Critics.load()
     drawings = data.load("omniglot", split="weak", part="test", size=28)
     shown = data.load("omniglot", split="weak", part="test", size=model.size)
@@ -104,11 +107,11 @@ def likeness(path: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Publish a run."""
+    """Convert, measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("name", help="the checkpoint's name, without its ending")
-    parser.add_argument("--machine", default="", help="the kind of machine it was trained on")
+    parser.add_argument("--machine", default="", help="kind of machine that it was trained on")
     parser.add_argument("--iwae-drawings", type=int, default=300)
     parser.add_argument("--particles", type=int, default=1000)
     options = parser.parse_args()
@@ -122,7 +125,7 @@ def main() -> None:
         settings, _ = sampling(oneshot_cli.load(path))
         header = replace(header, sampling=settings)
         checkpoint.save(path, model, header, dtype=torch.float16)
-        figures["score"] = likeness(path)
+        figures["score"] = variation_scores(path)
     checkpoint.save(path, model, replace(header, figures=figures), dtype=torch.float16)
     print(json.dumps({"sampling": header.sampling, **figures}, indent=2))
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")

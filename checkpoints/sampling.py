@@ -1,10 +1,10 @@
-"""Chooses how `vary` draws by default with a checkpoint: `python checkpoints/sampling.py FILE`.
+"""Chooses the default closeness and spread of a checkpoint: `python checkpoints/sampling.py FILE`.
 
-For each closeness the spread at which variations of the `weak-validation` test characters are as
-diverse as people's drawings of them; of those, where the overlap with the exemplar is no more than
-MOST_OVERLAP above people's, the one that is recognized best. Both go into the checkpoint's header,
-under `sampling`. A model of the `weak` split has seen most of these characters in training (the
-card says so of the flagship); those of its test it has not seen, and they take no part.
+For each closeness, the spread is chosen so that variations of the `weak-validation` test characters
+are as diverse as people's drawings. Choices whose overlap with the exemplar exceeds people's by
+more than MAX_EXCESS_OVERLAP are dropped. The choice with the best recognizability is written to the
+checkpoint's header, under `sampling`. Models of the `weak` split were trained on most of these
+characters, as the flagship's card says. The test characters of `weak` are not used.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from oneshot_cli.evaluation.spread_curve import crossing
 CLOSENESSES = (0.5, 0.7, 0.8, 0.9)
 SPREADS = (0.6, 0.75, 0.9)
 VARIATIONS = 10
-MOST_OVERLAP = 0.12
-"""Overlap after the best shift, above that of people's drawings, beyond which it is copying."""
+MAX_EXCESS_OVERLAP = 0.12
+"""A larger overlap after the best shift, above people's, counts as copying."""
 
-AT_ONCE = 10
+CHARACTERS_PER_BATCH = 10
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One closeness, the spread at people's diversity, and the figures there."""
+    """A closeness, the spread at which it has people's diversity, and the scores there."""
 
     closeness: float
     spread: float
@@ -44,7 +44,7 @@ class Choice:
 
 
 def choices(model: Oneshot, data_dir: Path | None = None) -> tuple[list[Choice], dict[str, float]]:
-    """What each closeness gives at people's diversity, and people's own figures."""
+    """The choice for each closeness at people's diversity, and people's own scores."""
     critics = Critics.load(model.device)
     load: dict[str, Any] = {"data_dir": data_dir, "split": "weak-validation", "part": "test"}
     drawings = data.load("omniglot", size=28, **load)
@@ -75,18 +75,18 @@ def choices(model: Oneshot, data_dir: Path | None = None) -> tuple[list[Choice],
 
 
 def best(found: list[Choice], overlap: float) -> Choice:
-    """The one of them that is recognized best, of those that are no copies; `overlap` is people's.
+    """The choice with the best recognizability among those that are not copies.
 
-    Raises ValueError if there is none: no closeness is as diverse as people at any spread.
+    `overlap` is people's. Raises ValueError if no choice remains.
     """
-    kept = [c for c in found if c.overlap <= overlap + MOST_OVERLAP]  # not true of nan
+    kept = [c for c in found if c.overlap <= overlap + MAX_EXCESS_OVERLAP]  # false for nan
     if not kept:
         raise ValueError("at no closeness are variations as diverse as people's drawings")
     return max(kept, key=lambda c: c.recognizability)
 
 
 def sampling(model: Oneshot, data_dir: Path | None = None) -> tuple[dict[str, float], Any]:
-    """The header's `sampling`, and all that it was chosen from."""
+    """The header's `sampling`, and the choices that it was taken from."""
     found, theirs = choices(model, data_dir)
     chosen = best(found, theirs["overlap"])
     settings = {"spread": round(chosen.spread, 2), "closeness": chosen.closeness}
@@ -103,17 +103,17 @@ def _drawn(model: Oneshot, read: torch.Tensor, spread: float, closeness: float) 
                 closeness=closeness,
                 size=model.size,
             )
-            for rows in read.split(AT_ONCE)
+            for rows in read.split(CHARACTERS_PER_BATCH)
         ]
     )
 
 
 def main() -> None:
-    """Choose, and write the header."""
+    """Choose and write the header."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data-dir", type=Path, default=None)
-    parser.add_argument("--dry-run", action="store_true", help="leave the checkpoint as it is")
+    parser.add_argument("--dry-run", action="store_true", help="do not change the checkpoint")
     options = parser.parse_args()
     settings, why = sampling(oneshot_cli.load(options.checkpoint), options.data_dir)
     print(json.dumps({"sampling": settings, **why}, indent=2))

@@ -1,11 +1,10 @@
 """Trains a checkpoint that ships: `python checkpoints/train.py NAME`.
 
-From nothing, or from where it stopped; `--max-time 9m` trains in chunks.
+An interrupted training is resumed; `--max-time 9m` trains in chunks.
 
-A recipe is one or more experiments (files in checkpoints/recipes), each beginning with the weights
-of the one before. They name every setting, so that a recipe stays what made the checkpoint,
-whatever becomes of the presets. Whether a run is in bfloat16 is the machine's choice; what ships
-was.
+A recipe is a sequence of experiments (files in checkpoints/recipes). Each starts from the weights
+of the one before. The files have every setting, so that they do not depend on the presets. Whether
+a run is in bfloat16 depends on the machine; the shipped checkpoints were trained in bfloat16.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ RECIPES = {
     "omniglot-45-5": ["omniglot-45-5"],
     "omniglot-45-5-26": ["omniglot-45-5", "omniglot-45-5-26"],
 }
-"""The experiments of each recipe; a run's folder in `runs` has the experiment's name."""
+"""The experiments of each recipe. Runs are in `runs`, in folders named after the experiments."""
 
 
 def finished(folder: RunFolder) -> bool:
-    """Whether a run has made all its iterations."""
+    """Whether a run has done all its iterations."""
     if not folder.last.exists():
         return False
     wanted = folder.experiment().training.iterations
@@ -43,10 +42,12 @@ def finished(folder: RunFolder) -> bool:
 
 
 def main() -> None:
-    """Train what is left of a recipe."""
+    """Train the remaining runs of a recipe."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=RECIPES)
-    parser.add_argument("--max-time", default="1000h", help="stop after so long, to be resumed")
+    parser.add_argument(
+        "--max-time", default="1000h", help="stop after this time; the same command resumes"
+    )
     options, further = parser.parse_known_args()
     end = time.monotonic() + seconds(options.max_time)
     before: RunFolder | None = None
@@ -64,7 +65,7 @@ def main() -> None:
                 [sys.executable, "-m", "oneshot_cli", *command, *words, *further], check=True
             )
         if not finished(folder):
-            print(f"not finished: {name}; the same command goes on with it")
+            print(f"not finished: {name}; the same command resumes it")
             return
         before = folder
     print(f"finished: {before.last}" if before else "nothing to do")

@@ -25,7 +25,7 @@ def script() -> dict[str, Any]:
 def test_every_variant_is_something_that_train_takes(script: dict[str, Any]) -> None:
     command = typer.main.get_command(app)
     train = command.commands["train"]  # type: ignore[attr-defined]
-    variants = script["ALIKE"] | script["OTHERS"]
+    variants = script["SAME_COST"] | script["OTHER_COST"]
     assert variants.pop("baseline") == ""
     base = f"{script['BASE']} {script['MODEL']}"
     plain = train.make_context("train", base.split()).params
@@ -48,7 +48,7 @@ def test_variants_are_compared_at_equal_cost_and_made_once(
     main.__globals__.update(
         BASE="--dataset folder --batch 2 --eval-drawings 2 --threads 1 --quiet",
         MODEL=shape,
-        cost=lambda options: script["Taken"](1.0 if "--threads 2" in options else 9.0, 9.0),
+        cost=lambda options: script["Cost"](1.0 if "--threads 2" in options else 9.0, 9.0),
         relative_cost=lambda options, base: 2.0 if "--steps 12" in options else 0.5,
     )
     growing = script["GROWING"]

@@ -20,7 +20,7 @@ def script() -> dict[str, Any]:
 def test_the_best_recognized_is_taken_unless_it_copies(script: dict[str, Any]) -> None:
     choice = script["Choice"]
     modest, better = choice(0.5, 0.7, 0.95, 0.42), choice(0.8, 0.8, 0.98, 0.44)
-    copier = choice(1.0, 0.9, 0.999, 0.38 + script["MOST_OVERLAP"] + 0.01)
+    copier = choice(1.0, 0.9, 0.999, 0.38 + script["MAX_EXCESS_OVERLAP"] + 0.01)
     unreached = choice(0.0, math.nan, math.nan, math.nan)
     assert script["best"]([unreached, modest, better, copier], 0.38) == better
     assert script["best"]([better, copier, modest], 0.40) == copier
