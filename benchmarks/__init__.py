@@ -1,1 +1,1 @@
-"""How fast training and drawing are on this machine: `python -m benchmarks --help`."""
+"""Benchmarks of the speed of training and drawing: `python -m benchmarks --help`."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: a table of training steps and one of drawing, and JSON of both."""
+"""`python -m benchmarks`: tables of the speed of training steps and of drawing, also as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from oneshot_cli.precision import bf16_is_faster
 
 
 def main() -> None:
-    """Measure, print as it goes, and write everything to --output."""
+    """Measure and print the tables, and write the results to --output."""
     options = _options()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -40,12 +40,12 @@ def main() -> None:
 
 
 def wide_console() -> Console:
-    """A console that shows tables whole also in a file or a pipe, which rich takes for narrow."""
+    """A console with 200 columns if the output is a file or a pipe, so that tables fit."""
     return Console(width=None if sys.stdout.isatty() else 200)
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine that is measured: date, processor, threads, torch and device."""
     names = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     processor = names[0].split(":", 1)[1].strip() if names else platform.processor()
     described = {
@@ -73,7 +73,7 @@ def _training(
     todo = [case for case in training.cases(options.full) if options.match in str(case)]
     if any(case.bf16 for case in todo) and not bf16_is_faster(device):
         todo = [case for case in todo if not case.bf16]
-        console.print("bfloat16 is not faster on this machine: its cases are left out")
+        console.print("bfloat16 is not faster on this machine, so its cases are left out")
     with console.status("") as status:
         for number, case in enumerate(todo, 1):
             status.update(f"{number} of {len(todo)}: {case}")
@@ -123,30 +123,32 @@ def _sampling(
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="How fast training and drawing are on this machine, the eager reference beside "
-        "the engine. How long a person waits: python -m benchmarks.interface.",
+        description="The speed of training and drawing on this machine: the engine compared with "
+        "the eager reference. Response times of commands: python -m benchmarks.interface.",
     )
     extent = parser.add_mutually_exclusive_group()
     extent.add_argument(
-        "--quick", action="store_true", help="T = 20 and batches of 64: some minutes (the default)"
+        "--quick", action="store_true", help="T = 20 and batches of 64; takes minutes (the default)"
     )
-    extent.add_argument("--full", action="store_true", help="every combination: hours on a CPU")
-    parser.add_argument("--only", choices=("training", "sampling"), help="one of the two tables")
+    extent.add_argument(
+        "--full", action="store_true", help="all combinations; takes hours on a CPU"
+    )
+    parser.add_argument("--only", choices=("training", "sampling"), help="measure only one table")
     parser.add_argument(
         "--match",
         default="",
         metavar="TEXT",
-        help="training cases with this in: size=52",
+        help="only training cases whose text has this, such as size=52",
     )
-    parser.add_argument("--turns", type=int, default=3, help="calls of each that are timed")
-    parser.add_argument("--threads", type=int, help="threads of torch (default: its own choice)")
+    parser.add_argument("--turns", type=int, default=3, help="timed calls of each")
+    parser.add_argument("--threads", type=int, help="threads of torch (default: torch's own)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--output", type=Path, help="write the figures to this JSON file")
+    parser.add_argument("--output", type=Path, help="write the results to this JSON file")
     return parser.parse_args()
 
 
 def _lines(path: str) -> list[str]:
-    """A file's lines; none where there is no such file."""
+    """The lines of a file, or none if it is missing."""
     return Path(path).read_text().splitlines() if Path(path).exists() else []
 
 

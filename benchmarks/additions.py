@@ -1,7 +1,7 @@
-"""What the flagship's learned prior and output network cost: `python -m benchmarks.additions`.
+"""The cost of the flagship's learned prior and output network: `python -m benchmarks.additions`.
 
-Training steps and drawing of the flagship's model with both, with each alone, and with neither, in
-turns in one process.
+Training steps and drawing are timed for the flagship's model with both, with each alone, and with
+neither, alternately in one process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from oneshot_cli.devices import resolve_device
 from oneshot_cli.model import Context, SequentialConfig, SequentialGenerator
 
 READ, DRAWN = 28, 52
-"""The flagship reads at the first size, and is trained and draws at both."""
+"""The flagship reads at the first size. It is trained at both, and draws at both."""
 PICTURES = 100
 ADDITIONS: dict[str, dict[str, Any]] = {
     "neither": {},
@@ -31,13 +31,13 @@ ADDITIONS: dict[str, dict[str, Any]] = {
 
 
 def model(fields: dict[str, Any]) -> SequentialGenerator:
-    """The flagship's model with these additions, its weights drawn from seed 0."""
+    """The flagship's model with these additions, with random weights of seed 0."""
     torch.manual_seed(0)
     return SequentialGenerator(SequentialConfig(size=DRAWN, read_size=READ, **fields))
 
 
 def drawing(fields: dict[str, Any], size: int, device: torch.device) -> Callable[[], None]:
-    """Variations of one exemplar at `size`, in one call."""
+    """A function that draws variations of one exemplar at `size` in one call."""
     generator = model(fields).requires_grad_(False).eval().to(device)
     exemplar = (torch.rand(1, 1, 1, DRAWN, DRAWN) < generator.config.ink).float()
     noise = torch.randn(PICTURES, *generator.noise_shape).to(device)
@@ -50,15 +50,15 @@ def drawing(fields: dict[str, Any], size: int, device: torch.device) -> Callable
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=7, help="calls of each that are timed")
+    parser.add_argument("--turns", type=int, default=7, help="timed calls of each")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device = resolve_device(options.device)
-    table = Table("what", *ADDITIONS, title="Times as long as with neither (medians)")
+    table = Table("what", *ADDITIONS, title="Time relative to neither (medians)")
     for size in (READ, DRAWN):
         case = Case(size=size)
         steps = {name: training_step(model(f), case, device) for name, f in ADDITIONS.items()}
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _ratios(runs: dict[str, Callable[[], None]], turns: int, device: torch.device) -> list[str]:
-    """How many times as long each takes as the first."""
+    """The time of each relative to "neither"."""
     seconds = alternate(runs, turns, device)
     return [f"{ratio(taken, seconds['neither']):.2f}" for taken in seconds.values()]
 

@@ -1,8 +1,8 @@
-"""How long a person waits: `python -m benchmarks.interface [CHECKPOINT]`.
+"""Response times of commands: `python -m benchmarks.interface [CHECKPOINT]`.
 
-Times the program from the shell, imports and all: every --help (promised: under 0.5 s), ten
-variations of one exemplar (under 4 s), and a thousand exemplars in one call, with the most memory
-that any of the calls held.
+Times the program from the shell, including imports: every --help (the limit is 0.5 s), ten
+variations of one exemplar (the limit is 4 s), and a thousand exemplars in one call, with its peak
+memory.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ MANY = 1000
 
 
 def oneshot(*words: object) -> str:
-    """Run the program; what it printed."""
+    """Run the program. Returns its standard output."""
     command = [sys.executable, "-m", "oneshot_cli", *map(str, words)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def median_seconds(run: Callable[[], object], runs: int = RUNS) -> float:
-    """The median time of `run`, after one call that warms the file cache."""
+    """The median time of `run` in seconds, after one call to fill the file cache."""
     run()
     seconds = []
     for _ in range(runs):
@@ -44,7 +44,7 @@ def median_seconds(run: Callable[[], object], runs: int = RUNS) -> float:
 
 
 def line_drawings(folder: Path, count: int) -> None:
-    """`count` small pictures, each of a different stroke."""
+    """Write `count` small pictures of different strokes to `folder`."""
     for i in range(count):
         picture = Image.new("L", (105, 105), 255)
         ends = [(20 + i % 37, 25), (75, 30 + i % 41), (30 + i % 29, 80)]
@@ -53,7 +53,7 @@ def line_drawings(folder: Path, count: int) -> None:
 
 
 def main() -> None:
-    """Measure everything and print a line each."""
+    """Measure and print a line for each command."""
     checkpoint = ["--checkpoint", sys.argv[1]] if len(sys.argv) > 1 else []
     helps = {
         f"oneshot {name} --help".replace("  ", " "): (name, "--help") if name else ("--help",)

@@ -1,8 +1,8 @@
-"""Whether a long run keeps its memory: `python -m benchmarks.leak`.
+"""Whether the memory of a long run stays constant: `python -m benchmarks.leak`.
 
-Trains a small model on made-up glyphs, as `oneshot train` does, with its evaluations and saves, and
-prints the memory of the process after every 200 iterations. Promised: after 2,000 as much as after
-200, to within 2 %.
+Trains a small model on glyphs as `oneshot train` does, with evaluations and saves, and prints the
+memory of the process after every 200 iterations. After 2,000 iterations it should be within 2 % of
+that after 200.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ SMALL = SequentialConfig(
     image_encoder_units=24,
     image_encoder_channels=8,
 )
-"""Large enough that a leaked batch shows, small enough for two thousand iterations."""
+"""Large enough to notice a leaked batch, small enough for two thousand iterations."""
 
 
 def main() -> None:
-    """Train, print a line every 200 iterations, and compare the first with the last."""
+    """Train, print the memory every 200 iterations, and compare the first with the last."""
     torch.set_num_threads(1)
     drawings = load("glyphs", size=SMALL.size)
     held: list[float] = []
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def resident_megabytes() -> float:
-    """What the process holds in memory now. Linux only."""
+    """The resident memory of the process in MB. Linux only."""
     status = Path("/proc/self/status").read_text().splitlines()
     (line,) = (line for line in status if line.startswith("VmRSS"))
     return int(line.split()[1]) / 2**10

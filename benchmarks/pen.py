@@ -1,8 +1,8 @@
-"""What the pen costs in recognizability: `python -m benchmarks.pen [CHECKPOINT]`.
+"""The effect of the pen on recognizability: `python -m benchmarks.pen [CHECKPOINT]`.
 
-Variations of one exemplar of each held-out character are drawn once, and made into pictures in both
-ways: by the outline of what the model drew, and anew with the pen. The project's critics read both,
-brought to 28 x 28 by one rule. The parameters of the pen were chosen on `--split weak-validation`.
+Variations of one exemplar of each held-out character are drawn once and rendered in two ways: with
+the outline that the model drew, and redrawn with the pen. The project's critics score both, after
+the same resampling to 28 x 28. The parameters of the pen were chosen on `--split weak-validation`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from oneshot_cli.evaluation.oneshot_scores import Critics, Scores, bootstrap, pe
 from oneshot_cli.imaging.exemplar import PEN
 from oneshot_cli.imaging.rendering import Bytes
 
-AT_ONCE = 10
+CHARACTERS_PER_BATCH = 10
 
 
 def drawings(model: api.Oneshot, exemplars: Tensor, n: int, size: int) -> Tensor:
-    """Variations (C, n, 1, size, size) of exemplars (C, 1, S, S), at the model's own spread."""
-    sets = [[exemplar[None] for exemplar in rows] for rows in exemplars.split(AT_ONCE)]
+    """Variations (C, n, 1, size, size) of exemplars (C, 1, S, S), with the model's defaults."""
+    sets = [[exemplar[None] for exemplar in rows] for rows in exemplars.split(CHARACTERS_PER_BATCH)]
     return torch.cat([model.vary_batch(each, n, size=size) for each in sets])
 
 
 def pictures(drawn: Tensor, render: Callable[[Tensor], Bytes]) -> tuple[Tensor, float]:
-    """The ink (C, n, 1, H, W) of rendered pictures, and the milliseconds that each took."""
+    """The ink (C, n, 1, H, W) of rendered pictures, and the milliseconds for each."""
     started = time.perf_counter()
     levels = [render(each) for each in drawn]
     taken = 1000 * (time.perf_counter() - started) / drawn[:, :, 0, 0, 0].numel()
@@ -39,7 +39,7 @@ def pictures(drawn: Tensor, render: Callable[[Tensor], Bytes]) -> tuple[Tensor, 
 
 
 def row(name: str, scores: Scores, other: Scores | None = None, taken: float | None = None) -> str:
-    """A line of the table; the difference to `other` with its 95 % interval, over characters."""
+    """A row of the table. The difference to `other` has a 95 % interval over characters."""
     text = f"{name:20} {scores.recognizability.value:.4f} {scores.diversity.value:9.4f}"
     if other is None:
         return text
@@ -51,12 +51,14 @@ def row(name: str, scores: Scores, other: Scores | None = None, taken: float | N
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pen", description=__doc__)
     parser.add_argument("checkpoint", nargs="?")
     parser.add_argument("--split", choices=("weak", "weak-validation"), default="weak")
-    parser.add_argument("--sizes", default="112,208", help="sides of the pictures, in pixels")
-    parser.add_argument("--width", type=float, default=PEN, help="of the pen, of the frame")
+    parser.add_argument("--sizes", default="112,208", help="sizes of the pictures, in pixels")
+    parser.add_argument(
+        "--width", type=float, default=PEN, help="width of the pen, as a fraction of the frame"
+    )
     parser.add_argument("-n", type=int, default=20, help="variations of each character")
     options = parser.parse_args()
     model, critics = api.load(options.checkpoint, device="cpu"), Critics.load()

@@ -1,4 +1,4 @@
-"""The same conditional model, written the way public repositories write it: eager, step by step.
+"""The same conditional model in the style of public repositories: eager, step by step.
 
 Each step reads the target and its canvas error x - sigmoid(c) (as in DRAW), reads the context,
 updates the state, and writes all channels of its patch to the whole canvas at once; the canvas is
@@ -6,8 +6,8 @@ read out by a 1 x 1 convolution. It takes the sizes of a `SequentialConfig`, the
 windows and image encoders (or none); grids come from `affine_grid`, states from `LSTMCell`. Because
 the error makes every step wait for the canvas, none of the engine's rewritings can be applied.
 
-Without the error (`canvas_error=False`) it computes the same function as `SequentialGenerator`,
-weight by weight (`adopt`), which is how it is tested.
+Without the error (`canvas_error=False`) it computes the same function as `SequentialGenerator` with
+the same weights (`adopt`). The tests use that.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Reference(nn.Module):
         read = glimpse * (2 if canvas_error else 1)
         self.embed_step = nn.Linear(read + hidden + width, units)
         self.posterior = nn.Linear(units, 2 * config.latent)
-        # The state, and what it writes.
+        # The state, and writing to the canvas.
         self.start = nn.Parameter(torch.zeros(2, hidden))
         self.lstm = nn.LSTMCell(config.latent + width, hidden)
         self.patch = nn.Linear(hidden, config.canvas_channels * config.patch**2)
@@ -102,7 +102,7 @@ class Reference(nn.Module):
         self.output = nn.Conv2d(config.canvas_channels, 1, 1)
 
     def window(self, layer: nn.Linear, h: Tensor, scale: float) -> Tensor:
-        """The window (B, 2, 3) that h chooses."""
+        """The window (B, 2, 3) for the state h."""
         return windows(WINDOW_GAIN * layer(h).float(), scale)
 
     def read_context(self, h: Tensor, context: Context, encoders: Tensor) -> Tensor:
@@ -116,14 +116,14 @@ class Reference(nn.Module):
         values = F.silu(embedded + self.embed_kind(kind)[:, None])
         values = torch.cat([self.null(kind)[:, None], values], 1)
         scores = values @ self.query(h)[:, :, None] * self.config.context_units**-0.5
-        there = F.pad(context.mask, (1, 0), value=True)[:, :, None]
-        weights = scores.masked_fill(~there, -torch.inf).softmax(1)
+        present = F.pad(context.mask, (1, 0), value=True)[:, :, None]
+        weights = scores.masked_fill(~present, -torch.inf).softmax(1)
         return (weights * values).sum(1)
 
     def read_target(
         self, h: Tensor, v: Tensor, x: Tensor, canvas: Tensor, encoder: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Mean and log standard deviation of z."""
+        """Mean and log standard deviation of the posterior of z."""
         window = self.window(self.target_window, h, self.config.read_scale)
         seen = x
         if self.canvas_error:
@@ -174,7 +174,7 @@ class Reference(nn.Module):
         return torch.sigmoid(self.output(canvas).float())
 
     def _begin(self, context: Context, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The first state and cell, the empty canvas, and what `embedded` gives of the context."""
+        """Initial state and cell, empty canvas, and embedded summaries of the context."""
         h, cell = self.start[:, None].expand(2, len(context), self.config.hidden)
         canvas = h.new_zeros(len(context), self.config.canvas_channels, size, size)
         images = context.images.flatten(0, 1)
@@ -183,7 +183,7 @@ class Reference(nn.Module):
 
     @torch.no_grad()
     def adopt(self, engine: SequentialGenerator) -> None:
-        """Take the weights of `engine`; those that read the error become 0."""
+        """Copy the weights of `engine`. The weights of the canvas error become 0."""
         assert engine.context is not None
         context, posterior, writer = engine.context, engine.posterior, engine.writer
         pairs: list[tuple[nn.Module | None, nn.Module | None]] = [

@@ -1,4 +1,4 @@
-"""The floor under a training step: its matrix products and convolutions, and nothing else.
+"""A lower bound on the time of a training step: that of its matrix products and convolutions.
 
 A list of the products that no rewriting can avoid, forward and backward, in their real shapes and
 type: a recurrent product is done T times on a batch, one that does not depend on its own result
@@ -61,7 +61,7 @@ def floor(
     device: torch.device,
     by: Multiply = multiply,
 ) -> Callable[[], None]:
-    """A function that does all the products of one training step, `by` what the engine uses."""
+    """A function that does all products of one training step. `by` multiplies matrices."""
     dense = [_dense(product, dtype, device, by) for product in products(config, batch)]
     image_encoders = 2 if config.image_encoder_units else 0
     convolutions = [_image_encoder(config, batch, dtype, device) for _ in range(image_encoders)]
@@ -78,7 +78,7 @@ def floor(
 def _dense(
     product: Product, dtype: torch.dtype, device: torch.device, by: Multiply = multiply
 ) -> Callable[[], None]:
-    """y = x w, dx = dy w', and once for all steps dw = x' dy, each into memory that is there."""
+    """Forward and backward products of a layer: y = x w, dx = dy w', and one dw = x' dy."""
     rows, steps = product.rows, product.times
     x = torch.randn(steps * rows, product.inputs, dtype=dtype, device=device)
     y = torch.randn(steps * rows, product.outputs, dtype=dtype, device=device)

@@ -1,7 +1,7 @@
-"""Drawing: pictures a second, in batches, at several sizes.
+"""The speed of drawing in pictures a second, for several batches and sizes.
 
-The engine beside the reference, which draw from the prior alone; and near the exemplar, which takes
-a deformed exemplar and the posterior besides.
+The engine is compared with the reference, both drawing from the prior, and with drawing near the
+exemplar, which also needs a deformed exemplar and the posterior.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from oneshot_cli.model import Context, SequentialConfig, SequentialGenerator
 
 SIZES = (28, 52, 112)
 COUNTS = (1, 10, 1000)
-WORK = 1000 * 28 * 28
-"""Pixels of a call beyond which the reference is left out, unless all is asked for."""
+MAX_REFERENCE_PIXELS = 1000 * 28 * 28
+"""The reference is left out of larger calls, except with --full."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """`count` pictures of `size` x `size` in one call: pictures a second (medians).
+    """Pictures a second (medians) for calls with `count` pictures of `size` x `size`.
 
-    `engine` and `reference` draw from the prior alone, `near` as `vary` does by default, which
-    takes `times_longer` than the engine.
+    `engine` and `reference` draw from the prior. `near` draws with the default closeness, and takes
+    `times_longer` times as long as the engine.
     """
 
     size: int
@@ -48,7 +48,7 @@ class Row:
 
 
 def measure(turns: int, device: torch.device, *, full: bool) -> Iterator[Row]:
-    """Variations of one exemplar by a model of the flagship's size, noise and all."""
+    """Time variations of one exemplar by a model of the flagship's size, including the noise."""
     torch.manual_seed(0)
     config = SequentialConfig()
     engine = SequentialGenerator(config).requires_grad_(False).eval().to(device)
@@ -61,7 +61,7 @@ def measure(turns: int, device: torch.device, *, full: bool) -> Iterator[Row]:
             "engine": _engine(oneshot, exemplar, count, size, closeness=0.0),
             "near": _engine(oneshot, exemplar, count, size, closeness=CLOSENESS),
         }
-        if full or count * size**2 <= WORK:
+        if full or count * size**2 <= MAX_REFERENCE_PIXELS:
             runs["reference"] = _reference(reference, exemplar.to(device), count, size)
         seconds = alternate(runs, turns, device)
         rate = {name: count / statistics.median(taken) for name, taken in seconds.items()}

@@ -1,9 +1,8 @@
-"""`torchrun --standalone --nproc-per-node N -m benchmarks.scaling`: what dividing a batch costs.
+"""The cost of dividing a batch: `torchrun --standalone --nproc-per-node N -m benchmarks.scaling`.
 
-An iteration of the whole batch by one process, and by all of them together, in turns; and the parts
-of which the difference is made. Where processes have cores or a GPU each, together they should be N
-times as fast. Where they share one core, seconds say little, but the work can be compared: the
-processor seconds of all.
+Times an iteration of the whole batch by one process and by all together, alternately, and the parts
+of the difference. If each process has its own cores or GPU, all together should be N times as fast.
+If they share one core, compare the processor seconds of all processes instead of the seconds.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ CHARACTERS, EACH, INK = 200, 20, 0.09
 
 
 def main() -> None:
-    """Measure together; the first process prints."""
+    """Measure in all processes. The first one prints."""
     options = _options()
     torch.set_num_threads(options.threads)
     with join_world(options.device) as world:
@@ -53,8 +52,10 @@ Times = dict[str, list[float]]
 def measured(
     runs: dict[str, Callable[[], object]], turns: int, world: World
 ) -> tuple[Times, Times]:
-    """All of `runs` in turn, once to warm up and then `turns` times: seconds until the last process
-    has ended it, and processor seconds of all processes."""
+    """Call all `runs` in turn, once to warm up and then `turns` times.
+
+    Returns the seconds until the last process has finished, and the processor seconds of all.
+    """
     seconds: Times = {name: [] for name in runs}
     work: Times = {name: [] for name in runs}
     for turn in range(turns + 1):
@@ -72,7 +73,7 @@ def measured(
 
 
 def _runs(world: World, size: int, config: TrainConfig) -> dict[str, Callable[[], object]]:
-    """What is timed."""
+    """The functions to time, by name."""
     single = World(device=world.device)
     alone = trainer(size, config, single)
     share = len(range(config.batch)[world.part(config.batch)])
@@ -105,7 +106,7 @@ def _runs(world: World, size: int, config: TrainConfig) -> dict[str, Callable[[]
 
 
 def trainer(size: int, config: TrainConfig, world: World = ALONE) -> Trainer:
-    """A run of the usual model on random drawings, which writes nothing until it is told to."""
+    """A run of the default model on random drawings. It writes nothing unless asked to."""
     count = CHARACTERS * EACH
     images = torch.rand(count, size, size, generator=torch.Generator().manual_seed(0)) < INK
     drawings = Drawings(
@@ -127,14 +128,16 @@ def _print(seconds: Times, work: Times, world: World, config: TrainConfig, size:
     console = wide_console()
     console.print(", ".join(f"{name} {value}" for name, value in machine.items()))
     what = f"{size} pixels, batch {config.batch}, {'bf16' if config.bf16 else 'fp32'}"
-    table = Table(f"{what}; in brackets of the first row", "seconds", "processor seconds of all")
+    table = Table(
+        f"{what}; relative to the first row in brackets", "seconds", "processor seconds of all"
+    )
     named = {
         "one": "an iteration by one process",
         "together": f"the same by {world.size} together",
         "part": f"one process's part of the batch, 1/{world.size}",
-        "update": "clipping, optimizer and average, which each repeats",
+        "update": "clipping, optimizer and average, in every process",
         "all-reduce": "averaging the gradients over the processes",
-        "agreement": "agreeing whether to go on",
+        "agreement": "agreeing whether to continue",
     }
     for name, label in named.items():
         cells = [
@@ -148,9 +151,9 @@ def _print(seconds: Times, work: Times, world: World, config: TrainConfig, size:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=28, help="pixels")
-    parser.add_argument("--batch", type=int, default=64, help="the joint batch")
+    parser.add_argument("--batch", type=int, default=64, help="size of the whole batch")
     parser.add_argument("--bf16", action="store_true")
-    parser.add_argument("--turns", type=int, default=7, help="calls of each that are timed")
+    parser.add_argument("--turns", type=int, default=7, help="timed calls of each")
     parser.add_argument("--threads", type=int, default=1, help="threads of each process")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""Seconds by the clock, taken in turns, so that whatever else the machine does hits all alike."""
+"""Wall-clock times of alternate calls, so that other processes affect all calls equally."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import torch
 def alternate(
     runs: Mapping[str, Callable[[], object]], times: int, device: torch.device
 ) -> dict[str, list[float]]:
-    """Call all of `runs` in turn `times` times: seconds of each call.
+    """Call all `runs` in turn, `times` times. Returns the seconds of each call.
 
-    A turn is two calls, of which the second is timed: work that is repeated finds its memory, and
-    its weights, where it left them, not where another run did.
+    In a turn each is called twice, and the second call is timed. So the caches have its own data,
+    not those of another run.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(times):
@@ -30,11 +30,11 @@ def alternate(
 
 
 def ratio(slow: list[float], fast: list[float]) -> float:
-    """How many times faster: the median over the turns, each of which saw the same machine."""
+    """How many times as fast: the median of the ratios of each turn."""
     return statistics.median(s / f for s, f in zip(slow, fast, strict=True))
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for what was given to the device."""
+    """Wait until the device has finished its queue."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""A training step, forward, backward and optimizer: the eager reference against the engine."""
+"""The speed of a training step (forward, backward, optimizer): engine and eager reference."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured: seconds of a step (medians), how many times faster, memory in MB.
+    """Results of a case: seconds of a step (medians), ratios, and memory in MB.
 
-    `plain` is the reference in float32, as public repositories train, whatever the row's type;
-    `torch_floor` the floor with PyTorch's own products, for comparison.
+    `plain` is the reference in float32, in which public repositories train. `floor` is the lower
+    bound of `benchmarks.roofline`, `torch_floor` the same with PyTorch's own products.
     """
 
     case: Case
@@ -73,7 +73,7 @@ class Row:
 
 
 def cases(full: bool) -> Iterator[Case]:
-    """Those of every run, or all of them."""
+    """The default cases, or all if `full`."""
     sizes, steps, batches = ((28, 52), (20, 80), (64, 256)) if full else ((28, 52), (20,), (64,))
     for image_encoders, size, t, batch, canvas, bf16 in product(
         (False, True), sizes, steps, batches, get_args(Canvas), (False, True)
@@ -85,9 +85,9 @@ def cases(full: bool) -> Iterator[Case]:
 def training_step(
     model: SequentialGenerator | Reference, case: Case, device: torch.device
 ) -> Callable[[], None]:
-    """A step on random drawings, with one context image each, as `Trainer` makes it.
+    """A function that does a step on random drawings with one context image, as `Trainer` does.
 
-    The reference keeps the optimizer's default; the engine uses the fused one.
+    The reference uses the optimizer's default implementation, the engine the fused one.
     """
     model.to(device)
     if case.recompute and isinstance(model, SequentialGenerator):
@@ -110,7 +110,7 @@ def training_step(
 
 
 def measure(case: Case, turns: int, device: torch.device) -> Row:
-    """Reference, engine and floor in turns; the memory of each in a process of its own."""
+    """Time reference, engine and floor alternately, and measure memory in separate processes."""
     torch.manual_seed(0)
     plain = replace(case, bf16=False)
     dtype = torch.bfloat16 if case.bf16 else torch.float32
@@ -137,7 +137,7 @@ def measure(case: Case, turns: int, device: torch.device) -> Row:
 
 
 def peak_memory(which: str, case: Case, device: torch.device) -> float:
-    """Most memory, in MB, that two training steps add to a process with torch and the model."""
+    """The peak memory in MB that two training steps add to a process with torch and the model."""
     command = [sys.executable, "-m", "benchmarks.memory", which, json.dumps(asdict(case))]
     command += [str(device), str(torch.get_num_threads())]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

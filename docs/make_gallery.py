@@ -1,8 +1,7 @@
 """Draws the pictures of the README and of docs/gallery.md: `make gallery`.
 
-Everything comes from the checkpoint that ships, through the same commands that a person types. The
-exemplars are the first drawing of held-out characters, one of every few alphabets, chosen by number
-and not by how well they come out.
+All pictures are made by the shipped checkpoint, with the same commands that a user types. The
+exemplars are the first drawings of evenly spaced held-out characters, not a selection of good ones.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ IMAGES = HERE / "images"
 
 
 def oneshot(*arguments: str | Path) -> None:
-    """Run the program as a person would."""
+    """Run the program."""
     words = [str(argument) for argument in arguments]
     subprocess.run([sys.executable, "-m", "oneshot_cli", *words, "--force", "--quiet"], check=True)
 
 
 def save(drawings: Drawings, number: int, path: Path) -> Path:
-    """Write drawing `number` as published: black ink on white."""
+    """Write drawing `number` as a picture, black on white."""
     Image.fromarray((255 * (1 - drawings.images[number])).numpy()).save(path)
     return path
 
 
 def first_drawings(drawings: Drawings, characters: torch.Tensor, folder: Path) -> list[Path]:
-    """The first drawing of each character, as files."""
+    """Write the first drawing of each character to a file in `folder`. Returns the paths."""
     folder.mkdir()
     paths = []
     for character in characters.tolist():
@@ -46,7 +45,7 @@ def first_drawings(drawings: Drawings, characters: torch.Tensor, folder: Path) -
 
 
 def main() -> None:
-    """Draw them all."""
+    """Draw all pictures."""
     IMAGES.mkdir(exist_ok=True)
     held_out = data.load("omniglot", split="weak", part="test", size=105)
     everything = data.load("omniglot", split="weak", part="all", size=105)

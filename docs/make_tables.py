@@ -1,9 +1,9 @@
-"""Writes docs/results.md from the files of docs/results: `make tables`. Nothing on it is typed.
+"""Generates docs/results.md from the files in docs/results: `make tables`.
 
-NAME.json, or NAME.WHAT.json for another measurement of the same model, is what `oneshot eval-nll
-CHECKPOINT --json` printed; iterations, time and settings come from the checkpoint's header in it.
-recipes.json has under NAME the commands that trained it and, unless the header has it, the kind of
-machine. A file that belongs to no table, or has no recipe, is an error.
+NAME.json, or NAME.WHAT.json for another measurement of the same model, is the output of `oneshot
+eval-nll CHECKPOINT --json`. It includes the checkpoint's header, which has iterations, time and
+settings. recipes.json has under NAME the commands that trained the model and, unless the header has
+it, the kind of machine. A file that belongs to no table or has no recipe is an error.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from oneshot_cli.presets import PRESETS, Preset
 from oneshot_cli.training.config import TrainConfig
 
 HERE = Path(__file__).parent
-OF_THE_DATA = ("size", "channels", "observation", "ink")
-"""Fields of a model that its data decide."""
+DATA_FIELDS = ("size", "channels", "observation", "ink")
+"""Fields of a model that are determined by its data."""
 CONTEXTS = (0, 1, 2, 4, 8)
 SPLITS = ("weak", "strong-30-20", "strong-40-10", "strong-45-5")
 ABSENT = "not measured"
@@ -69,7 +69,7 @@ many drawings of the same character.
 
 @dataclass(frozen=True)
 class Run:
-    """One file of docs/results: a checkpoint, its measurements and its recipe."""
+    """A file of docs/results: a checkpoint, its measurements and its recipe."""
 
     file: Path
     about: dict[str, Any]
@@ -99,7 +99,7 @@ class Run:
 
     @property
     def changes(self) -> list[str]:
-        """The fields of the model that are not the preset's, and the preset's values."""
+        """The model's fields that differ from the preset, with the preset's values in brackets."""
         usual = asdict(config_type(self.preset.kind)(**self.preset.model))
         usual |= {"conditional": self.preset.task != 1} if "conditional" in usual else {}
         mine = {**usual, **self.about["model"]}
@@ -107,12 +107,12 @@ class Run:
         return [
             f"{name.replace('_', ' ')} {mine[name]} ({value})"
             for name, value in listed.items()
-            if name not in OF_THE_DATA and mine[name] != value
+            if name not in DATA_FIELDS and mine[name] != value
         ]
 
     @property
     def trained(self) -> str:
-        """How long, and whether it is the full preset."""
+        """The length of training, and whether it is the full preset."""
         training = self.about["training"]
         full = TrainConfig(**self.preset.training).iterations
         step = training["step"] + training.get("steps_before", 0)
@@ -124,7 +124,7 @@ class Run:
 
     @property
     def table(self) -> str:
-        """Which table its data belong to. Raises SystemExit if there is none."""
+        """The name of the table that its data belong to. Raises SystemExit if there is none."""
         data = self.data
         if data["dataset"] in ("mnist", "mnist-static") and data["size"] == 28:
             return "mnist"
@@ -132,11 +132,11 @@ class Run:
             named = {(28, "area"): "omniglot", (26, "max"): "density"}
             if (data["size"], data["resample"]) in named:
                 return named[data["size"], data["resample"]]
-        raise SystemExit(f"{self.file}: no table is of {data}")
+        raise SystemExit(f"{self.file}: there is no table for {data}")
 
 
 def runs(folder: Path) -> list[Run]:
-    """All files of results by name. Raises SystemExit for one that is not whole."""
+    """All runs in `folder` by name. Raises SystemExit if a file or recipe is missing or wrong."""
     recipes = json.loads((folder / "recipes.json").read_text())
     found = []
     for file in sorted(folder.glob("*.json")):
@@ -147,16 +147,16 @@ def runs(folder: Path) -> list[Run]:
             raise SystemExit(f"{file}: recipes.json does not say how {name} was trained")
         if len(content.get("checkpoints", [])) != 1:
             raise SystemExit(
-                f"{file}: is not what `oneshot eval-nll --json` says of one checkpoint"
+                f"{file}: is not the output of `oneshot eval-nll --json` for one checkpoint"
             )
         found.append(Run(file, content["checkpoints"][0], content["results"], recipes[name]))
     for name in sorted(recipes.keys() - {run.name for run in found}):
-        raise SystemExit(f"{folder}: there is a recipe of {name}, but no {name}.json")
+        raise SystemExit(f"{folder}: there is a recipe for {name}, but no {name}.json")
     return found
 
 
 def mnist(measured: Sequence[Run]) -> str:
-    """A row for each published figure and each of ours, beside the one that it compares with."""
+    """A row for each published result, and rows for our runs that compare with it."""
     rows = []
     placed = {row.preset for row in tables()["mnist"].rows}
     for row in tables()["mnist"].rows:
@@ -181,12 +181,12 @@ def _digits(run: Run, result: dict[str, Any], name: str, figure: str) -> list[st
 
 
 def _naive(result: dict[str, Any], split: str) -> bool:
-    """Whether the errors take drawings of one held-out character for independent."""
+    """Whether the errors treat drawings of one held-out character as independent."""
     return unit(split) != result.get("errors_clustered_by", "image")
 
 
 def omniglot(measured: Sequence[Run]) -> str:
-    """A row for each model of each split, a column for each size of context."""
+    """A row for each model and split, a column for each size of the context."""
     contexts = _contexts(measured)
     rows = []
     for split in SPLITS:
@@ -199,7 +199,7 @@ def omniglot(measured: Sequence[Run]) -> str:
 
 
 def density(measured: Sequence[Run]) -> str:
-    """The published figures, and ours."""
+    """The published results, and ours."""
     contexts = [m for m in _contexts(measured) if m]
     published = tables()["omniglot-strong"].rows
     rows = []
@@ -223,7 +223,7 @@ def _contexts(measured: Iterable[Run]) -> list[int]:
 def _by_context(
     measured: Iterable[Run], contexts: Sequence[int], scale: int
 ) -> list[tuple[Run, str, list[str]]]:
-    """Each run, its drawings, and the tightest bound for every size of context over `scale`."""
+    """Each run, its drawings, and its tightest bound, over `scale`, for each size of context."""
     rows = []
     for run in measured:
         for drawings in dict.fromkeys(_images(result) for result in run.results):
@@ -240,9 +240,9 @@ def _images(result: dict[str, Any]) -> str:
 
 def _tightest(result: dict[str, Any], scale: int, split: str) -> str:
     particles = max(result["iwae"], key=int, default=None)
-    told = f" (K = {int(particles):,})" if particles else ""
+    samples = f" (K = {int(particles):,})" if particles else ""
     figure = result["iwae"][particles] if particles else result["elbo"]
-    return _nats(figure, scale) + (" (naive)" if _naive(result, split) else "") + told
+    return _nats(figure, scale) + (" (naive)" if _naive(result, split) else "") + samples
 
 
 def _nats(figure: dict[str, float], scale: int = 1) -> str:
@@ -276,7 +276,7 @@ def _recipes(measured: Iterable[Run]) -> str:
 
 
 def page(folder: Path) -> str:
-    """The page that the files of `folder` make."""
+    """The page generated from the files in `folder`."""
     measured = runs(folder)
     parts = [HEAD]
     for key, head, make in (

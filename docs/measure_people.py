@@ -2,18 +2,19 @@
 
     python docs/measure_people.py [--pairs 600] [--data-dir FOLDER]
 
-Two drawings by different people of each of some training characters of the `weak` split are
-registered: a linear map about the centre of ink and a shift take one onto the other. They are
-fitted by least squares to the distances from the ink of each to the ink of the other (distance
-transforms, both ways), with a robust loss and a weak pull of each number towards 0. Standard
-deviations over pairs are half of the range between the percentiles 16 and 84, which failed
-registrations do not widen.
+Pairs of drawings of one training character of the `weak` split, by two people, are registered. A
+registration is a linear map about the centre of the ink, and a shift. It is fitted by least squares
+to the distances from the ink of each drawing to the ink of the other (distance transforms, both
+ways), with a robust loss and a weak prior that shrinks each parameter towards 0. Standard
+deviations over pairs are half of the range between the percentiles 16 and 84, so that failed
+registrations matter little.
 
-Such a map leaves a distance from ink to ink. The bend is the one for which drawings that were
-deformed by `oneshot_cli.drawing.deformation` (with the measured linear maps and shifts) leave as
-much as people's do: as if all that is left were smooth, so it is an upper limit.
+A registration leaves a residual distance between the inks. The bend is chosen so that drawings
+deformed by `oneshot_cli.drawing.deformation`, with the measured linear maps and shifts, have the
+same residual as people's drawings. That attributes the whole residual to smooth bends, so the bend
+is an upper limit.
 
-`oneshot_cli.drawing.deformation.PEOPLE` holds what this prints.
+The results are in `oneshot_cli.drawing.deformation.PEOPLE`.
 """
 
 from __future__ import annotations
@@ -37,22 +38,22 @@ Array = NDArray[Any]
 
 SIZE = 105
 POINTS = 250
-"""Ink pixels of a drawing that take part in a registration."""
+"""Ink pixels of a drawing that are used in a registration."""
 
 PAD = 40
-"""Pixels around a drawing in which distances are still known."""
+"""Pixels around a drawing for which distances are computed."""
 
-PULL = np.array([0.5, 0.5, 0.5, 0.5, 0.5, 0.5])
-"""Standard deviations of normal numbers that pull towards 0 as a registration is pulled."""
+PRIOR = np.array([0.5, 0.5, 0.5, 0.5, 0.5, 0.5])
+"""Standard deviations of the normal prior of the six parameters of a registration."""
 
 ERROR = 0.02
-"""The error of a distance, in half-widths of the frame: how strong the pull is beside it."""
+"""The standard deviation of a distance, in half-widths of the frame. It weights the prior."""
 
 LOSS = 0.03
-"""Distances beyond this count less than their square."""
+"""The scale beyond which the robust loss of a distance is less than quadratic."""
 
 BENDS = (0.0, 0.03, 0.06, 0.09, 0.12)
-"""Where the distance that deformed drawings leave is measured."""
+"""Bends at which the residual of deformed drawings is measured."""
 
 
 def points(ink: Array, generator: np.random.Generator) -> Array:
@@ -68,15 +69,17 @@ def distances(ink: Array) -> Array:
     return distance_transform_edt(paper) * 2 / SIZE
 
 
-def at(field: Array, places: Array) -> Array:
-    """A padded field (H, W) at places (N, 2), bilinearly."""
+def sample(field: Array, places: Array) -> Array:
+    """A padded field (H, W) at places (N, 2), sampled bilinearly."""
     x, y = (places.T + 1) * SIZE / 2 - 0.5 + PAD
     return map_coordinates(field, [y, x], order=1, mode="nearest")
 
 
 def register(a: Array, b: Array, generator: np.random.Generator) -> tuple[Array, float]:
-    """The map from `a` to `b` as six numbers (scale, aspect, shear, turn, and the shift of the
-    centre of ink), and the root mean square distance that it leaves."""
+    """Register `a` with `b`: the parameters of the map, and the root mean square residual.
+
+    The six parameters are scale, aspect, shear, turn, and the shift of the centre of the ink.
+    """
     from_a, from_b = points(a, generator), points(b, generator)
     to_a, to_b = distances(a), distances(b)
     centre, other = from_a.mean(0), from_b.mean(0)
@@ -85,12 +88,12 @@ def register(a: Array, b: Array, generator: np.random.Generator) -> tuple[Array,
         linear = linear_maps(torch.from_numpy(numbers[None, :4]))[0].numpy()
         there = (from_a - centre) @ linear.T + other + numbers[4:]
         back = (from_b - other - numbers[4:]) @ np.linalg.inv(linear).T + centre
-        return at(to_b, there), at(to_a, back)
+        return sample(to_b, there), sample(to_a, back)
 
     def loss(numbers: Array) -> Array:
         there, back = residuals(numbers)
-        pull = ERROR * numbers / PULL / np.sqrt(POINTS)
-        return np.concatenate([there / np.sqrt(len(there)), back / np.sqrt(len(back)), pull])
+        prior = ERROR * numbers / PRIOR / np.sqrt(POINTS)
+        return np.concatenate([there / np.sqrt(len(there)), back / np.sqrt(len(back)), prior])
 
     found = least_squares(loss, np.zeros(6), loss="soft_l1", f_scale=LOSS, max_nfev=50).x
     there, back = residuals(found)
@@ -98,14 +101,16 @@ def register(a: Array, b: Array, generator: np.random.Generator) -> tuple[Array,
     return found, float(np.sqrt((np.square(there).mean() + np.square(back).mean()) / 2))
 
 
-def robust(values: Array) -> Array:
-    """Half the range between the percentiles 16 and 84 over the rows: a standard deviation."""
+def robust_deviation(values: Array) -> Array:
+    """Robust standard deviation over the rows: half the range between percentiles 16 and 84."""
     low, high = np.percentile(values, [15.87, 84.13], axis=0)
     return (high - low) / 2
 
 
-def left(inks: list[Array], spread: Spread, generator: np.random.Generator) -> float:
-    """The mean distance that registration leaves between drawings and their deformations."""
+def residual_of_deformed(
+    inks: list[Array], spread: Spread, generator: np.random.Generator
+) -> float:
+    """The mean residual of registrations of drawings with their deformations."""
     noise = torch.from_numpy(generator.standard_normal((len(inks), Deformation.NUMBERS))).float()
     originals = torch.from_numpy(np.stack(inks)).float()
     deformed = (
@@ -117,9 +122,11 @@ def left(inks: list[Array], spread: Spread, generator: np.random.Generator) -> f
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=600, help="characters, a pair of each")
+    parser.add_argument(
+        "--pairs", type=int, default=600, help="number of characters, with one pair each"
+    )
     parser.add_argument("--data-dir", type=Path, default=None)
     options = parser.parse_args()
     drawings = data.load(
@@ -131,18 +138,18 @@ def main() -> None:
     pairs = [generator.choice(np.flatnonzero(character == c), 2, replace=False) for c in chosen]
     found = [register(ink[i], ink[j], generator) for i, j in pairs]
     numbers, people = np.array([each for each, _ in found]), float(np.mean([d for _, d in found]))
-    scale, aspect, shear, turn, x, y = robust(numbers)
+    scale, aspect, shear, turn, x, y = robust_deviation(numbers)
     shift = float(np.hypot(x, y) / np.sqrt(2))
     plain = Spread(scale, aspect, shear, turn, shift=shift, bend=0.0)
     inks = [ink[i] for i, _ in pairs]
-    bent = [left(inks, replace(plain, bend=bend), generator) for bend in BENDS]
+    bent = [residual_of_deformed(inks, replace(plain, bend=bend), generator) for bend in BENDS]
     measured = replace(plain, bend=float(np.interp(people, bent, BENDS)))
-    apart = np.abs(np.corrcoef(numbers.T) - np.eye(6))
+    correlations = np.abs(np.corrcoef(numbers.T) - np.eye(6))
     document = {
         "pairs": len(pairs),
         "spread": {name: round(float(value), 3) for name, value in asdict(measured).items()},
         "means": numbers.mean(0).round(3).tolist(),
-        "greatest_correlation": round(float(apart.max()), 2),
+        "greatest_correlation": round(float(correlations.max()), 2),
         "distance_left": {
             "people": round(people, 4),
             "deformed": {bend: round(d, 4) for bend, d in zip(BENDS, bent, strict=True)},

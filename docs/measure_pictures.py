@@ -1,9 +1,11 @@
-"""Whose variations are these? `python docs/measure_pictures.py FOLDER [-n 10] [--sheet FILE]`.
+"""How often variations are recognized among a folder's pictures.
 
-Each picture in a folder is varied as `oneshot vary` does it by default. Printed is the share of the
-variations that are nearest to their own exemplar among all pictures of the folder, in the features
-of the shipped prototypical network, and those pictures where it is not all of them. --sheet writes
-the variations beside what the model read, to be looked at: the share does not show blots.
+    python docs/measure_pictures.py FOLDER [-n 10] [--sheet FILE]
+
+Each picture in the folder is varied with the defaults of `oneshot vary`. The result is the share of
+variations whose nearest picture in the folder is their own exemplar, in the features of the shipped
+prototypical network, and the pictures whose share is below 1. --sheet writes the variations beside
+the exemplars as the model reads them, because the share does not show blots.
 """
 
 from __future__ import annotations
@@ -24,28 +26,30 @@ from oneshot_cli.imaging.rendering import of_mask, save_picture
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("-n", type=int, default=10, help="variations of each")
+    parser.add_argument("-n", type=int, default=10, help="variations of each picture")
     parser.add_argument("-c", "--checkpoint", type=Path, default=None)
     parser.add_argument("--spread", type=float, default=None)
     parser.add_argument("--closeness", type=float, default=None)
     parser.add_argument("--keep-best", type=int, default=None)
-    parser.add_argument("--size", type=int, default=112, help="of the pictures on the sheet")
+    parser.add_argument(
+        "--size", type=int, default=112, help="size of the pictures on the sheet, in pixels"
+    )
     parser.add_argument("--sheet", type=Path, default=None)
     options = parser.parse_args()
     paths = sorted(p for p in options.folder.iterdir() if p.suffix.lower() in PICTURE_ENDINGS)
     model, critic = oneshot_cli.load(options.checkpoint), load_critic("protonet")
-    how = {
+    settings = {
         "spread": options.spread,
         "closeness": options.closeness,
         "keep_best": options.keep_best,
     }
     read = [model.read(path) for path in paths]
     exemplars = torch.stack([ink[0] for ink in read])
-    drawn = model.vary_batch(read, options.n, **how)
-    # Episodes of all pictures: the chance of being recognized is 0 or 1.
+    drawn = model.vary_batch(read, options.n, **settings)
+    # An episode has all pictures, so a variation is recognized with probability 0 or 1.
     found = recognized(features(critic, exemplars), features(critic, drawn), len(paths)).mean(1)
     document = {
         "pictures": len(paths),
@@ -60,7 +64,7 @@ def main() -> None:
     }
     print(json.dumps(document, indent=2))
     if options.sheet:
-        pictures = model.vary_batch(read, options.n, size=options.size, **how)
+        pictures = model.vary_batch(read, options.n, size=options.size, **settings)
         groups = [
             Group(
                 path.stem,
