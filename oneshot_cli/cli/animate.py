@@ -70,7 +70,7 @@ def animate(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Show the model drawing: the canvas after every step, as an animation.
+    """Animate the drawing: the canvas after every step of the model.
 
     A coloured frame on each drawing shows where the model writes. A frame of the same colour on the
     exemplar at the left shows where it reads. The finished drawings are those of vary or sample

@@ -40,7 +40,7 @@ OutputOption = Annotated[
         "--output",
         "-o",
         metavar="PATH",
-        help="A folder, or a picture file; then only the grid is written, to that file.",
+        help="A folder. If it ends like a picture file, only the grid is written, to that file.",
         show_default="out",
     ),
 ]

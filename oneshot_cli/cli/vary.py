@@ -73,7 +73,7 @@ def vary(
     layout: Annotated[
         Layout,
         typer.Option(
-            help="Layout of the grid: a labelled sheet, like the paper's figure 9, or no grid."
+            help="The grid: a labelled sheet, a page like figure 9 of the paper, or none."
         ),
     ] = Layout.sheet,
     show_input: Annotated[
