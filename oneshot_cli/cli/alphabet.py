@@ -50,10 +50,10 @@ def alphabet(
     """Draw new characters in the style of an alphabet: more letters, not copies.
 
     A character that is too similar to a given one, or to an earlier new one, is replaced by another
-    sample if possible. The distance of each new character to the given ones is printed: the mean distance from
-    the ink of one to the ink of the other, in pixels at the model's size. It is about 0.8 between
-    two people's drawings of one character, and 1.5 between different characters. The default
-    --spread is 0.8.
+    sample if possible. The distance of each new character to the given ones is printed: the mean
+    distance from the ink of one to the ink of the other, in pixels at the model's size. It is about
+    0.8 between two people's drawings of one character, and 1.5 between different characters. The
+    default --spread is 0.8.
     """
     width = pen_width(pen)
 

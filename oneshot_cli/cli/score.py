@@ -40,7 +40,7 @@ def score(
         int | None,
         typer.Option(
             min=2,
-            help="Number of characters, spread over the alphabets.",
+            help="Largest number of characters, spread over the alphabets.",
             show_default="all 150",
             rich_help_panel=PARTS,
         ),
