@@ -50,7 +50,7 @@ def data(
 
 
 def _row(dataset: DataSet, data_dir: Path | None) -> dict[str, Any]:
-    files = dataset.at_hand(data_dir)
+    files = dataset.local_files(data_dir)
     return {
         "name": dataset.name,
         "title": dataset.title,

@@ -73,7 +73,7 @@ class DataSet:
         same = [p for p in self.published if p.compares(split, size, resample, binarization)]
         return [key for each in same for key in each.tables]
 
-    def at_hand(self, data_dir: str | Path | None = None) -> list[Path] | None:
+    def local_files(self, data_dir: str | Path | None = None) -> list[Path] | None:
         """The files if they are on this machine, else None. [] if the data set needs no files."""
         if not self.files:
             return None if self.own and data_folder(data_dir) is None else []
@@ -92,7 +92,7 @@ class DataSet:
 
         `obtain` instead raises an error if the user's folder lacks them. Raises OneshotError.
         """
-        found = self.at_hand(data_dir)
+        found = self.local_files(data_dir)
         if found is not None or not self.files:
             return found or []
         root = data_folder(data_dir) or cache_folder()

@@ -39,9 +39,9 @@ def load(
     return packed.drawings(selection)
 
 
-def at_hand(data_dir: str | Path | None = None) -> bool:
+def is_local(data_dir: str | Path | None = None) -> bool:
     """Whether the archives are on this machine and need no download."""
-    return DATASETS["omniglot"].at_hand(data_dir) is not None
+    return DATASETS["omniglot"].local_files(data_dir) is not None
 
 
 def decode(paths: list[Path], progress: Progress | None = None) -> Packed:

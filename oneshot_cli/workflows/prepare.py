@@ -266,7 +266,7 @@ def data_spec(
 
 def default_dataset(data_dir: Path | None, reporter: Reporter = SILENT) -> str:
     """omniglot if its files are on this machine, otherwise glyphs, which needs no download."""
-    if omniglot.at_hand(data_dir):
+    if omniglot.is_local(data_dir):
         return "omniglot"
     reporter.note(
         "Omniglot is not on this machine: training on generated glyphs "

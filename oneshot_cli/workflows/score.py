@@ -350,7 +350,7 @@ def score_images(
             "cannot be compared with 20-way figures"
         )
     reference_scores: dict[str, Scores] = {}
-    if data.get_dataset("omniglot").at_hand(data_dir):
+    if data.get_dataset("omniglot").local_files(data_dir):
         reference_scores = references(_test_drawings(data_dir, 28, None), critics, seed=seed)
     else:
         reporter.note(

@@ -81,9 +81,9 @@ def test_order_names_and_ink(tmp_path: Path, cache: Path) -> None:
 
 def test_files_are_found_in_a_folder_of_their_own(tmp_path: Path, cache: Path) -> None:
     write_archives(tmp_path / "omniglot")
-    assert omniglot.at_hand(tmp_path)
+    assert omniglot.is_local(tmp_path)
     assert len(load("omniglot", data_dir=tmp_path)) == 140
-    assert not omniglot.at_hand(tmp_path / "elsewhere")
+    assert not omniglot.is_local(tmp_path / "elsewhere")
     with pytest.raises(OneshotError, match=r"images_background\.zip, images_evaluation\.zip not"):
         load("omniglot", data_dir=tmp_path / "elsewhere")
 

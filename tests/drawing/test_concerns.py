@@ -120,7 +120,7 @@ def test_the_share_that_is_missed_has_its_right_value() -> None:
     assert missed(bar, np.zeros_like(bar)) == 2
 
 
-@pytest.mark.skipif(not omniglot.at_hand(None), reason="needs Omniglot")
+@pytest.mark.skipif(not omniglot.is_local(None), reason="needs Omniglot")
 def test_nothing_is_told_of_the_test_characters_of_weak(model: Oneshot) -> None:
     drawings = data.load("omniglot", split="weak", part="test", size=105)
     first = torch.searchsorted(drawings.character, torch.arange(len(drawings.characters)))
