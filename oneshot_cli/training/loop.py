@@ -198,7 +198,7 @@ class Trainer:
             self.optimizer.step()
 
     def _check_gradients(self) -> None:
-        """Count gradients that were not finite. Raises OneshotError if too many came in a row."""
+        """Count gradients that were not finite. Raises OneshotError if there were too many in a row."""
         new, in_a_row = self.nonfinite.read()
         self.counters.skipped += new
         if in_a_row >= MAX_NONFINITE:

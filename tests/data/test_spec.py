@@ -23,7 +23,7 @@ def test_it_survives_json(spec: DataSpec) -> None:
 
 
 def test_what_older_versions_wrote_is_read() -> None:
-    """A header from before there were validation drawings, and fields that nobody knows."""
+    """A header from before there were validation drawings, and unknown fields."""
     old = {"dataset": "mnist", "split": "official", "size": 28, "binarization": "dynamic", "x": 1}
     spec = DataSpec.from_dict(old)
     assert spec.validation is None

@@ -1,4 +1,4 @@
-"""What speaks against an exemplar is told, and nothing is told of characters that are fine."""
+"""Concerns about an exemplar: named when there are any, and none for good characters."""
 
 from __future__ import annotations
 

@@ -224,7 +224,7 @@ def test_what_a_run_says_of_its_data() -> None:
 
 
 def test_a_run_of_an_older_toolkit_resumes(tmp_path: Path) -> None:
-    """config.json without the kind of model and the fields that came later."""
+    """config.json without the kind of model and the fields added later."""
     plan, run = run_of(tmp_path, "flagship", tiny_drawings(), 2)
     run.fit()
     fields = plan.to_dict()

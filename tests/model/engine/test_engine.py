@@ -144,7 +144,7 @@ def test_what_is_computed_again_changes_nothing(canvas: str, steps: int) -> None
 
 
 def test_recomputing_keeps_less() -> None:
-    """Bytes of the tensors that wait for the way back."""
+    """Bytes of the tensors saved for the backward pass."""
 
     def kept(steps: int) -> int:
         model = tiny_model(steps=12, canvas="gated")
