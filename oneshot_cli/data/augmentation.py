@@ -55,7 +55,7 @@ class Augmentation:
         own = random_affine(batch * members, self.own, generator)
         return (shared[:, None] @ own.unflatten(0, (batch, members)))[:, :, :2]
 
-    def moved(self, batch: int, generator: torch.Generator) -> Tensor:
+    def draw_augmented(self, batch: int, generator: torch.Generator) -> Tensor:
         """Which examples are augmented, at random: (batch,) bool. The others are left plain.
 
         Draws no random numbers if all are augmented.

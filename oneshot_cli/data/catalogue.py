@@ -49,8 +49,9 @@ class DataSet:
     default size in pixels.
 
     `files` may be in the user's data folder or in one of its `folders`. A data set without files is
-    generated, or is the user's own folder of pictures (`own`). `conditional` says whether models
-    are evaluated with one context image by default. `published` are the published tables on it.
+    generated, or is the user's own folder of pictures (`is_user_folder`).
+    `conditional` says whether models are evaluated with one context image by default. `published`
+    are the published tables on it.
     """
 
     name: str
@@ -61,7 +62,7 @@ class DataSet:
     folders: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     source: str = ""
-    own: bool = False
+    is_user_folder: bool = False
     size: int = 28
     conditional: bool = True
     published: tuple[PublishedOn, ...] = ()
@@ -76,7 +77,7 @@ class DataSet:
     def local_files(self, data_dir: str | Path | None = None) -> list[Path] | None:
         """The files if they are on this machine, else None. [] if the data set needs no files."""
         if not self.files:
-            return None if self.own and data_folder(data_dir) is None else []
+            return None if self.is_user_folder and data_folder(data_dir) is None else []
         return find(self.files, self.folders, data_dir)
 
     def obtain(
@@ -262,7 +263,7 @@ _ALL = (
         title="your own pictures: alphabet/character/*.png, character/*.png or *.png",
         module="folder",
         splits=(WEAK,),
-        own=True,
+        is_user_folder=True,
     ),
 )
 DATASETS: dict[str, DataSet] = {dataset.name: dataset for dataset in _ALL}

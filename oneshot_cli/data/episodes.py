@@ -119,8 +119,8 @@ class Episodes:
         drawings = self.sizes[step % len(self.sizes)]
         if augmentation.any:
             maps = augmentation.maps(size, picked.shape[1], generator)[part]
-            moved = augmentation.moved(size, generator)[part]
-            images = self._augmented(picked[part], maps, moved, drawings, generator)
+            augmented = augmentation.draw_augmented(size, generator)[part]
+            images = self._augmented(picked[part], maps, augmented, drawings, generator)
         else:
             images = to_device(drawings.visit(picked, generator, part), self.device)
         if self.drawings.channels == 1:
@@ -179,18 +179,18 @@ class Episodes:
         self,
         picked: Tensor,
         maps: Tensor,
-        moved: Tensor,
+        augmented: Tensor,
         drawings: Drawings,
         generator: torch.Generator,
     ) -> Tensor:
         """Images (B, 1 + M, S, S) of the drawings `picked` (B, 1 + M), at the size of `drawings`.
 
-        Examples where `moved` (B,) is true are transformed by their `maps` (B, 1 + M, 2, 3). The
+        Examples where `augmented` (B,) is true are transformed by `maps` (B, 1 + M, 2, 3). The
         others are taken from `drawings`.
         """
         shape = (*picked.shape, drawings.size, drawings.size)
         images = torch.empty(shape, device=self.device)
-        changed, kept = moved.nonzero()[:, 0], (~moved).nonzero()[:, 0]
+        changed, kept = augmented.nonzero()[:, 0], (~augmented).nonzero()[:, 0]
         if len(changed):
             sources = self.originals.visit(picked[changed].flatten(), generator)
             chosen = to_device(maps[changed].flatten(0, 1), self.device)
