@@ -283,7 +283,7 @@ def test_numbers_out_of_range_are_refused_in_words(
 
 def test_what_cannot_be_drawn_is_refused_in_words(model: Oneshot) -> None:
     ink = np.eye(28, dtype=np.float32)
-    with pytest.raises(OneshotError, match="best 3 of 2"):
+    with pytest.raises(OneshotError, match="only 2 are drawn"):
         model.vary(ink, 2, keep_best=3)
     with pytest.raises(OneshotError, match="at least one drawing"):
         model.draw(ink, 0)
