@@ -347,7 +347,7 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     screen = Screen(json_only, quiet or not is_main_process(), verbose)
-    options = workflow.RunOptions(
+    run_options = workflow.RunOptions(
         max_seconds=limit,
         data_dir=data_dir,
         device=device.value,
@@ -359,7 +359,9 @@ def train(
     )
     with join_world(device.value) as world:
         if resume:
-            result = workflow.resume(output, iterations=iterations, epochs=epochs, options=options)
+            result = workflow.resume(
+                output, iterations=iterations, epochs=epochs, options=run_options
+            )
         else:
             world.from_main(lambda: workflow.refuse_existing_run(RunFolder(output)))
             experiment, loaded = prepare(
@@ -377,6 +379,8 @@ def train(
                 device=device.value,
                 reporter=screen,
             )
-            result = workflow.train(experiment, output, start=start, loaded=loaded, options=options)
+            result = workflow.train(
+                experiment, output, start=start, loaded=loaded, options=run_options
+            )
     if is_main_process():
         print_result(screen, result)
