@@ -50,14 +50,12 @@ def main() -> None:
             RunFolder(Path(folder)),
             Experiment(
                 SMALL,
-                TrainConfig(iterations=ITERATIONS, batch=16),
+                TrainConfig(iterations=ITERATIONS, batch=16, evaluation_drawings=64),
                 DataSpec("glyphs", size=SMALL.size),
             ),
             Episodes(drawings, TaskMix(), seed=0),
             drawings,
-            intervals=Intervals(
-                log=EVERY, evaluate=EVERY // 2, save=EVERY // 2, evaluation_drawings=64
-            ),
+            intervals=Intervals(log=EVERY, evaluate=EVERY // 2, save=EVERY // 2),
             hooks=Hooks(metrics=note),
         ).fit()
     print(f"{100 * (held[-1] / held[0] - 1):+.1f} % from the first to the last")

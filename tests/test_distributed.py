@@ -35,6 +35,7 @@ CONFIG = TrainConfig(
     learning_rate=1e-2,
     warmup=0,
     particles=2,
+    evaluation_drawings=10,
     step_clip=0.05,  # so small that it is met
     tasks=TaskMix(empty=0.3, alphabet=0.3, single=0.5),
     augmentation=Augmentation(shared=0.1, own=0.03),
@@ -60,7 +61,7 @@ def trainer(folder: Path, config: TrainConfig = CONFIG, world: World = ALONE) ->
         Episodes(DRAWINGS, config.tasks, seed=config.seed),
         DRAWINGS,
         world=world,
-        intervals=Intervals(log=2, evaluate=4, save=5, sample=6, evaluation_drawings=10),
+        intervals=Intervals(log=2, evaluate=4, save=5, sample=6),
     )
 
 

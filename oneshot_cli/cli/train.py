@@ -286,8 +286,14 @@ def train(
         int, typer.Option(min=1, help="Iterations between metrics.", rich_help_panel=RUN)
     ] = 50,
     eval_drawings: Annotated[
-        int, typer.Option(min=1, help="Validation drawings evaluated.", rich_help_panel=RUN)
-    ] = 600,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Validation drawings evaluated.",
+            show_default="600",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
     tensorboard: Annotated[
         bool,
         typer.Option("--tensorboard", help="Also write TensorBoard events.", rich_help_panel=RUN),
@@ -330,6 +336,7 @@ def train(
         "patch": patch,
         "image_encoder_units": summary if image_encoder is None else image_encoder,
         "engine": engine.value if engine else None,
+        "evaluation_drawings": eval_drawings,
     }
     changed = {name: value for name, value in given.items() if value is not None}
     changed |= assignments(fields or [])
@@ -351,7 +358,7 @@ def train(
         max_seconds=limit,
         data_dir=data_dir,
         device=device.value,
-        intervals=Intervals(log_every, eval_every, save_every, sample_every, eval_drawings),
+        intervals=Intervals(log_every, eval_every, save_every, sample_every),
         compiled=compiled,
         tensorboard=tensorboard,
         display=partial(display, quiet=screen.quiet),
@@ -360,7 +367,11 @@ def train(
     with join_world(device.value) as world:
         if resume:
             result = workflow.resume(
-                output, iterations=iterations, epochs=epochs, options=run_options
+                output,
+                iterations=iterations,
+                epochs=epochs,
+                evaluation_drawings=eval_drawings,
+                options=run_options,
             )
         else:
             world.from_main(lambda: workflow.refuse_existing_run(RunFolder(output)))

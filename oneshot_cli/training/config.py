@@ -67,6 +67,8 @@ class TrainConfig:
     """How gradients are computed: "written" by the engine's written-out backward pass (an error if
     the model has none), "plain" by autograd, "auto" by the engine if possible; see
     `GenerativeModel.use_engine`."""
+    evaluation_drawings: int = 600
+    """Number of validation drawings in an evaluation, by which the best weights are chosen."""
     seed: int = number(0, Range(least=0, most=MOST_SEED))
     steps_before: int = number(0, Range(least=0))
     """Iterations of earlier training, of the weights that the run started from."""

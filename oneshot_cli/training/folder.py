@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.experiment import Experiment
 from oneshot_cli.files import atomic_write_bytes
@@ -50,6 +52,21 @@ class RunFolder:
     @property
     def samples(self) -> Path:
         return self.path / "samples"
+
+    def lock(self) -> FileLock:
+        """The lock of the folder, not yet acquired. It ends with the process that holds it."""
+        return FileLock(self.path / ".lock", timeout=0)
+
+    def acquire(self, lock: FileLock) -> None:
+        """Acquire `lock` for this process. Raises OneshotError if another one trains here."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise OneshotError(
+                f"{self.path}: another process is training in this folder\n"
+                "wait for it to end, or give another --output"
+            ) from None
 
     def experiment(self) -> Experiment:
         """The experiment in config.json. Raises OneshotError if it is missing or damaged."""

@@ -37,16 +37,12 @@ CONTINUE, OUT_OF_TIME, SIGNALLED = range(3)
 
 @dataclass(frozen=True)
 class Intervals:
-    """Iterations between two logs, evaluations, saves and sheets of samples.
-
-    `evaluation_drawings` is the number of drawings in an evaluation.
-    """
+    """Iterations between two logs, evaluations, saves and sheets of samples."""
 
     log: int = 50
     evaluate: int = 1_000
     save: int = 500
     sample: int = 1_000
-    evaluation_drawings: int = 600
 
 
 @dataclass(frozen=True)
@@ -114,6 +110,12 @@ class Trainer:
         found.restore(self.model, self.average, self.optimizer)
         self.counters = found.counters
         self.world.from_main(lambda: self.folder.drop_rows_after(self.counters.step))
+
+    def begin(self) -> None:
+        """Save the state before the first iteration, so that the run can always be resumed."""
+        if self.world.is_main:
+            self.folder.drop_rows_after(0)
+            state.save(self.folder.state, self.model, self.average, self.optimizer, self.counters)
 
     def fit(self, max_seconds: float | None = None) -> str:
         """Train and save. Returns why it ended: "done", "time" or "signal"."""
@@ -198,7 +200,7 @@ class Trainer:
             self.optimizer.step()
 
     def _check_gradients(self) -> None:
-        """Count gradients that were not finite. Raises OneshotError if there were too many in a row."""
+        """Count gradients that were not finite. Raises OneshotError after too many in a row."""
         new, in_a_row = self.nonfinite.read()
         self.counters.skipped += new
         if in_a_row >= MAX_NONFINITE:
@@ -247,7 +249,7 @@ class Trainer:
         drawings, name = self.validation, self.evaluated_on
         if not len(drawings):
             return
-        count = min(self.intervals.evaluation_drawings, len(drawings))
+        count = min(self.config.evaluation_drawings, len(drawings))
         index = torch.linspace(0, len(drawings) - 1, count).long()
         shown = int(self.model.config.conditional and self.config.tasks.empty < 1)
         report = evaluate(

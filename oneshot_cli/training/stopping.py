@@ -14,11 +14,11 @@ FORWARDING_TIME = 5.0
 
 @contextmanager
 def stop_signals(forwarded: bool = False) -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM in the block into a request to stop.
+    """Turn the first Ctrl-C, SIGTERM or SIGHUP in the block into a request to stop.
 
     Yields a function that returns whether stopping was requested. A second signal raises
     KeyboardInterrupt. With `forwarded`, a second signal within FORWARDING_TIME counts as a copy of
-    the first one.
+    the first one. SIGHUP, which a closed terminal sends, stays ignored under nohup.
     """
     asked: list[float] = []
     grace = FORWARDING_TIME if forwarded else 0.0
@@ -29,7 +29,7 @@ def stop_signals(forwarded: bool = False) -> Iterator[Callable[[], bool]]:
         asked.append(time.monotonic())
 
     try:
-        previous = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        previous = {s: signal.signal(s, ask) for s in _signals()}
     except ValueError:  # not in the main thread, where signals cannot be handled
         previous = {}
     try:
@@ -37,3 +37,12 @@ def stop_signals(forwarded: bool = False) -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _signals() -> list[signal.Signals]:
+    """The signals that stop a run. Windows has no SIGHUP."""
+    found = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        found.append(hangup)
+    return found

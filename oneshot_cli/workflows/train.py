@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -120,7 +120,9 @@ def train(
             compile_model(run.model, world.device)
         if weights is not None:
             initialize_from(run, weights)
-        return _fit(run, options)
+        with _locked(folder, world):
+            world.from_main(lambda: refuse_existing_run(folder))
+            return _fit(run, options)
 
 
 def resume(
@@ -128,34 +130,52 @@ def resume(
     *,
     iterations: int | None = None,
     epochs: float | None = None,
+    evaluation_drawings: int | None = None,
     options: RunOptions = RunOptions(),
 ) -> TrainResult:
     """Continue the run in the folder `output`, as `oneshot train --resume` does.
 
     On the CPU the result is bit for bit that of an uninterrupted run. `iterations` or `epochs`
-    changes its length. Raises OneshotError.
+    changes its length, `evaluation_drawings` the size of the evaluations to come. Raises
+    OneshotError.
     """
     folder = RunFolder(Path(output))
     with join_world(options.device) as world:
         experiment = world.from_main(folder.experiment)
-        if experiment.training.bf16:
-            advice = "this run has to keep it, but a new run can start from its weights (--from)"
-            _warn_if_slow(world.device, options.reporter, advice)
-        loaded = _load(experiment, options, world)
-        length = with_length(experiment.training, iterations, epochs, len(loaded.drawings))
-        experiment = replace(experiment, training=length)
-        run = trainer(folder, experiment, loaded, options.intervals, world)
-        if options.compiled:
-            compile_model(run.model, world.device)
-        run.resume()
-        return _fit(run, options)
+        if evaluation_drawings is not None:
+            training = replace(experiment.training, evaluation_drawings=evaluation_drawings)
+            experiment = replace(experiment, training=training)
+        with _locked(folder, world):
+            return _resume(folder, experiment, iterations, epochs, options, world)
+
+
+def _resume(
+    folder: RunFolder,
+    experiment: Experiment,
+    iterations: int | None,
+    epochs: float | None,
+    options: RunOptions,
+    world: World,
+) -> TrainResult:
+    """`resume`, in a folder that is locked."""
+    if experiment.training.bf16:
+        advice = "this run has to keep it, but a new run can start from its weights (--from)"
+        _warn_if_slow(world.device, options.reporter, advice)
+    loaded = _load(experiment, options, world)
+    length = with_length(experiment.training, iterations, epochs, len(loaded.drawings))
+    experiment = replace(experiment, training=length)
+    run = trainer(folder, experiment, loaded, options.intervals, world)
+    if options.compiled:
+        compile_model(run.model, world.device)
+    run.resume()
+    return _fit(run, options)
 
 
 def refuse_existing_run(folder: RunFolder) -> None:
     """Raise OneshotError if a new run would overwrite an old one."""
     if folder.path.exists() and not folder.path.is_dir():
         raise OneshotError(f"{folder.path} is a file, but a run needs a folder")
-    if folder.state.exists() or folder.config.exists():
+    if (folder.config.exists() and folder.state.exists()) or folder.last.exists():
         raise OneshotError(
             f"{folder.path} already has a run\ngive --resume to continue it, or another --output"
         )
@@ -198,6 +218,17 @@ def initialize_from(run: Trainer, weights: GenerativeModel) -> None:
             f"--from: the weights do not fit this model\n{str(error).splitlines()[-1].strip()}"
         ) from error
     run.average.model.load_state_dict(run.model.state_dict())
+
+
+@contextmanager
+def _locked(folder: RunFolder, world: World) -> Iterator[None]:
+    """Keep other runs out of the folder while the block runs. Raises OneshotError."""
+    lock = folder.lock()
+    world.from_main(lambda: folder.acquire(lock))
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _load(experiment: Experiment, options: RunOptions, world: World) -> TrainingData:
@@ -245,9 +276,12 @@ def _warn_if_slow(device: torch.device, reporter: Reporter, advice: str) -> None
 
 
 def _fit(run: Trainer, options: RunOptions) -> TrainResult:
-    """Write config.json and train. Samples and learning curves are written to the folder."""
+    """Train. Samples and learning curves are written to the folder, too.
+
+    The state comes before config.json: a folder with a configuration can be resumed, and one
+    without has not started.
+    """
     folder, world = run.folder, run.world
-    world.from_main(lambda: run.experiment.write(folder.config))
     drawings = run.validation if len(run.validation) else run.episodes.drawings
     shown = drawings.pictures(torch.linspace(0, len(drawings) - 1, 11).long())
 
@@ -258,6 +292,10 @@ def _fit(run: Trainer, options: RunOptions) -> TrainResult:
     displays: list[Callable[[Row], None]] = []
     if options.tensorboard and world.is_main:
         displays.append(tensorboard_writer(folder.tensorboard))
+
+    if run.counters.step == 0:
+        run.begin()
+    world.from_main(lambda: run.experiment.write(folder.config))
 
     def report(row: Row) -> None:
         for show in displays:

@@ -42,10 +42,11 @@ CONFIG = TrainConfig(
     learning_rate=3e-3,
     warmup=3,
     kl_warmup=6,
+    evaluation_drawings=10,
     tasks=TaskMix(),
     augmentation=Augmentation(0.1, 0.02),
 )
-INTERVALS = Intervals(log=2, evaluate=4, save=5, sample=6, evaluation_drawings=10)
+INTERVALS = Intervals(log=2, evaluate=4, save=5, sample=6)
 
 
 def trainer(folder: Path, config: TrainConfig = CONFIG, **options: object) -> Trainer:

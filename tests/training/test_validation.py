@@ -160,13 +160,13 @@ def test_a_run_from_before_trains_on_all_and_is_evaluated_as_it_was(asked: list[
 
 
 def run_with(folder: Path, validation: Drawings) -> Trainer:
-    drawings, config = tiny_drawings(), TrainConfig(iterations=4, batch=4)
+    drawings, config = tiny_drawings(), TrainConfig(iterations=4, batch=4, evaluation_drawings=5)
     return Trainer(
         RunFolder(folder),
         Experiment(TINY, config, DataSpec("tiny", "weak", 8)),
         Episodes(drawings, config.tasks, seed=0),
         validation,
-        intervals=Intervals(log=1, evaluate=2, save=2, sample=100, evaluation_drawings=5),
+        intervals=Intervals(log=1, evaluate=2, save=2, sample=100),
     )
 
 

@@ -44,10 +44,10 @@ def planned(
 def run_of(folder: Path, name: str, drawings: Drawings, iterations: int) -> Any:
     """A run of a preset on `drawings`, as `oneshot train` would make it."""
     model, training = planned(name, small(name), None, drawings, batch=3, particles=2, kl_warmup=0)
-    training = replace(training, iterations=iterations)
+    training = replace(training, iterations=iterations, evaluation_drawings=3)
     spec = DataSpec("tiny", "weak", drawings.size)
     plan = Experiment(model, training, spec)
-    intervals = Intervals(log=1, evaluate=50, save=50, sample=50, evaluation_drawings=3)
+    intervals = Intervals(log=1, evaluate=50, save=50, sample=50)
     loaded = TrainingData(drawings, drawings)
     return plan, trainer(RunFolder(folder), plan, loaded, intervals)
 
