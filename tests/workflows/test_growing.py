@@ -118,7 +118,7 @@ def test_what_cannot_grow_is_refused(small: Path, tmp_path: Path) -> None:
     assert "give pixels" in run("train", *BRIEF, "--size", "big", *there, code=2)
     assert "8 to 105" in run("train", *BRIEF, "--size", "28,300", *there, code=2)
     wider = ["--patch", "5", "--from", small, "--size", 14, "--iterations", 1]
-    assert "no patch" in run("train", *BRIEF, *wider, *there, code=2)
+    assert "patch cannot be set" in run("train", *BRIEF, *wider, *there, code=2)
     assert not (tmp_path / "run").exists()
 
 

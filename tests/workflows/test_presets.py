@@ -190,7 +190,7 @@ def test_fields_are_overridden_and_mistakes_are_told() -> None:
         ("nonsense", {}, None, "nonsense"),
         ("vae", {"canvas": "gated"}, None, "no field 'canvas'"),
         ("vae", {"steps": "3"}, None, "no field 'steps'"),
-        ("vae", {}, 2, "without a context"),
+        ("vae", {}, 2, "has no context"),
         ("vae", {"latent": "3,x"}, None, "latent"),
         ("draw-64-gauss", {"attention": "none"}, None, "attention"),
         ("st-add-30", {"conditional": "perhaps"}, None, "conditional"),
