@@ -22,7 +22,13 @@ RUNS = Path("runs")
 EXPERIMENTS = Path(__file__).parent / "recipes"
 
 RECIPES = {
-    "omniglot": ["omniglot-28", "omniglot-52", "omniglot-long", "omniglot"],
+    "omniglot": [
+        "omniglot-28",
+        "omniglot-52",
+        "omniglot-long",
+        "omniglot-additions",
+        "omniglot",
+    ],
     "mnist": ["mnist"],
     "omniglot-weak": ["omniglot-weak"],
     "omniglot-30-20": ["omniglot-30-20"],
