@@ -1,4 +1,8 @@
-"""Generates docs/commands.md from the program: `make docs`. A test checks that it is current."""
+"""Generates docs/commands.md from the program: `make docs`. A test checks that it is current.
+
+Typer's own generator (`typer oneshot_cli.cli.app utils docs`) writes HTML entities for quotes, cuts
+summaries short, and makes lists without columns of defaults. The tables here are easier to scan.
+"""
 
 from __future__ import annotations
 

@@ -114,7 +114,10 @@ class TrainConfig:
         return cls(**{name: converters.get(name, _same)(value) for name, value in fields.items()})
 
     def rate(self, step: int) -> float:
-        """The learning rate at `step`: linear warm-up, constant, linear decay to 0."""
+        """The learning rate at `step`: linear warm-up, constant, linear decay to 0.
+
+        A function of the step alone, so that resuming needs no state of a scheduler of torch's.
+        """
         rise = min(1.0, (step + 1) / max(self.warmup, 1))
         return self.learning_rate * rise * self.remaining(step)
 
