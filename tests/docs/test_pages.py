@@ -13,6 +13,8 @@ import importlib
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +28,7 @@ from typer.testing import CliRunner
 
 from oneshot_cli.cli.app import app
 from oneshot_cli.data.catalogue import DATASETS
+from oneshot_cli.model import registry
 from oneshot_cli.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
@@ -168,6 +171,19 @@ def prepare(folder: Path) -> None:
     write_crosses(folder / "crosses")
 
 
+@contextmanager
+def registries_restored() -> Iterator[None]:
+    """Remove what snippets register in the block, so that other tests do not see it."""
+    every = [each for each in vars(registry).values() if isinstance(each, registry.Registry)]
+    before = [set(each) for each in every]
+    try:
+        yield
+    finally:
+        for each, names in zip(every, before, strict=True):
+            for name in set(each) - names:
+                del each[name]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_and_snippets_work(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -176,8 +192,9 @@ def test_commands_and_snippets_work(
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     random = torch.get_rng_state()
-    for block in blocks(page):
-        check(block, names)
+    with registries_restored():
+        for block in blocks(page):
+            check(block, names)
     torch.set_rng_state(random)
 
 
