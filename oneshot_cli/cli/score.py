@@ -170,7 +170,9 @@ def score(
     from oneshot_cli.workflows import score as workflow
 
     if train_critics:
-        trained = workflow.train_critics(output, data_dir=data_dir, reporter=screen)
+        from oneshot_cli.workflows.train_critics import train_critics as train
+
+        trained = train(output, data_dir=data_dir, reporter=screen)
         for path in trained.files:
             screen.result(str(path))
         screen.document(trained.document())

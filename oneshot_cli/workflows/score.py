@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,7 @@ from oneshot_cli.data.fetch import RemoteFile, find
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import classification as runs_module
-from oneshot_cli.evaluation.critics import binary_ink, critic_path, save_critic
-from oneshot_cli.evaluation.critics.training import PROTONET, SIMCLR, train_critic
+from oneshot_cli.evaluation.critics import binary_ink
 from oneshot_cli.evaluation.folders import read_folders
 from oneshot_cli.evaluation.generalization import (
     Generalization,
@@ -167,7 +166,7 @@ def score(
             f"{config.kind} model {'with' if config.conditional else 'without'} a context"
         )
     critics = Critics.load(model.device)
-    drawings = _test_drawings(data_dir, 28, limit)
+    drawings = weak_test_drawings(data_dir, 28, limit)
     trained_on = model.header.data.get("split") or "unknown"
     if trained_on != "weak":
         reporter.note(
@@ -215,7 +214,7 @@ def _generalization(
     """The curve over temperatures, and the scores at the checkpoint's defaults."""
     own = drawings
     if model.size != drawings.size:
-        own = _test_drawings(data_dir, model.size, options.limit)
+        own = weak_test_drawings(data_dir, model.size, options.limit)
     exemplars = people(own, options.seed)[0]
     closeness = model.closeness if options.closeness is None else options.closeness
     count = len(exemplars)
@@ -308,7 +307,7 @@ def _memorization(
     return found, training
 
 
-def _test_drawings(data_dir: Path | None, size: int, limit: int | None) -> Drawings:
+def weak_test_drawings(data_dir: Path | None, size: int, limit: int | None) -> Drawings:
     """The drawings of the weak split's test characters, or of `limit` evenly spaced ones."""
     drawings = data.load("omniglot", data_dir=data_dir, split="weak", part="test", size=size)
     count = len(drawings.characters)
@@ -351,7 +350,7 @@ def score_images(
         )
     reference_scores: dict[str, Scores] = {}
     if data.get_dataset("omniglot").local_files(data_dir):
-        reference_scores = references(_test_drawings(data_dir, 28, None), critics, seed=seed)
+        reference_scores = references(weak_test_drawings(data_dir, 28, None), critics, seed=seed)
     else:
         reporter.note(
             "no reference points: Omniglot is not on this machine (`oneshot data omniglot` gets it)"
@@ -375,41 +374,6 @@ def score_images(
         )
     written = [path for path in files.all() if path.exists()]
     return PicturesResult(content, scores, reference_scores, len(found.names), written)
-
-
-def train_critics(
-    output: Path | None = None, *, data_dir: Path | None = None, reporter: Reporter = SILENT
-) -> PicturesResult:
-    """Train both critics on the weak training characters and write their weights.
-
-    They go to the folder `output`, or replace those of the package. Returns the reference points'
-    scores by the new critics. Raises OneshotError.
-    """
-    drawings = data.load("omniglot", data_dir=data_dir, split="weak", part="train", size=105)
-    test = _test_drawings(data_dir, 28, None)
-    written, paths = {}, []
-    for name, settings in (("protonet", PROTONET), ("simclr", SIMCLR)):
-        path = (
-            critic_path(name) if output is None else require_folder(output) / f"{name}.safetensors"
-        )
-        started = time.monotonic()
-        with reporter.progress(f"training {name}", settings.iterations) as advance:
-            critic, record = train_critic(name, drawings, settings, _steps(advance))
-        minutes = round((time.monotonic() - started) / 60, 1)
-        record |= {"dataset": "omniglot", "split": "weak", "minutes": minutes}
-        try:
-            save_critic(path, name, critic, record)
-        except OSError as error:
-            raise OneshotError(f"{path}: cannot be written ({error}); give --output") from error
-        written[name] = critic
-        paths.append(path)
-    reference_scores = references(test, Critics(written["protonet"], written["simclr"]))
-    content = {name: scores_dict(s) for name, s in reference_scores.items()}
-    return PicturesResult(content, None, reference_scores, len(test.characters), paths)
-
-
-def _steps(advance: Callable[[int], None]) -> Callable[[int, int, float], None]:
-    return lambda done, total, loss: advance(1)
 
 
 def _json(content: dict[str, Any]) -> bytes:

@@ -195,11 +195,11 @@ def test_trains_critics_into_a_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     from dataclasses import replace
 
     from oneshot_cli.evaluation.critics import critic_settings
-    from oneshot_cli.workflows import score as scoring
+    from oneshot_cli.workflows import train_critics as training
 
     for name in ("PROTONET", "SIMCLR"):
-        few = replace(getattr(scoring, name), iterations=2, classes=8)
-        monkeypatch.setattr(scoring, name, few)
+        few = replace(getattr(training, name), iterations=2, classes=8)
+        monkeypatch.setattr(training, name, few)
     code, stdout, stderr = run("--train-critics", "-o", tmp_path / "critics")
     assert code == 0, stderr
     assert "people" in stdout
