@@ -81,7 +81,7 @@ def test_the_pen_covers_the_pixels_within_its_radius() -> None:
 
 
 def test_nothing_cannot_be_asked_for() -> None:
-    with pytest.raises(OneshotError, match="or more"):
+    with pytest.raises(OneshotError, match="start at 1, seed at 0"):
         load("glyphs", alphabets=0)
     with pytest.raises(OneshotError, match="no option 'strokes'"):
         load("glyphs", strokes=4)
