@@ -39,17 +39,15 @@ def train(
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="omniglot, glyphs (made up, no download) or another of `oneshot data`. Without "
-            "it: omniglot where it is at hand, otherwise glyphs.",
+            help="omniglot, glyphs (generated, no download) or another of `oneshot data`. The "
+            "default is omniglot if it is on this machine, otherwise glyphs.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="The run's folder.")
     ] = Path("runs/latest"),
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --output where it stopped.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --output.")] = False,
     iterations: Annotated[
         int | None, typer.Option(min=1, help="Length of the run.", show_default=PRESET)
     ] = None,
@@ -58,9 +56,7 @@ def train(
     ] = None,
     max_time: Annotated[
         str | None,
-        typer.Option(
-            metavar="TIME", help="Stop after so long (90s, 45m, 2h), to be resumed or not."
-        ),
+        typer.Option(metavar="TIME", help="Stop and save after this time (90s, 45m, 2h)."),
     ] = None,
     split: Annotated[
         str | None,
@@ -77,8 +73,8 @@ def train(
             min=0,
             max=MAX_VALIDATION_SHARE,
             show_default=str(DEFAULT_VALIDATION_SHARE),
-            help="Share of the training part that is not trained on: evaluations are of it, and "
-            "best.safetensors is chosen by them. 0: none; the best is then the last.",
+            help="Share of the training part that is kept for validation. best.safetensors is "
+            "chosen by it. With 0 there is no validation, and the best weights are the last.",
             rich_help_panel=TRAINING,
         ),
     ] = None,
@@ -95,8 +91,8 @@ def train(
         str | None,
         typer.Option(
             metavar="area|max",
-            help="How binary drawings are brought to their size: ink where half of a pixel's area "
-            "is, or where any of it is (to 26 pixels the few-shot density protocol).",
+            help="How binary drawings are resized: a pixel is ink if half of its area is, or "
+            "any of it (max: the few-shot density protocol, 26 pixels).",
             show_default="area",
             rich_help_panel=TRAINING,
         ),
@@ -116,7 +112,7 @@ def train(
         typer.Option(
             "--from",
             metavar="CHECKPOINT",
-            help="Begin with the model and the weights of a checkpoint, on the same or other data.",
+            help="Start with the model and the weights of a checkpoint, on the same or other data.",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -177,7 +173,7 @@ def train(
             min=1,
             max=3,
             help="Train for one task alone: 1 unconditional, 2 variations, 3 alphabets. "
-            "Without it, what the model is meant for: the flagship for a mix of the three.",
+            "The default is the model's own: for the flagship a mix of the three.",
             rich_help_panel=TRAINING,
             show_default=False,
         ),
@@ -221,7 +217,7 @@ def train(
             max=1,
             show_default="0",
             help="Strength of random affine maps, shared by a drawing and its context. "
-            "They fade out with the learning rate; a tenth of the drawings is left plain.",
+            "They fade out with the learning rate. A tenth of the drawings is not changed.",
             rich_help_panel=TRAINING,
         ),
     ] = None,
@@ -231,8 +227,8 @@ def train(
             min=0,
             max=1,
             show_default="0",
-            help="Share of the drawings that are turned by 90, 180 or 270 degrees, with their "
-            "context: new characters.",
+            help="Share of the drawings that are rotated by 90, 180 or 270 degrees with their "
+            "context, which makes new characters.",
             rich_help_panel=TRAINING,
         ),
     ] = None,
@@ -244,7 +240,7 @@ def train(
         bool | None,
         typer.Option(
             "--bf16/--fp32",
-            help="Matrix products in bfloat16 or in float32, for the whole run.",
+            help="Matrix products in bfloat16 or in float32.",
             show_default="the faster on this machine",
             rich_help_panel=TRAINING,
         ),
@@ -261,7 +257,7 @@ def train(
         bool,
         typer.Option(
             "--compile",
-            help="Compile the model first (torch.compile): for GPUs. On a CPU it does not pay.",
+            help="Compile the model with torch.compile. For GPUs; it is no faster on a CPU.",
             rich_help_panel=RUN,
         ),
     ] = False,
@@ -302,11 +298,11 @@ def train(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Train a model: on real Omniglot, on glyphs that are made up, or on your own pictures.
+    """Train a model: on Omniglot, on generated glyphs, or on your own pictures.
 
     The folder keeps config.json, metrics.jsonl and its curves.png, samples/, the state to resume
     from, and the checkpoints best.safetensors and last.safetensors. Ctrl-C saves and stops;
-    --resume goes on. Under torchrun, processes share each batch, see docs/scaling.md.
+    --resume continues. Under torchrun, processes share each batch, see docs/scaling.md.
     """
     if resume:
         # --fp32 has never been refused: a script may give it to every command.

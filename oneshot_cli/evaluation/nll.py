@@ -48,8 +48,8 @@ class Figure:
     def as_dict(self) -> dict[str, float | None]:
         """For JSON; a standard error that is undefined (one image or cluster) is None."""
         errors = {"standard_error": self.error, "naive_standard_error": self.naive_error}
-        told = {name: None if math.isnan(e) else round(e, 4) for name, e in errors.items()}
-        return {"nats": round(self.value, 4), **told}
+        rounded = {name: None if math.isnan(e) else round(e, 4) for name, e in errors.items()}
+        return {"nats": round(self.value, 4), **rounded}
 
 
 @dataclass(frozen=True)

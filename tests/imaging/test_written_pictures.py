@@ -144,7 +144,7 @@ def test_a_film_shows_every_step_and_its_windows() -> None:
     assert (early == other).all(-1)[:, first + side + GAP :].any(), "and the second"
     assert (early == other).all(-1)[:, GAP : GAP + side].any(), "and where it reads"
     assert not (last == red).all(-1)[:, first:].any(), "the finished drawing is shown alone"
-    assert early[GAP + 6 * 4 + 1, first + 40].sum() == 255 * 3, "the third stroke is not there yet"
+    assert early[GAP + 6 * 4 + 1, first + 40].sum() == 255 * 3, "the third stroke is not drawn yet"
     assert last[GAP + 6 * 4 + 1, first + 40].sum() == 0
 
 
