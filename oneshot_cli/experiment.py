@@ -70,11 +70,13 @@ class Experiment:
 
     @classmethod
     def read(cls, path: str | Path) -> Experiment:
-        """Read the experiment in a JSON file, such as a run's config.json, or in a checkpoint.
+        """Read the experiment in a JSON file, in a run's folder (its config.json), or a checkpoint.
 
         Raises OneshotError if the file is missing, cannot be read or holds something else.
         """
         path = Path(path)
+        if path.is_dir():
+            path = path / "config.json"
         if path.suffix == ".safetensors":
             header = read_header(path)
             return _named(path, lambda: cls.of_header(header))

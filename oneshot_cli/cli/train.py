@@ -102,8 +102,8 @@ def train(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Run the experiment in a JSON file, such as the config.json of a run, or the one "
-            "that a checkpoint comes from. Other options change it.",
+            help="Run the experiment of a run (its folder or config.json), of a checkpoint, or "
+            "in a JSON file like config.json. Other options change it.",
             show_default=False,
         ),
     ] = None,

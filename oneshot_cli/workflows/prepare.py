@@ -295,6 +295,8 @@ def adapted_to_data(config: Config, loaded: TrainingData, kept: Container[str]) 
         if "read_size" not in settable(type(config)):
             raise UsageError(f"a {config.kind} model has only one --size, not {len(found_sizes)}")
         changes["read_size"] = found_sizes[0]
+    elif getattr(config, "read_size", 0) > found_sizes[-1]:
+        changes["read_size"] = 0  # a model of larger images now reads these as they are
     try:
         return replace(config, size=found_sizes[-1], channels=drawings.channels, **changes)
     except ValueError as error:

@@ -78,7 +78,7 @@ def test_python_trains_what_the_command_trains_bit_for_bit(
 def test_a_config_file_runs_the_experiment_of_another_run(data_dir: Path, tmp_path: Path) -> None:
     first = tmp_path / "first"
     oneshot.train(tiny(data_dir), first, options=oneshot.RunOptions(data_dir=data_dir))
-    for number, source in enumerate((first / "config.json", first / "last.safetensors")):
+    for number, source in enumerate((first, first / "config.json", first / "last.safetensors")):
         again = tmp_path / f"again-{number}"
         command("--config", source, "-o", again, "--data-dir", data_dir)
         assert_same_weights(first, again)
@@ -98,6 +98,19 @@ def test_a_config_file_runs_the_experiment_of_another_run(data_dir: Path, tmp_pa
         augmentation=changed.training.augmentation,
     )
     assert changed.data == base.data
+
+
+def test_a_config_of_two_sizes_runs_at_a_smaller_one(data_dir: Path, tmp_path: Path) -> None:
+    conduct = oneshot.RunOptions(data_dir=data_dir)
+    chosen = {**small("flagship"), "iterations": 1, "batch": 2, "bf16": False}
+    data = oneshot.DataChoice("folder", size="14,20")
+    both = oneshot.new_experiment(data=data, fields=chosen, data_dir=data_dir)
+    assert (both.model.size, both.model.input_size) == (20, 14)
+    oneshot.train(both, tmp_path / "both", options=conduct)
+    more = ("--data-dir", data_dir, "--size", 12)
+    command("--config", tmp_path / "both", "-o", tmp_path / "one", *more)
+    model = RunFolder(tmp_path / "one").experiment().model
+    assert (model.size, model.input_size) == (12, 12)
 
 
 def test_resuming_from_python(data_dir: Path, tmp_path: Path) -> None:
