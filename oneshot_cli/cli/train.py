@@ -241,7 +241,7 @@ def train(
         typer.Option(
             "--bf16/--fp32",
             help="Matrix products in bfloat16 or in float32.",
-            show_default="the faster on this machine",
+            show_default="bfloat16 if the hardware has it",
             rich_help_panel=TRAINING,
         ),
     ] = None,

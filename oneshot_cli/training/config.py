@@ -59,7 +59,7 @@ class TrainConfig:
     """The bound: "iwae" is L_K of Burda et al. 2015, the ELBO for K = 1. "elbo" is the mean ELBO
     of the particles."""
     bf16: bool | None = False
-    """Whether matrix products are in bfloat16. None: if that is faster on the machine."""
+    """Whether matrix products are in bfloat16. None: if the hardware has instructions for it."""
     recompute: int = number(0, Range(least=0, most=COUNT.most))
     """Keep only the state of every n-th step for the backward pass, and recompute the others. The
     gradients are the same and take less memory. 0 keeps every state."""

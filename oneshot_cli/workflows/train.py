@@ -253,12 +253,12 @@ def _with_precision(experiment: Experiment, world: World, reporter: Reporter) ->
 
 
 def _bf16_by_default(device: torch.device, reporter: Reporter) -> bool:
-    """Whether a run is in bfloat16 by default: if that is faster on `device`."""
+    """Whether a run is in bfloat16 by default: if the hardware has instructions for it."""
     faster = bf16_is_faster(device)
     if faster:
-        reporter.note("training in bfloat16, which is faster on this machine (--fp32 turns it off)")
+        reporter.note("training in bfloat16, which this hardware supports (--fp32 turns it off)")
     else:
-        reporter.detail("training in float32, because bfloat16 is not faster on this machine")
+        reporter.detail("training in float32: this hardware has no bfloat16")
     return faster
 
 

@@ -24,17 +24,29 @@ CPU, CUDA, MPS = (torch.device(kind) for kind in ("cpu", "cuda", "mps"))
 
 
 @pytest.mark.parametrize(
-    ("fp32", "bf16", "pays"),
-    [(0.002, 0.001, True), (0.001, 0.06, False), (0.0011, 0.001, False), (0.0013, 0.001, True)],
+    ("capabilities", "faster"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, True),
+        ({"avx512_bf16": False, "amx_bf16": True}, True),
+        ({"avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, False),
+        ({}, False),
+    ],
 )
-def test_it_pays_on_the_cpu_where_products_are_clearly_faster(
-    fp32: float, bf16: float, pays: bool, monkeypatch: pytest.MonkeyPatch
+def test_on_the_cpu_the_hardware_decides_and_nothing_is_timed(
+    capabilities: dict[str, bool], faster: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = {torch.float32: fp32, torch.bfloat16: bf16}
-    monkeypatch.setattr(precision, "_seconds", taken.__getitem__)
-    assert precision.bf16_speedup() == fp32 / bf16
-    assert precision.bf16_is_faster(CPU) is pays
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    monkeypatch.setattr(precision, "_seconds", lambda dtype: pytest.fail("timed"))
+    assert precision.bf16_is_faster(CPU) is faster
     assert not precision.bf16_is_faster(MPS)
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not precision.bf16_is_faster(CPU)
+
+
+def test_the_speedup_is_the_ratio_of_what_was_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {torch.float32: 0.003, torch.bfloat16: 0.002}
+    monkeypatch.setattr(precision, "_seconds", seconds.__getitem__)
+    assert precision.bf16_speedup() == 1.5
 
 
 @pytest.mark.parametrize("has", [True, False])
