@@ -27,12 +27,14 @@ def words(tmp_path: Path) -> list[str]:
     return [
         *("train", "--dataset", "folder", "--model", "vae", "--size", "14", "--batch", "2"),
         *("--data-dir", str(tmp_path / "data"), "-o", str(tmp_path / "run"), "--fp32", "--quiet"),
+        *("--threads", "1"),
         *fields,
     ]
 
 
 def resumed(tmp_path: Path, *more: str) -> list[str]:
     there = ["--data-dir", str(tmp_path / "data"), "-o", str(tmp_path / "run"), "--quiet"]
+    there += ["--threads", "1"]
     return ["train", "--resume", *there, *more]
 
 
