@@ -57,7 +57,13 @@ class Concern:
 
 SEVERAL = Concern(
     "several-characters",
-    "looks like several characters; cut out one for each picture, or they are drawn as one",
+    "looks like several characters, which are drawn as one; --each takes each as an exemplar",
+)
+BOX_REMOVED = Concern(
+    "box-removed", "had a printed box around it, which is left out; --box keep draws it, too"
+)
+BOX_KEPT = Concern(
+    "box-kept", "has a box around it, which is drawn, too; --box remove leaves it out"
 )
 FILLED = Concern(
     "filled", "is a filled shape; its outline is drawn, so give a line drawing if that is not meant"
@@ -80,6 +86,8 @@ def concerns(drawing: Drawing, redrawn: Tensor, read_size: int) -> list[Concern]
     `read_size` is the height and width that the model reads, in pixels.
     """
     found = [SEVERAL] if several_characters(drawing.mask) else []
+    if drawing.box:
+        found.append(BOX_REMOVED if drawing.box == "removed" else BOX_KEPT)
     if drawing.filled:
         found.append(FILLED)
     own = _at(drawing.mask, redrawn.shape[-1])

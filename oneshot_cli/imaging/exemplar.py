@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import torch
@@ -12,12 +12,25 @@ from PIL import Image
 from torch import Tensor
 
 from oneshot_cli.data.resampling import box_ink
-from oneshot_cli.errors import OneshotError
-from oneshot_cli.imaging.ink import Mask, depth, drawing_only, ink_strength
-from oneshot_cli.imaging.reading import Grey, array_to_grey, picture_to_grey, read_picture
+from oneshot_cli.errors import OneshotError, UsageError
+from oneshot_cli.imaging.characters import characters
+from oneshot_cli.imaging.ink import Mask, depth, drawing_only, ink_strength, with_faint_dots
+from oneshot_cli.imaging.reading import (
+    Grey,
+    Levels,
+    array_to_levels,
+    luminance,
+    picture_to_levels,
+    read_picture,
+)
 from oneshot_cli.imaging.redrawing import drawn_with_pen, pen_lines
+from oneshot_cli.imaging.rules import FAINTER, box_around, mean_width
+from oneshot_cli.imaging.sheet import on_sheet, sheet
 
-Picture: TypeAlias = "str | Path | Image.Image | np.ndarray[Any, Any] | Tensor"
+Picture: TypeAlias = "str | Path | bytes | BinaryIO | Image.Image | np.ndarray[Any, Any] | Tensor"
+
+BOXES = ("auto", "keep", "remove")
+"""What may become of a box around a drawing."""
 
 OMNIGLOT = 105
 """Omniglot's drawings are 105 x 105 pixels."""
@@ -35,15 +48,38 @@ FILLED = 0.33
 """What is wider than this share of the drawing's longer side is a filled shape, not a stroke."""
 
 
-def exemplar(picture: Picture, size: int) -> Tensor:
+@dataclass(frozen=True)
+class Reading:
+    """How a picture is read, where it could be read in several ways.
+
+    `frame` is the number of the frame of an animation or the page of a TIFF, from 1; None chooses
+    (see `read_picture`). `box` says whether a box around the drawing is part of it: "keep",
+    "remove", or "auto" (see `found_ink`). `part` is the number of one of several characters in the
+    picture, from 1; None takes all as one drawing. Raises UsageError for another value.
+    """
+
+    frame: int | None = None
+    box: str = "auto"
+    part: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.box not in BOXES:
+            raise UsageError(f"box is {self.box!r}; it is one of {', '.join(BOXES)}")
+        for name, value in (("frame", self.frame), ("part", self.part)):
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is {value}, but they are numbered from 1")
+
+
+def exemplar(picture: Picture, size: int, reading: Reading = Reading()) -> Tensor:
     """`picture` as float ink (size, size), 0 or 1, placed and drawn like the training data.
 
-    `picture` is a file, a Pillow picture, or an array or tensor of grey levels (H, W): floats in
-    [0, 1] or bytes. It may be dark on light or light on dark. Omniglot drawings are only resampled
+    `picture` is a file (its path, its bytes or the open file), a Pillow picture, or an array or
+    tensor of levels: grey (H, W) or coloured (H, W, 3 or 4), floats in [0, 1] or bytes; a tensor
+    may be (C, H, W). It may be dark on light or light on dark. Omniglot drawings are only resampled
     as the data set is (`box_ink`). Raises OneshotError for an unreadable or blank picture, and for
     one whose ink vanishes at that size.
     """
-    return at_size(drawing(picture, size).mask, size)
+    return at_size(drawing(picture, size, reading).mask, size)
 
 
 @dataclass(frozen=True)
@@ -52,24 +88,25 @@ class Drawing:
 
     `shown` (S, S) is the ink of the picture, centred. `mask` (S, S) is the same ink redrawn with
     Omniglot's pen. `filled` is true if a part of it is a filled shape, of which the mask has the
-    outline.
+    outline. `box` says what became of a box around the drawing: "removed", "kept", or "" for none.
     """
 
     mask: Mask
     shown: Mask
     filled: bool = False
+    box: str = ""
 
 
-def drawing(picture: Picture, size: int) -> Drawing:
+def drawing(picture: Picture, size: int, reading: Reading = Reading()) -> Drawing:
     """The drawing in `picture`, for a model that reads `size` x `size`.
 
     An Omniglot drawing, also one resampled to `size`, is taken as it is; anything else is redrawn.
     Raises OneshotError as `exemplar` does.
     """
     try:
-        grey = _grey(picture)
-        found = omniglot_drawing(grey, size)
-        read = redraw(grey) if found is None else Drawing(found, found)
+        levels = to_levels(picture, reading.frame)
+        found = None if reading.part else omniglot_drawing(luminance(levels), size)
+        read = Drawing(found, found) if found is not None else redraw(levels, reading)
         if not at_size(read.mask, size).any():
             raise OneshotError("no drawing found: its ink is smaller than what the model reads")
         return read
@@ -84,24 +121,31 @@ def at_size(mask: Mask, size: int) -> Tensor:
     return box_ink(torch.from_numpy(mask.astype(np.uint8))[None], size)[0].float()
 
 
-def _grey(picture: Picture) -> Grey:
-    if isinstance(picture, str | Path):
-        return read_picture(picture)
+def to_levels(picture: Picture, frame: int | None = None) -> Levels:
+    """The levels (H, W, C) of a picture in any form, longer side <= 800."""
     if isinstance(picture, Image.Image):
-        return picture_to_grey(picture)
+        return picture_to_levels(picture, frame)
+    if not isinstance(picture, np.ndarray | Tensor):
+        return read_picture(picture, frame)
     values = np.asarray(picture.detach().cpu() if isinstance(picture, Tensor) else picture)
     values = values.squeeze()
-    if values.ndim != 2 or 0 in values.shape:
-        raise OneshotError(f"an exemplar has to be one grey picture (H, W), not {values.shape}")
+    if isinstance(picture, Tensor) and values.ndim == 3 and len(values) in (3, 4):
+        values = np.moveaxis(values, 0, -1)  # (C, H, W), as torchvision reads pictures
+    channels = 1 if values.ndim == 2 else values.shape[-1] if values.ndim == 3 else 0
+    if channels not in (1, 3, 4) or 0 in values.shape:
+        raise OneshotError(
+            "an exemplar has to be one picture, grey (H, W) or coloured (H, W, 3 or 4), "
+            f"not {values.shape}"
+        )
     scale = 255 if values.dtype == np.uint8 and values.max() > 1 else 1
-    return array_to_grey((values / scale).astype(np.float32))
+    return array_to_levels(values / np.float32(scale))
 
 
 def omniglot_drawing(grey: Grey, size: int) -> Mask | None:
     """The ink of a picture that looks like a drawing of Omniglot, else None.
 
     Such a picture is square, 105 or `size` pixels wide, and of two tones. It is mostly paper, and
-    drawn with a fine pen: twice the ink divided by the length of its outline is the mean width.
+    drawn with a fine pen.
     """
     side = grey.shape[0]
     tones = np.unique(grey)
@@ -110,19 +154,37 @@ def omniglot_drawing(grey: Grey, size: int) -> Mask | None:
     ink = grey == tones[0]
     if ink.mean() > 0.5:
         ink = ~ink
-    framed = np.pad(ink, 1).astype(np.int8)
-    outline = np.abs(np.diff(framed, axis=0)).sum() + np.abs(np.diff(framed, axis=1)).sum()
-    fine = 2 * ink.sum() / outline < 2 * PEN * side
+    fine = mean_width(ink) < 2 * PEN * side
     return ink if fine else None
 
 
-def redraw(grey: Grey) -> Drawing:
-    """The drawing in `grey` (H, W), redrawn with Omniglot's pen and centred, on FRAME pixels."""
-    ink, even_light = ink_strength(grey)
-    mask = drawing_only(ink > 0.5, even_light)
+@dataclass(frozen=True)
+class Found:
+    """A drawing found in a picture: `levels` (H, W, C) of its sheet, and there, as (H, W), the
+    strength of `ink`, which begins at 0.5, and the `mask` of the drawing.
+
+    `box` says what became of a box around it: "removed", "kept", or "" where there is none.
+    """
+
+    levels: Levels
+    ink: Grey
+    mask: Mask
+    box: str = ""
+
+
+def redraw(levels: Levels, reading: Reading = Reading()) -> Drawing:
+    """The drawing in `levels` (H, W, C) in Omniglot's pen, centred on FRAME pixels."""
+    found = found_ink(levels, reading.box)
+    ink, mask = found.ink, found.mask
+    if reading.part is not None:
+        parts = characters(mask)
+        if reading.part > len(parts):
+            raise OneshotError(f"no character {reading.part} found: there are {len(parts)}")
+        mask = parts[reading.part - 1]
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    cut = np.where(mask, ink, np.minimum(ink, 0.499))[top:bottom, left:right]
+    sure = np.where(mask, np.maximum(ink, 0.501), np.minimum(ink, 0.499))
+    cut = sure[top:bottom, left:right]
     longer = max(bottom - top, right - left)
     shape = _fit(cut, round(EXTENT * FRAME) / longer)
     fattest = FILLED * max(shape.shape)
@@ -131,7 +193,39 @@ def redraw(grey: Grey) -> Drawing:
         mask=drawn_with_pen(_centred(line), PEN * FRAME),
         shown=_centred(shape),
         filled=_filled(shape, fattest),
+        box=found.box,
     )
+
+
+def found_ink(levels: Levels, box: str = "auto") -> Found:
+    """The drawing on the sheet that a picture (H, W, C) shows.
+
+    `box` says whether a box around it is part of the drawing: "keep", "remove", or "auto", which
+    removes a box whose lines are finer or fainter than the strokes inside.
+    """
+    around = sheet(levels)
+    if around is not None:
+        try:
+            return _found_ink(on_sheet(levels, around), box)
+        except OneshotError:  # nothing on it: it is a bright shape
+            pass
+    return _found_ink(levels, box)
+
+
+def _found_ink(levels: Levels, box: str) -> Found:
+    ink, even_light = ink_strength(levels)
+    mask = with_faint_dots(drawing_only(ink > 0.5, even_light), ink)
+    found = Found(levels, ink, mask)
+    around = None if box == "keep" else box_around(found.mask, ink)
+    if around is None:
+        return found
+    if box == "auto" and not around.printed:
+        return replace(found, box="kept")
+    tone, strokes = np.median(ink[around.lines]), np.percentile(ink[around.inside], 75)
+    inside = around.inside
+    if tone < FAINTER * strokes:  # so are the other lines of a practice cell
+        inside = inside & (ink > (tone + strokes) / 2)
+    return replace(found, mask=drawing_only(inside, even_light=True), box="removed")
 
 
 def _filled(shape: Mask, fattest: float) -> bool:

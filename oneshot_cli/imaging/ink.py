@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 from scipy.ndimage import correlate, distance_transform_edt, label, maximum
 from skimage.filters import threshold_otsu
+from skimage.measure import regionprops
 
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.imaging.reading import Grey
+from oneshot_cli.imaging.light import best_channel, local_paper
+from oneshot_cli.imaging.reading import Grey, Levels
+from oneshot_cli.imaging.rules import without_rules
 
 Mask = NDArray[np.bool_]
 """A picture of booleans (H, W): true is ink."""
@@ -26,34 +29,78 @@ LEAST_DOT = 2.0
 SMALLEST_PHOTO = 64
 """Smaller pictures are icons: what looks like uneven light there is anti-aliasing."""
 
+LEAST_HOLE = 0.012
+"""A punch hole is at least this share of the picture's longer side wide."""
+
+MARGIN = 0.15
+"""Punch holes are within this share of the picture from its border."""
+
+APART = 0.2
+"""They are this share of the drawing's extent apart from it."""
+
+FINE_DOT = 4
+"""Fewest pixels of a dot that was drawn with a pen too fine to tell dots from specks by width."""
+
+FAINT_DOT = 0.3
+"""The least strength of such a dot's ink, where that of strokes is 0.5."""
+
+NEAR = 0.35
+"""A faint dot is within this share of the drawing's extent from it."""
+
+SHADED = 0.05
+"""Light is uneven if a dark region takes more than this share of the border."""
+
 EIGHT = np.ones((3, 3), int)
 """The neighbourhood of 8-connected components, for `scipy.ndimage.label`."""
 
 BINOMIAL = np.outer([1, 2, 1], [1, 2, 1]).astype(np.float32) / 16
 
 
-def ink_strength(grey: Grey) -> tuple[Grey, bool]:
-    """How inky each pixel of `grey` (H, W) is, and whether the light is even.
+def ink_strength(levels: Levels) -> tuple[Grey, bool]:
+    """How inky each pixel of `levels` (H, W, C) is, and whether the light is even.
 
     The strength (H, W) is in [0, 1]; ink begins at 0.5. Light is even on a screen or in a scan. The
     border decides between dark ink on light paper and light ink on dark. Where the light is uneven,
-    each pixel is compared with the paper around it. Raises OneshotError if there is no ink.
+    each pixel is compared with the paper around it. Rules across the picture are left out. Raises
+    OneshotError if there is no ink.
     """
+    grey = best_channel(levels)
     if np.ptp(grey) < FAINTEST:
         raise OneshotError("no drawing found: the picture is blank")
     threshold, gap, within = two_classes(grey)
-    if gap < FAINTEST:
-        raise OneshotError("no drawing found: the picture is blank")
-    two_tones = gap > 4 * within or max(grey.shape) < SMALLEST_PHOTO
+    icon = max(grey.shape) < SMALLEST_PHOTO and _even_border(grey)
+    two_tones = gap > 4 * within or icon
     dark = grey if ink_is_dark(grey, threshold if two_tones else None) else 1 - grey
     threshold = two_classes(dark)[0]
     paper = dark[dark > threshold]
     even = np.ptp(np.percentile(paper, [25, 75])) < 0.06 and gap > 4 * within
-    if even or max(grey.shape) < SMALLEST_PHOTO:
+    if (even and not _shaded_border(dark, threshold)) or icon:
+        if gap < FAINTEST:
+            raise OneshotError("no drawing found: the picture is blank")
+        ink = np.maximum(float(np.median(paper)) - dark, 0)
+        cleaned, rules = without_rules(ink, FAINTEST)
+        if rules:
+            return _stretched(cleaned, _threshold_above_noise(cleaned)), True
         return _stretched(1 - dark, 1 - threshold), True
-    smooth = correlate(dark, BINOMIAL, mode="nearest")  # against the sensor's noise
+    noisy = max(dark.shape) > SMALLEST_PHOTO  # a thumbnail was averaged already
+    smooth = correlate(dark, BINOMIAL, mode="nearest") if noisy else dark
     relative = 1 - np.clip(smooth / local_paper(dark), 0, 1)
+    relative, _ = without_rules(relative, _floor(relative))
     return _stretched(relative, _threshold_above_noise(relative)), False
+
+
+def _shaded_border(dark: Grey, threshold: float) -> bool:
+    """Whether a dark region wider than strokes, a shadow or a table, reaches the border."""
+    framed = np.pad(dark, 8, constant_values=1)  # so that a stroke along the border is not wide
+    paper = local_paper(framed)[12:-12, 12:-12]
+    border = np.concatenate([paper[0], paper[-1], paper[:, 0], paper[:, -1]])
+    return bool((border < threshold).mean() > SHADED)
+
+
+def _even_border(grey: Grey) -> bool:
+    """Whether the border of a small picture has one tone: then it is an icon, not a photo."""
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    return bool(np.ptp(np.percentile(border, [20, 80])) < FAINTEST)
 
 
 def two_classes(values: Grey) -> tuple[float, float, float]:
@@ -92,20 +139,11 @@ def ink_is_dark(grey: Grey, threshold: float | None) -> bool:
     return float(((grey - around) ** 3).sum()) < 0
 
 
-def local_paper(dark: Grey) -> Grey:
-    """The brightness of the paper around each pixel of `dark` (H, W): a closing, smoothed.
-
-    Computed on 64 pixels with Pillow's 8-bit filters. A window of 13 of 64 pixels is wider than
-    strokes are.
-    """
-    height, width = dark.shape
-    scale = 64 / max(height, width)
-    small = (max(8, round(width * scale)), max(8, round(height * scale)))
-    coarse = Image.fromarray(dark).resize(small, Image.Resampling.BOX)
-    closed = Image.fromarray(np.uint8(np.asarray(coarse) * 255)).filter(ImageFilter.MaxFilter(13))
-    closed = closed.filter(ImageFilter.MinFilter(11)).filter(ImageFilter.GaussianBlur(3))
-    paper = closed.resize((width, height), Image.Resampling.BICUBIC)
-    return np.maximum(np.asarray(paper, np.float32) / 255, 0.02)
+def _floor(ink: Grey) -> float:
+    """What exceeds the noise of the paper: its median and five standard deviations."""
+    level = float(np.median(ink))
+    noise = 1.4826 * float(np.median(np.abs(ink - level)))
+    return level + max(5 * noise, FAINTEST)
 
 
 def _threshold_above_noise(ink: Grey) -> float:
@@ -113,13 +151,11 @@ def _threshold_above_noise(ink: Grey) -> float:
 
     Raises OneshotError if hardly a pixel does.
     """
-    level = float(np.median(ink))
-    noise = 1.4826 * float(np.median(np.abs(ink - level)))
-    floor = level + max(5 * noise, FAINTEST)
+    floor = _floor(ink)
     drawn = ink[ink > floor]
     if drawn.size < 1e-4 * ink.size:
         raise OneshotError("no drawing found: the picture is blank, or its ink too faint")
-    return max(floor, (level + float(np.percentile(drawn, 75))) / 2)
+    return max(floor, (float(np.median(ink)) + float(np.percentile(drawn, 75))) / 2)
 
 
 def _stretched(ink: Grey, threshold: float) -> Grey:
@@ -145,7 +181,7 @@ def depth(mask: Mask) -> NDArray[np.float64]:
 
 
 def drawing_only(mask: Mask, even_light: bool) -> Mask:
-    """`mask` (H, W) without specks.
+    """`mask` (H, W) without specks and punch holes.
 
     A speck is a component smaller than 2 % of the largest and finer than its strokes. Where the
     light is uneven, as in a photo, two more kinds of components are removed: those that touch the
@@ -155,6 +191,7 @@ def drawing_only(mask: Mask, even_light: bool) -> Mask:
     labels, count = components(mask)
     area = np.bincount(labels.ravel(), minlength=count + 1)
     area[0] = 0
+    area[_punch_holes(labels, count)] = 0
     keep = area >= max(0.02 * area.max(), 1)
     keep |= _as_thick_as_strokes(mask, labels, int(area.argmax())) & (area > 0)
     if not even_light:
@@ -164,15 +201,103 @@ def drawing_only(mask: Mask, even_light: bool) -> Mask:
         if area[inner].sum() > 0.2 * area.max():
             keep = inner
         keep &= _near_the_largest(labels, np.where(keep, area, 0))
+    else:
+        keep[_along_the_border(labels, np.where(keep, area, 0))] = False
     return keep[labels]
 
 
+def with_faint_dots(mask: Mask, ink: Grey) -> Mask:
+    """The drawing's `mask` (H, W) and the dots of a fine pen, which blur makes fainter than lines.
+
+    Those are one or two compact components of `ink` above FAINT_DOT, close to the drawing. More of
+    them are noise.
+    """
+    labels, count = components(ink > FAINT_DOT)
+    rows, columns = np.nonzero(mask)
+    if not count or not rows.size:
+        return mask
+    reach = NEAR * max(np.ptp(rows), np.ptp(columns))
+    top, bottom, left, right = rows.min(), rows.max(), columns.min(), columns.max()
+    area = np.bincount(labels.ravel())
+    drawn = np.bincount(labels[mask], minlength=count + 1) > 0
+    found = []
+    for part in regionprops(labels):
+        long = max(part.bbox[2] - part.bbox[0], part.bbox[3] - part.bbox[1])
+        row, column = part.centroid
+        close = top - reach < row < bottom + reach and left - reach < column < right + reach
+        if drawn[part.label] or part.area < FINE_DOT or not close:
+            continue
+        if long > 12 or part.area < 0.5 * long**2 or part.area > 0.02 * area[drawn].max():
+            return mask
+        found.append(part.label)
+    if len(found) > 2:
+        return mask
+    return mask | np.isin(labels, found)
+
+
+def _along_the_border(labels: NDArray[np.int32], area: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The components that take up half of a side of the picture: a scanner's edge, a table.
+
+    None if anything else touches the border: then the picture is cut tightly around the drawing.
+    """
+    sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    touching = {int(number) for side in sides for number in np.unique(side) if area[number]}
+    along = {number for side in sides for number in touching if (side == number).mean() > 0.5}
+    rest = np.delete(area, sorted(touching)).sum()
+    if touching != along or rest < 0.02 * area.sum():
+        return np.array([], int)
+    return np.array(sorted(along), int)
+
+
+def _punch_holes(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """The components that are punch holes: discs of one size in a row along the border.
+
+    They are apart from what is drawn, which is most of the rest.
+    """
+    parts = regionprops(labels)
+    height, width = labels.shape
+    discs = []
+    for part in parts:
+        top, left, bottom, right = part.bbox
+        long, short = max(bottom - top, right - left), min(bottom - top, right - left)
+        round_ = short > 0.8 * long and abs(part.area / (long * short) - np.pi / 4) < 0.1
+        if short >= LEAST_HOLE * max(height, width) and round_ and part.solidity > 0.9:
+            discs.append(part)
+    for axis, length in ((1, width), (0, height)):
+        for beside in (lambda at: at < MARGIN, lambda at: at > 1 - MARGIN):
+            row = [part for part in discs if beside(part.centroid[axis] / length)]
+            if len(row) < 2 or len(row) == count:
+                continue
+            places = [part.centroid[axis] for part in row]
+            areas = [part.area for part in row]
+            if np.ptp(places) > 0.05 * length or max(areas) > 2 * min(areas):
+                continue
+            found = {part.label for part in row}
+            rest = [part.bbox for part in parts if part.label not in found and part.area > 8]
+            if not rest:
+                continue
+            start = min(box[axis] for box in rest)
+            end = max(box[axis + 2] for box in rest)
+            gap = max(start - max(places), min(places) - end)
+            if gap > APART * (end - start):
+                return np.array(sorted(found))
+    return np.array([], int)
+
+
 def _as_thick_as_strokes(mask: Mask, labels: NDArray[np.int32], largest: int) -> NDArray[np.bool_]:
-    """Which components are somewhere as thick as the strokes of the `largest`: dots of one pen."""
+    """Which components are somewhere as thick as the strokes of the `largest`: dots of one pen.
+
+    A pen of two or three pixels is too fine to tell by: one or two compact components are its dots.
+    """
     deep = depth(mask)
     stroke = 2 * float(np.median(deep[labels == largest]))  # half the width of an even stroke
     deepest = np.asarray(maximum(deep, labels, np.arange(labels.max() + 1)))
     thick: NDArray[np.bool_] = (deepest >= DOT * stroke) & (deepest >= LEAST_DOT)
+    if stroke < 2 * LEAST_DOT:
+        area = np.bincount(labels.ravel())
+        small = np.flatnonzero((area >= FINE_DOT) & (area < 0.02 * area[largest]))
+        if len(small) <= 2:
+            thick[small] = True
     return thick
 
 

@@ -1,98 +1,284 @@
-"""Any picture that Pillow reads, as grey levels: orientation, transparency, bit depth, size."""
+"""Any picture as levels of brightness: file, frame, orientation, transparency, depth, size."""
 
 from __future__ import annotations
 
+import io
+import stat
 import warnings
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from oneshot_cli.errors import OneshotError
 
 Grey = NDArray[np.float32]
+"""Grey levels (H, W), 0 black to 1 white."""
+
+Levels = NDArray[np.float32]
+"""Levels (H, W, C) of C = 1 (grey) or 3 (red, green, blue) channels, in [0, 1]."""
 
 MAX_PIXELS = 100_000_000
 """Pictures with more pixels are refused: 100 million is a 10,000 x 10,000 scan."""
 
+MAX_BYTES = 500_000_000
+"""Files with more bytes are refused before they are read."""
+
 MAX_SIDE = 800
 """Larger pictures are reduced to this many pixels: the model does not read finer detail."""
 
-PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+MAX_FRAMES = 1000
+"""Frames after this one are not looked at."""
+
+PICTURE_ENDINGS = frozenset(
+    (
+        *(".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+        *(".pgm", ".pbm", ".ppm", ".svg", ".heic", ".heif"),
+    )
+)
 """Files with these endings are read from a folder; a file named by the user may have any."""
 
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "ICO")
+"""The file formats that Pillow may decode. Others are refused by their content."""
 
-def read_picture(path: str | Path) -> Grey:
-    """The picture in file `path` as grey levels (H, W), 0 black to 1 white, longer side <= 800.
+TRANSPOSED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes an EXIF orientation."""
 
-    The first frame of an animation, rotated by its EXIF orientation, without transparency (see
-    `flatten`). Raises OneshotError, naming the file, if it is not a readable picture.
+BLANK = 0.02
+"""A frame whose levels differ by less is blank."""
+
+
+def read_picture(source: str | Path | bytes | BinaryIO, frame: int | None = None) -> Levels:
+    """The picture in a file, or in the bytes of one, as levels (H, W, C), longer side <= 800.
+
+    It is rotated by its EXIF orientation and without transparency (see `flatten`). `frame` counts
+    from 1; None is the first frame, unless that is blank (see `chosen_frame`). SVG needs the extra
+    `svg`, HEIC the extra `heic`. Raises OneshotError, naming the file, if it is not a readable
+    picture.
     """
-    path = Path(path)
-    if not path.exists():
-        raise OneshotError(f"{path}: no such file")
-    if path.is_dir():
-        raise OneshotError(f"{path} is a folder, but a picture is needed here")
+    name, content = _content(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as picture:
+            with _opened(content, name) as picture:
                 width, height = picture.size
                 if width * height <= MAX_PIXELS:
-                    return picture_to_grey(picture)
+                    return picture_to_levels(picture, frame)
+    except OneshotError as error:
+        raise OneshotError(f"{name}: {error}") from None
     except Image.UnidentifiedImageError:
-        raise OneshotError(f"{path} is not a picture that can be read (PNG, JPEG, ...)") from None
-    except PermissionError:
-        raise OneshotError(f"{path} cannot be read: permission denied") from None
+        raise OneshotError(
+            f"{name} is not a picture that can be read (PNG, JPEG, GIF, WebP, TIFF, BMP, SVG, HEIC)"
+        ) from None
     except Image.DecompressionBombError:
-        raise OneshotError(f"{path} has more than {MAX_PIXELS:,} pixels; scale it down") from None
+        raise OneshotError(f"{name} has more than {MAX_PIXELS:,} pixels; scale it down") from None
+    except MemoryError:
+        raise OneshotError(f"{name} needs more memory than there is; scale it down") from None
     except Exception as error:  # Pillow's decoders raise many kinds for damaged files
-        raise OneshotError(f"{path} is damaged or truncated ({error})") from None
+        raise OneshotError(f"{name} is damaged or truncated ({error})") from None
     raise OneshotError(
-        f"{path} is {width} x {height}, more than {MAX_PIXELS:,} pixels; scale it down"
+        f"{name} is {width} x {height}, more than {MAX_PIXELS:,} pixels; scale it down"
     )
 
 
-def picture_to_grey(picture: Image.Image) -> Grey:
-    """Grey levels (H, W) in [0, 1] of a Pillow picture, longer side <= 800."""
-    picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEGs decode straight to a fraction of their size
+def _content(source: str | Path | bytes | BinaryIO) -> tuple[str, Path | bytes]:
+    """The name of a picture for messages, and its regular file or its bytes."""
+    if isinstance(source, bytes | bytearray):
+        return "the picture", bytes(source)
+    if not isinstance(source, str | Path):
+        name = str(getattr(source, "name", "the picture"))
+        content = source.read(MAX_BYTES + 1)
+        if not isinstance(content, bytes):
+            raise OneshotError(f"{name} is open as text; open it in binary mode (rb)")
+        if len(content) > MAX_BYTES:
+            raise OneshotError(f"{name} has more than {MAX_BYTES:,} bytes")
+        return name, content
+    path = Path(source)
+    if str(source).startswith(("http://", "https://", "ftp://")):
+        raise OneshotError(f"{source}: addresses are not fetched; download the picture first")
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise OneshotError(f"{path}: no such file") from None
+    except PermissionError:
+        raise OneshotError(f"{path} cannot be read: permission denied") from None
+    except (OSError, ValueError) as error:
+        raise OneshotError(f"{path} cannot be read ({error})") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise OneshotError(f"{path} is a folder, but a picture is needed here")
+    if not stat.S_ISREG(status.st_mode):
+        raise OneshotError(f"{path} is not a regular file; save the picture to one")
+    if status.st_size > MAX_BYTES:
+        raise OneshotError(f"{path} has more than {MAX_BYTES:,} bytes")
+    return str(path), path
+
+
+def _opened(content: Path | bytes, name: str) -> Image.Image:
+    """The picture, not decoded yet. Raises as Pillow does, and OneshotError for missing extras."""
+    try:
+        if isinstance(content, bytes):
+            start, file = content[:512], io.BytesIO(content)
+        else:
+            with content.open("rb") as opened:
+                start = opened.read(512)
+            file = content  # type: ignore[assignment]
+    except PermissionError:
+        raise OneshotError("it cannot be read: permission denied") from None
+    formats: tuple[str, ...] = FORMATS
+    if start[4:8] == b"ftyp":
+        formats = (*FORMATS, _heif())
+    elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"<svg", b"<?xml", b"<!")) and (
+        b"<svg" in start or name.lower().endswith(".svg")
+    ):
+        file = io.BytesIO(_rendered(content))
+    return Image.open(file, formats=formats)
+
+
+def _heif() -> str:
+    """The name of Pillow's format for HEIC pictures, once it is registered."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        raise OneshotError(
+            "HEIC pictures need the extra heic: pip install 'oneshot-cli[heic]'"
+        ) from None
+    register_heif_opener()
+    return "HEIF"
+
+
+def _rendered(content: Path | bytes) -> bytes:
+    """An SVG picture as PNG, its longer side 800 pixels."""
+    try:
+        import resvg_py
+    except ImportError:
+        raise OneshotError(
+            "SVG pictures need the extra svg: pip install 'oneshot-cli[svg]'"
+        ) from None
+    text = (content if isinstance(content, bytes) else content.read_bytes()).decode("utf-8")
+    natural = Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=text)))).size
+    wide = natural[0] >= natural[1]
+    side: dict[str, Any] = {"width" if wide else "height": MAX_SIDE}
+    return bytes(resvg_py.svg_to_bytes(svg_string=text, **side))
+
+
+def chosen_frame(picture: Image.Image, frame: int | None) -> Image.Image:
+    """The picture at its frame number `frame`, from 1.
+
+    None is the first frame. If that is blank, it is the last frame of an animation that is not, so
+    that a recording of a drawing is complete, and the first page of a TIFF that is not. Raises
+    OneshotError if there is no such frame.
+    """
+    frames = min(int(getattr(picture, "n_frames", 1)), MAX_FRAMES)
+    if frame is not None:
+        if not 1 <= frame <= frames:
+            raise OneshotError(f"there is no frame {frame}: it has {frames}")
+        picture.seek(frame - 1)
+        return picture
     picture.seek(0)
-    picture = ImageOps.exif_transpose(picture)
+    if frames == 1 or picture.format == "MPO":
+        return picture
+    if not _is_blank(picture):
+        return picture
+    found = 0
+    for number in range(1, frames):
+        picture.seek(number)
+        if not _is_blank(picture):
+            found = number
+            if picture.format == "TIFF":
+                break
+    picture.seek(found)
+    return picture
+
+
+def _is_blank(picture: Image.Image) -> bool:
+    levels = _flat(picture)
+    return bool(np.ptp(levels.reshape(-1, levels.shape[-1]), axis=0).max() < BLANK)
+
+
+def picture_to_levels(picture: Image.Image, frame: int | None = None) -> Levels:
+    """Levels (H, W, C) in [0, 1] of a Pillow picture, longer side <= 800.
+
+    `frame` is as in `read_picture`. Raises OneshotError for a frame that is not there.
+    """
+    picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEGs decode straight to a fraction of their size
+    picture = chosen_frame(picture, frame)
+    turn = TRANSPOSED.get(picture.getexif().get(0x0112, 1))
+    levels = _flat(picture)
+    if turn is None:
+        return levels
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(np.ascontiguousarray(band)).transpose(turn))
+            for band in np.moveaxis(levels, -1, 0)
+        ],
+        axis=-1,
+    )
+
+
+def _flat(picture: Image.Image) -> Levels:
+    """Levels (H, W, C) of a picture's current frame, reduced, without transparency."""
     if picture.mode.startswith(("I", "F")):
-        return array_to_grey(_deep_to_grey(picture))
+        return array_to_levels(_deep_to_grey(picture))
     if "transparency" in picture.info or picture.mode in ("LA", "PA", "La", "RGBA", "RGBa"):
         picture = _shrink(picture.convert("RGBA"))
-        return flatten(_levels(picture.convert("RGB")), _levels(picture.getchannel("A")))
+        return flatten(_levels(picture.convert("RGB")), _levels(picture.getchannel("A"))[..., 0])
     if picture.mode in ("1", "L"):
         return _levels(_shrink(picture.convert("L")))
     return _levels(_shrink(picture.convert("RGB")))
 
 
-def _levels(picture: Image.Image) -> Grey:
-    """The grey levels (H, W) of a picture, or a colour channel with more than 3 times the contrast.
+def _levels(picture: Image.Image) -> Levels:
+    values = np.asarray(picture, np.float32) / np.float32(255)
+    return values if values.ndim == 3 else values[..., None]
 
-    Red ink on blue paper may have the same grey.
+
+def array_to_levels(values: NDArray[Any]) -> Levels:
+    """An array of levels (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), the last with opacity.
+
+    They are clipped to [0, 1]; NaN becomes black. The longer side is reduced to 800.
     """
-    bands = [picture.convert("L")]
-    if picture.mode not in ("1", "L", "LA", "I", "F"):
-        bands += picture.convert("RGB").split()
-    levels = [np.asarray(band, np.float32) / np.float32(255) for band in bands]
-    contrast = [float(level.std()) for level in levels]
-    best = int(np.argmax(contrast))
-    return levels[best if contrast[best] > 3 * contrast[0] else 0]
+    values = np.clip(np.nan_to_num(np.asarray(values, np.float32)), 0, 1)
+    bands = values[..., None] if values.ndim == 2 else values
+    reduced = np.stack(
+        [
+            np.asarray(_shrink(Image.fromarray(np.ascontiguousarray(band))))
+            for band in np.moveaxis(bands, -1, 0)
+        ],
+        axis=-1,
+    )
+    return flatten(reduced[..., :3], reduced[..., 3]) if reduced.shape[-1] == 4 else reduced
 
 
-def array_to_grey(values: Grey) -> Grey:
-    """An array of grey levels (H, W), clipped to [0, 1], longer side <= 800; NaN becomes black."""
-    return np.asarray(_shrink(Image.fromarray(np.clip(np.nan_to_num(values), 0, 1))))
+def luminance(levels: Levels) -> Grey:
+    """The brightness (H, W) of levels (H, W, C): ITU-R 601, as Pillow converts to grey."""
+    if levels.shape[-1] == 1:
+        return np.ascontiguousarray(levels[..., 0])
+    return levels @ np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def _deep_to_grey(picture: Image.Image) -> Grey:
-    """16- and 32-bit grey levels in [0, 1]; scaled by their extremes where the range is unknown."""
-    values = np.asarray(picture, np.float32)
+    """16- and 32-bit grey levels in [0, 1], reduced.
+
+    A 16-bit file may hold fewer bits: its range is the smallest power of two that holds its values.
+    The range of other files is that of their values.
+    """
+    stored = np.asarray(picture)
+    step = max(1, max(stored.shape) // MAX_SIDE)
+    height, width = (side // step * step for side in stored.shape)
+    blocks = stored[:height, :width].reshape(height // step, step, width // step, step)
+    values: Grey = blocks.mean((1, 3), dtype=np.float32)
     if picture.mode.startswith("I;16"):
-        return values / np.float32(65535)
+        return values / np.float32(2 ** max(8, int(stored.max()).bit_length()) - 1)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     return (values - np.float32(low)) / np.float32(max(high - low, 1e-12))
 
@@ -105,8 +291,8 @@ def _shrink(picture: Image.Image) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.BOX)
 
 
-def flatten(grey: Grey, alpha: Grey) -> Grey:
-    """Grey levels (H, W) without transparency, from `grey` levels and opacity `alpha`, in [0, 1].
+def flatten(levels: Levels, alpha: Grey) -> Levels:
+    """Levels (H, W, C) without transparency, from `levels` and opacity `alpha` (H, W), in [0, 1].
 
     If the opaque part has one tone, its shape is the drawing: it becomes dark on white. If it has
     two tones, the drawing is inside it. An opaque part that nearly fills its bounding box (a tile
@@ -115,11 +301,12 @@ def flatten(grey: Grey, alpha: Grey) -> Grey:
     """
     opaque = alpha > 0.5
     if opaque.all():
-        return grey
-    inside = grey[opaque]
-    if inside.size == 0 or np.ptp(np.percentile(inside, [0.3, 99.7])) < 0.3:
-        return 1 - alpha
+        return levels
+    inside = levels[opaque]
+    if inside.size == 0 or np.ptp(np.percentile(inside, [0.3, 99.7], axis=0), axis=0).max() < 0.3:
+        return 1 - alpha[..., None]
     rows, columns = np.flatnonzero(opaque.any(1)), np.flatnonzero(opaque.any(0))
     area = (rows[-1] - rows[0] + 1) * (columns[-1] - columns[0] + 1)
-    paper = float(np.median(inside)) if inside.size > 0.85 * area else 1.0
-    return grey * alpha + paper * (1 - alpha)
+    tile = len(inside) > 0.85 * area
+    paper = np.median(inside, axis=0) if tile else np.ones(levels.shape[-1], np.float32)
+    return levels * alpha[..., None] + paper * (1 - alpha[..., None])

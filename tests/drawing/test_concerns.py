@@ -136,7 +136,7 @@ def test_vary_tells_in_one_line_and_draws_all_the_same(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, [*options, "-o", str(tmp_path / "a")])
     assert shown.exit_code == 0, shown.output
     (line,) = [line for line in shown.stderr.splitlines() if line.startswith("note: ")]
-    assert line.startswith("note: word looks like several characters; cut out")
+    assert line.startswith("note: word looks like several characters, which")
     quiet = CliRunner().invoke(app, [*options, "-o", str(tmp_path / "b"), "--json"])
     (made,) = json.loads(quiet.stdout)["exemplars"]
     assert [concern["kind"] for concern in made["concerns"]][:1] == ["several-characters"]
