@@ -43,7 +43,7 @@ MOST_TILTED = 0.15
 FINER = 0.8
 """The lines of a printed box are finer than this share of the width of strokes ..."""
 
-FILLED = 0.9
+FILLED = 0.85
 """... that fill less than this share of its height and width ..."""
 
 FAINTER = 0.85
@@ -188,8 +188,10 @@ def box_around(mask: NDArray[np.bool_], ink: Grey) -> Box | None:
         tones = float(np.median(ink[place][own])), float(np.percentile(ink[content], 60))
         rows, columns = np.nonzero(content)
         apart = max(np.ptp(rows) / height, np.ptp(columns) / width) < FILLED
-        finer = apart and mean_width(own) < FINER * mean_width(content)
-        printed = finer or tones[0] < FAINTER * tones[1]
+        fainter = tones[0] < FAINTER * tones[1]
+        if not apart and not fainter:
+            continue
+        printed = fainter or mean_width(own) < FINER * mean_width(content)
         lines = np.zeros_like(mask)
         lines[place] = own
         return Box(lines, content, printed)
