@@ -81,7 +81,7 @@ def _expanded(given: Any, *, nested: bool = False) -> Iterator[Picture]:
         yield from _in_folder(path) if path.is_dir() else [path]
     elif isinstance(given, np.ndarray | Tensor):
         yield from given if given.ndim == 4 else [given]
-    elif isinstance(given, bytes | bytearray | Image.Image) or hasattr(given, "read"):
+    elif isinstance(given, bytes | Image.Image) or hasattr(given, "read"):
         yield given
     elif isinstance(given, Iterable) and not nested:
         for each in given:

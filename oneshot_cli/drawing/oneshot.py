@@ -61,6 +61,11 @@ class Oneshot:
         self.path = path
         self.rendering = Rendering(model.config)
 
+    def __repr__(self) -> str:
+        name, config = self.path or "a model in memory", self.model.config
+        sizes = f"reads {config.input_size} and draws {config.size} pixels"
+        return f"<Oneshot {name}: {self.header.model}, {sizes}>"
+
     @property
     def size(self) -> int:
         """Height and width of the pictures that the model reads, in pixels."""

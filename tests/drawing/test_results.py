@@ -134,3 +134,4 @@ def test_what_is_printed_says_what_it_is(drawn: Pictures, model: Oneshot) -> Non
     assert repr(drawn) == "<Pictures (3, 1, 40, 40): 3 drawings of 40 x 40 pixels>"
     assert repr(drawn[0]) == "<Pictures (1, 40, 40): one drawing of 40 x 40 pixels>"
     assert "2 drawings in 4 steps" in repr(model.draw(n=2))
+    assert repr(model).endswith("tiny.safetensors: sequential, reads 28 and draws 28 pixels>")
