@@ -61,8 +61,9 @@ gallery: $(INSTALLED)  ## the pictures of the README and docs/gallery.md, drawn 
 tables: $(INSTALLED)  ## docs/results.md, from the measured figures in docs/results
 	$(BIN)/python docs/make_tables.py
 
-docs: $(INSTALLED)  ## the command reference, from the program itself
+docs: $(INSTALLED)  ## the references of commands and of Python, from the program itself
 	$(BIN)/python docs/make_commands.py
+	$(BIN)/python docs/make_api.py
 
 clean:  ## remove the environment and what was built, drawn and cached here; runs stay
 	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache

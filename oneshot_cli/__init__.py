@@ -3,9 +3,18 @@
     import oneshot_cli as oneshot
     model = oneshot.load()                       # the flagship checkpoint; or a path
     pictures = model.vary("glyph.png", n=10)     # (10, 1, H, W), ink in [0, 1]
+    pictures.save("grid.png")                    # a notebook shows them without
 
     experiment = oneshot.new_experiment("flagship", data=oneshot.DataChoice("omniglot"))
     oneshot.train(experiment, "runs/mine")       # what `oneshot train` does
+
+load            a checkpoint, as an `Oneshot`
+Oneshot         a model that draws: vary, alphabet, sample, draw, concerns
+new_experiment  an `Experiment` from a preset, a checkpoint or another experiment
+train, resume   run an experiment in a folder; `RunOptions` are a run's options
+DataChoice      the choice of the data of a new experiment
+DataSpec        a data set, its split and size, as a checkpoint has it
+OneshotError    what is raised for whatever the user can mend
 
 Every command is also a function in `oneshot_cli.workflows`. Importing the package is fast: torch
 is imported when one of the public names is first used.

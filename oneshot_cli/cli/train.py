@@ -131,7 +131,7 @@ def train(
             metavar="N[,N]",
             help="Pixels of the images. Several, 28,52: batches of each in turn; the model then "
             "reads at the smallest size and draws at the largest.",
-            show_default="the data set's usual one, mostly 28",
+            show_default="that of --from, or the data set's usual one, mostly 28",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -189,7 +189,7 @@ def train(
         typer.Option(
             min=0,
             help="Iterations until the KL has its full weight.",
-            show_default=PRESET,
+            show_default=f"{PRESET}; 0 with --from",
             rich_help_panel=TRAINING,
         ),
     ] = None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,42 @@ ENDINGS = frozenset(
     (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".pbm", ".ppm")
 )
 
+SHEET = re.compile(r"(.+-)?grid(-\d{3})?|.+-input|alphabet|samples")
+"""Names, without ending, of the sheets and inputs that the drawing commands write."""
+
+FIRST_DRAWING = re.compile(r".+-0+1")
+"""The name of the first of the numbered drawings that lie beside or below such a sheet."""
+
+
+def pictures_below(root: Path) -> list[Path]:
+    """The pictures in a folder and its subfolders, sorted by path.
+
+    Hidden files and folders are left out, and so are the sheets that the drawing commands write
+    beside their drawings, such as grid.png: they are no drawings of one character. Folders that
+    are symbolic links are followed.
+    """
+    pictures = sorted(path for path in _files(root) if path.suffix.lower() in ENDINGS)
+    sheets = {path for path in pictures if SHEET.fullmatch(path.stem)}
+    first = [path for path in pictures if FIRST_DRAWING.fullmatch(path.stem)]
+    drawn = {folder for path in first if path not in sheets for folder in path.parents}
+    return [path for path in pictures if path not in sheets or path.parent not in drawn]
+
+
+def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """The files below a folder that are not hidden. `above` are the folders that contain it."""
+    real = folder.resolve()
+    if real in above:  # links can form a circle
+        return
+    try:
+        inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        raise OneshotError(f"{folder} cannot be read: {error.strerror}") from None
+    for path in inside:
+        if path.is_dir():
+            yield from _files(path, above | {real})
+        else:
+            yield path
+
 
 def load(
     data_dir: str | Path | None, selection: Selection, progress: Progress | None = None
@@ -37,10 +75,8 @@ def load(
     if not root.is_dir():
         raise OneshotError(f"{root} is not a folder")
     groups: dict[tuple[str, str], list[Path]] = {}
-    for path in sorted(root.rglob("*")):
-        inside = path.relative_to(root)
-        if path.suffix.lower() in ENDINGS and not any(p.startswith(".") for p in inside.parts):
-            groups.setdefault(_names(root, inside), []).append(path)
+    for path in pictures_below(root):
+        groups.setdefault(_names(root, path.relative_to(root)), []).append(path)
     if not groups:
         raise OneshotError(f"there are no pictures in {root} or its folders")
     ordered = sorted(groups.items())

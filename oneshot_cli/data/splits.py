@@ -150,8 +150,10 @@ class Selection:
             return [True] * len(characters)
         kept = [part == self.part for part in part_of_each(self.split, characters)]
         if not any(kept):
+            few = self.part == "test" and self.split in (WEAK, VALIDATION)
             raise OneshotError(
                 f"the {self.part} part of split {self.split} has none of the "
                 f"{len(characters)} characters"
+                + ("\nit holds out a quarter of an alphabet that has at least four" if few else "")
             )
         return kept

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,19 +15,18 @@ from torch import Tensor
 from oneshot_cli import checkpoint as checkpoints
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.devices import resolve_device
+from oneshot_cli.drawing.arguments import Exemplars, check, each_exemplar
 from oneshot_cli.drawing.batches import Batches
-from oneshot_cli.drawing.results import Film, NewCharacters
+from oneshot_cli.drawing.rendering import Rendering
+from oneshot_cli.drawing.results import Film, NewCharacters, Pictures
 from oneshot_cli.drawing.variations import VariationInputs, contexts_of, noise_for, select_distinct
-from oneshot_cli.errors import OneshotError
+from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.imaging.concerns import Concern, concerns
 from oneshot_cli.imaging.distances import ink_distance
-from oneshot_cli.imaging.exemplar import PEN, Drawing, Picture, at_size, drawing, exemplar
-from oneshot_cli.imaging.rendering import Bytes, inked, penned
+from oneshot_cli.imaging.exemplar import Drawing, at_size, drawing, exemplar
+from oneshot_cli.imaging.rendering import Bytes
 from oneshot_cli.model import Context, GenerativeModel, SequentialGenerator
 from oneshot_cli.paths import flagship
-from oneshot_cli.ranges import SHARE, Range
-
-Pictures: TypeAlias = "Picture | list[Picture] | tuple[Picture, ...]"
 
 SPREAD = 0.5
 """The temperature of variations if the checkpoint's header gives none."""
@@ -43,38 +41,15 @@ see checkpoints/README.md."""
 COPY_DISTANCE = 0.8
 """Characters with a smaller `ink_distance`, in pixels at 28 x 28, count as the same."""
 
-ARGUMENTS = {
-    "n": Range(least=0, most=10**6),
-    "spread": Range(least=0, most=2),
-    "closeness": SHARE,
-    "size": Range(least=1, most=512),
-    "keep_best": Range(least=1, most=10**6),
-    "pen": Range(least=0, most=0.2),
-}
-"""Ranges of the arguments of the methods of `Oneshot`, and of the commands' options."""
-
-
-def check(**given: float | None) -> None:
-    """Raise OneshotError if an argument is out of its range. None, the default, always passes."""
-    for name, value in given.items():
-        if value is not None and value not in ARGUMENTS[name]:
-            raise OneshotError(f"{name} is {value}, but has to be {ARGUMENTS[name]}")
-
-
-def pictures_of(given: Pictures) -> list[Picture]:
-    """One picture or several as a list. Raises OneshotError if the list is empty."""
-    each: list[Picture] = list(given) if isinstance(given, list | tuple) else [given]
-    if not each:
-        raise OneshotError("no exemplar was given")
-    return each
-
 
 class Oneshot:
-    """A model that draws.
+    """A model that draws. `load` returns one.
 
-    Its methods take pictures of any kind that `imaging.exemplar` reads, and return float tensors
-    (n, 1, H, W) on the CPU, where 1 is ink. They raise OneshotError for pictures that cannot be
-    read and for arguments out of their range, see ARGUMENTS.
+    Its methods take an exemplar as a path, bytes, an open file, a Pillow picture, an array or a
+    tensor, several of them in any iterable, or a folder of pictures. They return `Pictures`, float
+    tensors (n, 1, H, W) on the CPU, where 1 is ink. They raise UsageError for arguments out of
+    their range before they read or draw anything, and OneshotError for pictures that cannot be
+    read.
     """
 
     def __init__(
@@ -84,6 +59,12 @@ class Oneshot:
         self.batches = Batches(model)
         self.header = header
         self.path = path
+        self.rendering = Rendering(model.config)
+
+    def __repr__(self) -> str:
+        name, config = self.path or "a model in memory", self.model.config
+        sizes = f"reads {config.input_size} and draws {config.size} pixels"
+        return f"<Oneshot {name}: {self.header.model}, {sizes}>"
 
     @property
     def size(self) -> int:
@@ -119,12 +100,7 @@ class Oneshot:
         It is `width` if that is given. Otherwise a conditional model has a pen above its own size,
         as wide as the strokes of the exemplars that it reads.
         """
-        config = self.model.config
-        if not config.binary or config.channels != 1:
-            return 0.0
-        if width is None:
-            return PEN if config.conditional and size > self.size else 0.0
-        return width
+        return self.rendering.pen(size, width)
 
     def render(self, pictures: Tensor, pen: float | None = None) -> Bytes:
         """Pictures (..., C, H, W) as uint8 levels (..., H, W), or (..., H, W, 3) in colour.
@@ -133,23 +109,16 @@ class Oneshot:
         changed. Above the model's own size its strokes are redrawn with a round pen. `pen` is the
         pen's width as a fraction of the frame, 0 keeps the outline that the model drew.
         """
-        check(pen=pen)
-        if width := self.pen(pictures.shape[-1], pen):
-            return penned(pictures, width)
-        if pictures.shape[-3] == 1:
-            binary = self.model.config.binary
-            sharp = self.model.config.input_size if binary else pictures.shape[-1]
-            return inked(pictures, sharp)
-        return (255 * pictures).round().to(torch.uint8).movedim(-3, -1).numpy()
+        return self.rendering.levels(pictures, pen)
 
-    def read(self, pictures: Pictures) -> Tensor:
+    def read(self, exemplars: Exemplars) -> Tensor:
         """One or several pictures as the model reads them: ink (M, 1, S, S), 0 or 1."""
-        each = [exemplar(picture, self.size)[None] for picture in pictures_of(pictures)]
+        each = [exemplar(picture, self.size)[None] for picture in each_exemplar(exemplars)]
         return torch.stack(each)
 
     def vary(
         self,
-        image: Pictures,
+        image: Exemplars,
         n: int = 10,
         *,
         seed: int = 0,
@@ -157,7 +126,7 @@ class Oneshot:
         closeness: float | None = None,
         size: int | None = None,
         keep_best: int | None = None,
-    ) -> Tensor:
+    ) -> Pictures:
         """n new drawings (n, 1, H, W) of the character in `image`, one picture or several.
 
         At a `closeness` of 0 the latents come from the prior, given the exemplar. At 1 they come
@@ -168,15 +137,19 @@ class Oneshot:
         pixels. With `keep_best` only that many drawings are returned, those with the highest
         `evidence` first.
         """
-        return self.vary_batch(
-            [self.read(image)],
+        check(n=n, seed=seed, spread=spread, closeness=closeness, size=size, keep_best=keep_best)
+        self._conditional()
+        exemplars = self.read(image)
+        drawn = self.vary_batch(
+            [exemplars],
             n,
             seed=seed,
             spread=spread,
             closeness=closeness,
             size=size,
             keep_best=keep_best,
-        )[0]
+        )
+        return Pictures.of(drawn[0], self.rendering, exemplars)
 
     def vary_batch(
         self,
@@ -190,9 +163,7 @@ class Oneshot:
         keep_best: int | None = None,
     ) -> Tensor:
         """`vary` for E sets of exemplars (M, 1, S, S) as `read` returns them: (E, n, 1, H, W)."""
-        check(n=n, spread=spread, closeness=closeness, size=size, keep_best=keep_best)
-        if keep_best is not None and keep_best > n:
-            raise OneshotError(f"keep_best is {keep_best}, but only {n} are drawn")
+        check(n=n, seed=seed, spread=spread, closeness=closeness, size=size, keep_best=keep_best)
         inputs = VariationInputs.of(exemplars, n, seed, self._conditional().noise_shape)
         temperature = self.spread if spread is None else spread
         near = self.closeness if closeness is None else closeness
@@ -207,9 +178,9 @@ class Oneshot:
         best = score.unflatten(0, grouped.shape[:2]).argsort(1, descending=True)[:, :keep_best]
         return torch.stack([group[order] for group, order in zip(grouped, best, strict=True)])
 
-    def concerns(self, image: Pictures) -> list[Concern]:
+    def concerns(self, image: Exemplars) -> list[Concern]:
         """Reasons why `vary` may do badly with these exemplars of one character."""
-        each = pictures_of(image)
+        each = each_exemplar(image)
         return self.concerns_batch([[drawing(picture, self.size) for picture in each]])[0]
 
     def concerns_batch(self, exemplars: Sequence[Sequence[Drawing]]) -> list[list[Concern]]:
@@ -229,19 +200,19 @@ class Oneshot:
 
     def alphabet(
         self,
-        images: Pictures,
+        images: Exemplars,
         n: int = 20,
         *,
         seed: int = 0,
         spread: float | None = None,
         size: int | None = None,
-    ) -> Tensor:
+    ) -> Pictures:
         """n new characters (n, 1, H, W) in the style of characters of one alphabet."""
         return self.new_characters(images, n, seed=seed, spread=spread, size=size).pictures
 
     def new_characters(
         self,
-        images: Pictures,
+        images: Exemplars,
         n: int = 20,
         *,
         seed: int = 0,
@@ -255,7 +226,7 @@ class Oneshot:
         an earlier character, are dropped. If fewer than n remain, the dropped ones that are
         furthest from the context are added again.
         """
-        check(n=n, spread=spread, size=size)
+        check(n=n, seed=seed, spread=spread, size=size)
         self._conditional()
         exemplars = self.read(images)
         wanted = ALPHABET_SPREAD if spread is None else spread
@@ -265,8 +236,11 @@ class Oneshot:
         chosen = select_distinct(
             inks[:, 0], exemplars[:, 0] > 0.5, n, COPY_DISTANCE * self.size / 28
         )
-        pictures = self.batches.sample(context, noise[chosen], wanted, size or self.size)
-        return NewCharacters(pictures, ink_distance(inks[chosen, 0], exemplars[:, 0] > 0.5))
+        drawn = self.batches.sample(context, noise[chosen], wanted, size or self.size)
+        return NewCharacters(
+            Pictures.of(drawn, self.rendering, exemplars),
+            ink_distance(inks[chosen, 0], exemplars[:, 0] > 0.5),
+        )
 
     def sample(
         self,
@@ -275,17 +249,18 @@ class Oneshot:
         seed: int = 0,
         spread: float | None = None,
         size: int | None = None,
-    ) -> Tensor:
+    ) -> Pictures:
         """n characters (n, 1, H, W) without a context. At a spread of 1 they are exact samples."""
-        check(n=n, spread=spread, size=size)
+        check(n=n, seed=seed, spread=spread, size=size)
         noise = self._noise("sample", seed, None, range(n))
         context = Context.empty(n, self.size, self.device)
         temperature = 1.0 if spread is None else spread
-        return self.batches.sample(context, noise, temperature, size or self.size)
+        drawn = self.batches.sample(context, noise, temperature, size or self.size)
+        return Pictures.of(drawn, self.rendering, self._nothing)
 
     def draw(
         self,
-        image: Pictures | None = None,
+        image: Exemplars | None = None,
         n: int = 1,
         *,
         seed: int = 0,
@@ -300,13 +275,13 @@ class Oneshot:
         `reconstruct` the posterior's mean redraws `image`, as `vary` does at a closeness of 1 and a
         spread of 0. That works for unconditional models too.
         """
-        check(n=n, spread=spread, closeness=closeness, size=size)
+        check(n=n, seed=seed, spread=spread, closeness=closeness, size=size)
         if n == 0:
-            raise OneshotError("n is 0, but a film needs at least one drawing")
+            raise UsageError("n is 0, but a film needs at least one drawing")
         if image is None:
             if reconstruct:
-                raise OneshotError("reconstruct needs a picture")
-            exemplars = torch.zeros(0, 1, self.size, self.size)
+                raise UsageError("reconstruct needs a picture")
+            exemplars = self._nothing
             noise = self._noise("sample", seed, None, range(n))
             temperature = 1.0 if spread is None else spread
             context = Context.empty(n, self.size, self.device)
@@ -323,8 +298,8 @@ class Oneshot:
                 context = contexts_of([exemplars], n, self.device)
                 trace = self.model.trace(context, noise, size=size, target=target)
         else:
-            exemplars = self.read(image)
             model = self._conditional()
+            exemplars = self.read(image)
             inputs = VariationInputs.of([exemplars], n, seed, model.noise_shape)
             temperature = self.spread if spread is None else spread
             near = self.closeness if closeness is None else closeness
@@ -345,6 +320,8 @@ class Oneshot:
             read_windows=trace.read_windows.cpu(),
             target_windows=None if looks is None else looks.cpu(),
             exemplars=exemplars,
+            rendering=self.rendering,
+            reconstructs=reconstruct,
         )
 
     def evidence(self, images: Tensor, context: Context) -> Tensor:
@@ -359,6 +336,11 @@ class Oneshot:
     def log_likelihood(self, images: Tensor, context: Context) -> Tensor:
         """log p(x | x') in nats (B,) of each binary image (B, 1, S, S), see `Batches`."""
         return self.batches.log_likelihood(images, context)
+
+    @property
+    def _nothing(self) -> Tensor:
+        """No exemplars (0, 1, S, S)."""
+        return torch.zeros(0, 1, self.size, self.size)
 
     def _conditional(self) -> SequentialGenerator:
         """The model. Raises OneshotError unless it is conditional and reads ink."""

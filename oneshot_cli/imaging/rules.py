@@ -164,7 +164,7 @@ class Box:
 
 
 def box_around(mask: NDArray[np.bool_], ink: Grey) -> Box | None:
-    """The straight-edged box around everything else in `mask` (H, W), or None.
+    """The straight-edged box around nearly everything else in `mask` (H, W), or None.
 
     `ink` (H, W) is the strength of the ink. What is inside does not touch the box.
     """
@@ -183,7 +183,8 @@ def box_around(mask: NDArray[np.bool_], ink: Grey) -> Box | None:
         enclosed = binary_fill_holes(own) & ~own
         content = np.zeros_like(mask)
         content[place] = enclosed & mask[place]
-        if content.sum() < 0.02 * own.sum():
+        outside = mask.sum() - own.sum() - content.sum()
+        if content.sum() < 0.02 * own.sum() or outside > 0.3 * content.sum():
             continue
         tones = float(np.median(ink[place][own])), float(np.percentile(ink[content], 60))
         rows, columns = np.nonzero(content)

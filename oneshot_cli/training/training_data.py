@@ -64,15 +64,17 @@ def load_training_data(
     content = spec.to_dict()
     notes += [f"{key} {content[key]}" for key in ("binarization", "resample") if key in content]
     reporter.note(
-        f"{spec.dataset}: {len(drawings)} drawings of {len(drawings.characters)} characters, "
-        + ", ".join(notes)
+        f"{spec.dataset}: {_counted(len(drawings), 'drawing')} of "
+        f"{_counted(len(drawings.characters), 'character')}, " + ", ".join(notes)
     )
     if len(validation) and evaluated_on == VALIDATION:
-        characters = len(validation.character.unique())
-        reporter.note(f"validation: {len(validation)} drawings of {characters} other characters")
+        characters = _counted(len(validation.character.unique()), "other character")
+        reporter.note(f"validation: {_counted(len(validation), 'drawing')} of {characters}")
     elif not len(validation):
+        few = " (an alphabet needs three characters for it)" if spec.validation else ""
         reporter.note(
-            "no validation drawings: nothing is evaluated, best.safetensors has the last weights"
+            f"no validation drawings{few}: all are trained on, nothing is evaluated, "
+            "and best.safetensors has the last weights"
         )
     return TrainingData(
         drawings,
@@ -81,3 +83,7 @@ def load_training_data(
         others=tuple(load("train", size) for size in larger),
         evaluated_on=evaluated_on,
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

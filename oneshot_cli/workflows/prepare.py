@@ -7,8 +7,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from oneshot_cli import checkpoint
 from oneshot_cli import data as data_sets
+from oneshot_cli.checkpoint import Header
 from oneshot_cli.data import omniglot
 from oneshot_cli.data.augmentation import Augmentation
 from oneshot_cli.data.drawings import Drawings
@@ -64,8 +67,9 @@ def new_experiment(
     """The experiment that `oneshot train` would run with these choices.
 
     It is a `preset`, the experiment `base`, or one that starts from the weights of the checkpoint
-    `start`. `fields` sets fields of the model and the training by name. `task` (1, 2 or 3) trains
-    for one task alone. The data are loaded, because the model is initialized with their mean.
+    `start`, at its sizes and without a warm-up of the KL. `fields` sets fields of the model and the
+    training by name. `task` (1, 2 or 3) trains for one task alone. The data are loaded, because the
+    model is initialized with their mean.
     Raises OneshotError.
     """
     folder = None if data_dir is None else Path(data_dir)
@@ -98,14 +102,17 @@ def prepare(
     chosen = current_fields(fields or {})
     if augment is not None or turn is not None or base is None:
         chosen["augmentation"] = augmentation(augment or 0.0, turn or 0.0)
+    if start is not None and base is None:
+        chosen.setdefault("kl_warmup", 0)  # a small weight of the KL would undo what was learned
     config, training = configurations(base or named_preset(preset), chosen, task)
-    if start is not None:
-        header = checkpoint.read_header(start)
-        if base is None:
-            config = with_additions(header.config, chosen)
+    header = None if start is None else checkpoint.read_header(start)
+    if header is not None and base is None:
+        config = with_additions(header.config, chosen)
     with join_world(device) as world:
         spec = world.from_main(lambda: data_spec(data, base, data_dir, reporter))
-        if start is not None:
+        if header is not None and base is None and data.size is None:
+            spec = at_sizes_of(header, spec)
+        if header is not None:
             _warn_of_seen_validation(header.data, spec, reporter)
         with world.local_main_first():
             loaded = load_training_data(
@@ -114,6 +121,7 @@ def prepare(
                 data_dir=data_dir,
                 reporter=reporter,
             )
+    _warn_of_single_drawings(loaded.drawings, training.tasks, reporter)
     same_data = base is not None and base.data.dataset == spec.dataset
     kept = {*chosen, "ink", "observation"} if same_data else set(chosen)
     config = adapted_to_data(config, loaded, kept)
@@ -264,6 +272,19 @@ def data_spec(
     return replace(spec, **changed)
 
 
+def at_sizes_of(header: Header, spec: DataSpec) -> DataSpec:
+    """`spec` at the sizes at which the model of a checkpoint reads and draws.
+
+    A data set whose usual size is another than that of the checkpoint's data keeps its own.
+    """
+    before = data_sets.DATASETS.get(header.data.get("dataset", ""))
+    if before is not None and before.size != spec.catalogue_entry.size:
+        return spec
+    config = header.config
+    sizes = (config.input_size, config.size) if config.input_size < config.size else ()
+    return replace(spec, size=config.size, sizes=sizes)
+
+
 def default_dataset(data_dir: Path | None, reporter: Reporter = SILENT) -> str:
     """omniglot if its files are on this machine, otherwise glyphs, which needs no download."""
     if omniglot.is_local(data_dir):
@@ -337,3 +358,18 @@ def _warn_of_seen_validation(before: Mapping[str, Any], data: DataSpec, reporter
             "warning: the weights of --from were trained on these validation drawings, so their "
             "bound will be too good\n--validation 0 trains on all and keeps the last weights"
         )
+
+
+def _warn_of_single_drawings(drawings: Drawings, tasks: TaskMix, reporter: Reporter) -> None:
+    """Warn of characters that have no second drawing to be an exemplar, if the tasks need one."""
+    counts = torch.bincount(drawings.character, minlength=len(drawings.characters))
+    single = int((counts == 1).sum())
+    if not single or tasks.empty == 1 or tasks.alphabet == 1:
+        return
+    if single < len(counts):
+        reporter.note(f"characters with one drawing, which are learned without exemplar: {single}")
+        return
+    reporter.note(
+        "warning: no character has a second drawing, so the model does not learn to vary one\n"
+        "put the drawings of each character into a folder of its own"
+    )

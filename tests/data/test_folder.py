@@ -82,6 +82,30 @@ def test_hidden_and_other_files_are_left_out(tmp_path: Path) -> None:
     assert len(load("folder", data_dir=tmp_path)) == 1
 
 
+def test_sheets_beside_the_drawings_of_a_command_are_left_out(tmp_path: Path) -> None:
+    """But a picture of one's own may be called grid.png."""
+    for name in ("grid", "grid-001", "K-grid", "K-input", "alphabet", "samples"):
+        picture(tmp_path / "drawn" / f"{name}.png", square())
+        picture(tmp_path / "mine" / f"{name}.png", square())
+    picture(tmp_path / "drawn/K-01.png", square())
+    picture(tmp_path / "drawn/K-02.png", square())
+    picture(tmp_path / "drawn/letters/a-001.png", square())
+    picture(tmp_path / "drawn/letters/a-grid.png", square())
+    drawings = load("folder", data_dir=tmp_path)
+    counts = dict(zip(drawings.characters, torch.bincount(drawings.character), strict=True))
+    assert counts == {f"{tmp_path.name}/drawn": 2, "drawn/letters": 1, f"{tmp_path.name}/mine": 6}
+
+
+def test_links_to_folders_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
+    picture(tmp_path / "elsewhere" / "1.png", square())
+    root = tmp_path / "root"
+    root.mkdir()
+    for name in "ab":
+        (root / name).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(root)
+    assert load("folder", data_dir=root).characters == ("root/a", "root/b")
+
+
 def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ONESHOT_DATA", raising=False)
     with pytest.raises(OneshotError, match="--data-dir"):

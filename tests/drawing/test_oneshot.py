@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tiny import tiny_model
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from oneshot_cli import checkpoint
 from oneshot_cli.drawing.batches import PARTICLES, Batches
 from oneshot_cli.drawing.oneshot import CLOSENESS, Oneshot
 from oneshot_cli.drawing.variations import VariationInputs, contexts_of, noise_for, select_distinct
-from oneshot_cli.errors import OneshotError
+from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.imaging.distances import ink_distance
 from oneshot_cli.model import Context, VAEConfig, build
 
@@ -188,6 +189,9 @@ def test_what_cannot_be_read_is_refused(model: Oneshot, tmp_path: Path) -> None:
         model.vary(tmp_path / "none.png")
     with pytest.raises(OneshotError, match="no exemplar"):
         model.vary([])
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(OneshotError, match="no pictures in this folder"):
+        model.vary(tmp_path)
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,24 +265,66 @@ def test_each_of_several_exemplars_is_redrawn_in_turn(model: Oneshot) -> None:
     ("argument", "value"),
     [
         ("n", -1),
+        ("n", 2.5),
+        ("n", "3"),
+        ("n", None),
+        ("seed", -1),
         ("spread", -0.1),
         ("spread", float("nan")),
         ("spread", 1e30),
+        ("spread", "wide"),
         ("closeness", 1.1),
-        ("closeness", float("nan")),
+        ("closeness", float("inf")),
         ("size", 0),
         ("size", 2000),
+        ("size", 10**400),
         ("keep_best", 0),
     ],
 )
-def test_numbers_out_of_range_are_refused_in_words(
-    model: Oneshot, argument: str, value: float
+def test_numbers_out_of_range_are_refused_in_words_at_once(
+    model: Oneshot, argument: str, value: Any
 ) -> None:
-    with pytest.raises(OneshotError, match=f"{argument} is .* has to be"):
-        model.vary(np.eye(28, dtype=np.float32), **cast(Any, {"n": 2, argument: value}))
+    """Before any picture is read: there is none."""
+    with pytest.raises(UsageError, match=f"{argument} is .* has to be"):
+        model.vary("no.png", **{"n": 2, argument: value})
     if argument != "keep_best":
-        with pytest.raises(OneshotError, match=f"{argument} is"):
-            model.draw(None, **cast(Any, {"n": 2, argument: value}))
+        for image in ("no.png", None):
+            with pytest.raises(UsageError, match=f"{argument} is"):
+                model.draw(image, **{"n": 2, argument: value})
+    if argument not in ("keep_best", "closeness"):
+        with pytest.raises(UsageError, match=f"{argument} is"):
+            model.alphabet("no.png", **{"n": 2, argument: value})
+        with pytest.raises(UsageError, match=f"{argument} is"):
+            model.sample(**{"n": 2, argument: value})
+
+
+def test_exemplars_come_in_any_form(model: Oneshot, tmp_path: Path) -> None:
+    """One picture or several, in any iterable or in a folder, give the same drawings."""
+    levels = [(255 * glyph(seed)).astype(np.uint8) for seed in range(2)]
+    for name, level in zip("ab", levels, strict=True):
+        Image.fromarray(level).save(tmp_path / f"{name}.png")
+    expected = model.vary(levels, 2)
+    forms: dict[str, Any] = {
+        "tuple": tuple(levels),
+        "generator": (level for level in levels),
+        "stacked": np.stack(levels)[:, None],
+        "tensor": torch.from_numpy(np.stack(levels))[:, None],
+        "Pillow": [Image.fromarray(level) for level in levels],
+        "folder": tmp_path,
+        "name of a folder": str(tmp_path),
+        "folder in a list": [tmp_path],
+        "mixed": [tmp_path / "a.png", levels[1]],
+    }
+    for form, exemplars in forms.items():
+        torch.testing.assert_close(model.vary(exemplars, 2), expected, msg=form)
+    assert model.concerns(tmp_path) == model.concerns(levels)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, [[glyph()]], [None], object()])
+def test_what_is_no_picture_is_refused(model: Oneshot, wrong: Any) -> None:
+    for use in (model.vary, model.alphabet, model.concerns):
+        with pytest.raises(UsageError, match="has to be a picture"):
+            use(wrong)
 
 
 def test_what_cannot_be_drawn_is_refused_in_words(model: Oneshot) -> None:
