@@ -68,13 +68,27 @@ def save(
         save_file(tensors, temporary, {HEADER: header.to_json()})
 
 
-def read_header(path: str | Path) -> Header:
-    """Read the header of the checkpoint at `path`, not its weights. Raises OneshotError."""
+def checkpoint_file(path: str | Path) -> Path:
+    """The checkpoint at `path`; in the folder of a run, its best or else its last one.
+
+    Raises OneshotError if there is none.
+    """
     path = Path(path)
+    if path.is_dir():
+        for name in ("best", "last"):
+            if (path / f"{name}.safetensors").is_file():
+                return path / f"{name}.safetensors"
+        raise OneshotError(
+            f"{path}: a folder, but without a run's best.safetensors; name a .safetensors file"
+        )
     if not path.exists():
         raise OneshotError(f"{path}: there is no such checkpoint")
-    if path.is_dir():
-        raise OneshotError(f"{path}: is a folder, not a checkpoint; name a .safetensors file")
+    return path
+
+
+def read_header(path: str | Path) -> Header:
+    """Read the header of the checkpoint at `path`, not its weights. Raises OneshotError."""
+    path = checkpoint_file(path)
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
@@ -92,6 +106,7 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> tuple[Generati
 
     Raises OneshotError.
     """
+    path = checkpoint_file(path)
     header = read_header(path)
     with torch.random.fork_rng(devices=[]):  # the meta device would cost a second of imports
         model = build(header.config)

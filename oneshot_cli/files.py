@@ -15,9 +15,14 @@ from oneshot_cli.errors import OneshotError
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder and rename it to `path` at the end of the block.
 
-    If the block is interrupted, `path` keeps its old content.
+    If the block is interrupted, `path` keeps its old content. A link stays; its file is written.
+    Raises OneshotError for a device or a pipe.
     """
     path = Path(path)
+    if path.is_symlink():
+        path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise OneshotError(f"{path} is no file that can be replaced")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".partial-", suffix=path.suffix, dir=path.parent)
     os.close(handle)

@@ -28,3 +28,8 @@ def display_path(path: Path | None) -> str:
     """A path for messages and documents, relative to the working folder if it is inside."""
     here = Path.cwd()
     return str(path.relative_to(here) if path and path.is_relative_to(here) else path)
+
+
+def printable(text: str) -> str:
+    """`text` with `_` for what is not printed, such as line feeds, escapes and broken UTF-8."""
+    return "".join(c if c.isprintable() else "_" for c in text)

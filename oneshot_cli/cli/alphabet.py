@@ -12,6 +12,7 @@ from oneshot_cli.cli.options import (
     Device,
     DeviceOption,
     ForceOption,
+    FormatOption,
     JsonOption,
     OutputOption,
     PenOption,
@@ -21,6 +22,7 @@ from oneshot_cli.cli.options import (
     SpreadOption,
     VerboseOption,
     pen_width,
+    refuse_json_too,
 )
 from oneshot_cli.cli.screen import Screen, span
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
@@ -30,12 +32,14 @@ def alphabet(
     exemplars: Annotated[
         list[Path],
         typer.Argument(
-            help="Pictures of different characters of one alphabet, or a folder of them.",
+            help="Pictures of different characters of one alphabet, or a folder of them. - is "
+            "standard input.",
             show_default=False,
         ),
     ],
     n: Annotated[int, typer.Option("-n", min=1, max=200, help="Number of new characters.")] = 20,
     output: OutputOption = None,
+    format: FormatOption = None,
     size: SizeOption = DEFAULT_SIZE,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
@@ -56,6 +60,7 @@ def alphabet(
     default --spread is 0.8.
     """
     width = pen_width(pen)
+    refuse_json_too(output, json)
 
     from oneshot_cli.workflows import alphabet as workflow
 
@@ -68,18 +73,23 @@ def alphabet(
         seed=seed,
         spread=spread,
         pen=width,
+        format=format.value if format else None,
         checkpoint=checkpoint,
         device=device.value,
         force=force,
+        reporter=screen,
     )
     screen.document(result.document())
     if result.files:
         screen.result(span(result.files))
-    screen.result(str(result.grid))
+    if result.grid:
+        screen.result(str(result.grid))
     distance, nearest = result.distance.min(1)
     closest = int(distance.argmin())
     screen.note(
         f"distance to the given characters: median {float(distance.median()):.2f} pixels; "
         f"the smallest is {float(distance[closest]):.2f}, from number {closest + 1} to "
-        f"{result.given[int(nearest[closest])][0]}"
+        f"{result.given[int(nearest[closest])].name}"
     )
+    if result.failed:
+        raise typer.Exit(1)

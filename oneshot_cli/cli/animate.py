@@ -12,6 +12,7 @@ from oneshot_cli.cli.options import (
     ClosenessOption,
     Device,
     DeviceOption,
+    FilmFormat,
     ForceOption,
     JsonOption,
     QuietOption,
@@ -19,6 +20,7 @@ from oneshot_cli.cli.options import (
     SizeOption,
     SpreadOption,
     VerboseOption,
+    refuse_json_too,
 )
 from oneshot_cli.cli.screen import Screen
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
@@ -28,19 +30,31 @@ def animate(
     exemplars: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Pictures of characters, one row each; without any, unconditional samples.",
+            help="Pictures of characters, one row each; without any, unconditional samples. - is "
+            "standard input.",
             show_default=False,
         ),
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=100, help="Drawings in a row.")] = 5,
     output: Annotated[
-        Path,
+        str | None,
         typer.Option(
             "--output",
             "-o",
-            help="A .gif, .webp, .png or .apng (animated), or .mp4 (needs the extra 'video').",
+            metavar="PATH",
+            help="A .gif, .webp, .png or .apng (animated), .mp4 or .webm (these need the extra "
+            "'video'). - is standard output.",
+            show_default="in a new folder in out",
         ),
-    ] = Path("out/animation.gif"),
+    ] = None,
+    format: Annotated[
+        FilmFormat | None,
+        typer.Option(
+            "--format",
+            help="The format of the film.",
+            show_default="by the ending of --output, else gif",
+        ),
+    ] = None,
     size: SizeOption = DEFAULT_SIZE,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
@@ -77,6 +91,8 @@ def animate(
     with the same seed, spread and closeness, and --pen off. The pen is not used here, because the
     centre lines of an unfinished drawing would change abruptly from step to step.
     """
+    refuse_json_too(output, json)
+
     from oneshot_cli.workflows import animate as workflow
 
     screen = Screen(json, quiet, verbose)
@@ -93,14 +109,18 @@ def animate(
         fade=fade,
         fps=fps,
         hold=hold,
+        format=format.value if format else None,
         checkpoint=checkpoint,
         device=device.value,
         force=force,
         reporter=screen,
     )
     screen.document(result.document())
-    screen.result(str(result.animation))
+    if result.animation:
+        screen.result(str(result.animation))
     screen.note(
         f"{result.frames} frames of {result.width} x {result.height} pixels, "
-        f"{result.animation.stat().st_size / 1000:,.0f} kB"
+        f"{result.bytes / 1000:,.0f} kB"
     )
+    if result.failed:
+        raise typer.Exit(1)

@@ -11,12 +11,18 @@ import typer
 from oneshot_cli.cli.options import JsonOption, QuietOption, VerboseOption
 from oneshot_cli.cli.screen import Screen
 
+WRITTEN_ENDINGS = frozenset(
+    {".png", ".apng", ".webp", ".svg", ".npz", ".gif", ".jpg", ".jpeg", ".tif", ".tiff"}
+)
+"""The endings of pictures that say how they were drawn."""
+
 
 def info(
     checkpoint: Annotated[
         Path | None,
         typer.Argument(
-            help="A .safetensors checkpoint; without it, the flagship that ships with oneshot.",
+            help="A .safetensors checkpoint, the folder of a run, or a picture that oneshot wrote; "
+            "without it, the flagship that ships with oneshot.",
             show_default=False,
         ),
     ] = None,
@@ -26,17 +32,22 @@ def info(
 ) -> None:
     """Describe a checkpoint: its model, data, split, training and measured results.
 
-    Only the header of the file is read.
+    Only the header of the file is read. Of a picture it tells how it was drawn: the exemplar, the
+    seed, the settings, and the version of oneshot.
     """
+    if checkpoint is not None and checkpoint.suffix.lower() in WRITTEN_ENDINGS:
+        _describe_picture(checkpoint, Screen(json, quiet, verbose))
+        return
+
     from math import prod
 
     from rich.table import Table
     from safetensors import safe_open
 
-    from oneshot_cli.checkpoint import read_header
+    from oneshot_cli.checkpoint import checkpoint_file, read_header
     from oneshot_cli.paths import flagship
 
-    path = flagship() if checkpoint is None else checkpoint
+    path = flagship() if checkpoint is None else checkpoint_file(checkpoint)
     header = read_header(path)
     with safe_open(path, "np") as file:
         names = list(file.keys())
@@ -64,6 +75,32 @@ def info(
         for i, (name, value) in enumerate(_flat(document[part])):
             table.add_row(part if i == 0 else "", f"{name}: {_readable(name, value)}")
     table.add_row("written by", f"oneshot {header.version}")
+    screen.console.print(table)
+
+
+def _describe_picture(path: Path, screen: Screen) -> None:
+    """Print how a picture was drawn. Raises OneshotError if it does not say so."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from oneshot_cli.errors import OneshotError
+    from oneshot_cli.imaging.formats import about_of
+    from oneshot_cli.paths import printable
+
+    about = about_of(path)
+    if about is None:
+        raise OneshotError(f"{path}: a picture, but it does not say that oneshot drew it")
+    screen.document({"picture": path, **about})
+    if screen.json_only:
+        return
+    table = Table(title=Text(printable(str(path))), title_justify="left", show_header=False)
+    table.box = None
+    table.add_column(style="bold")
+    table.add_column()
+    for name, value in about.items():
+        if value is not None:
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            table.add_row(name.replace("_", " "), Text(printable(shown)))
     screen.console.print(table)
 
 

@@ -30,18 +30,51 @@ CheckpointOption = Annotated[
         "--checkpoint",
         "-c",
         metavar="FILE",
-        help="A .safetensors checkpoint; without it, the flagship that ships with oneshot.",
+        help="A .safetensors checkpoint, or the folder of a run, which stands for its best one; "
+        "without it, the flagship that ships with oneshot.",
         show_default=False,
     ),
 ]
+
+
+class PictureFormat(str, Enum):
+    """Formats of pictures. PDF and NPZ hold all of them in one file."""
+
+    png = "png"
+    webp = "webp"
+    svg = "svg"
+    pdf = "pdf"
+    npz = "npz"
+
+
+class FilmFormat(str, Enum):
+    """Formats of animations."""
+
+    gif = "gif"
+    webp = "webp"
+    apng = "apng"
+    mp4 = "mp4"
+    webm = "webm"
+
+
 OutputOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--output",
         "-o",
         metavar="PATH",
-        help="A folder. If it ends like a picture file, only the grid is written, to that file.",
-        show_default="out",
+        help="A folder. If it ends like a picture file, only the grid is written, to that file. - "
+        "is standard output, for the grid, or for the picture if it is only one.",
+        show_default="a new folder in out",
+    ),
+]
+FormatOption = Annotated[
+    PictureFormat | None,
+    typer.Option(
+        "--format",
+        help="The format of pictures and grid. A pdf has the grid alone; an npz has arrays of all "
+        "pictures, for NumPy.",
+        show_default="by the ending of --output, else png",
     ),
 ]
 SeedOption = Annotated[
@@ -103,6 +136,12 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only res
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Print more details, and tracebacks of errors.")
 ]
+
+
+def refuse_json_too(output: str | None, json: bool) -> None:
+    """Raise BadParameter if standard output is to have both a picture and a JSON document."""
+    if output == "-" and json:
+        raise typer.BadParameter("--json and -o - both write to standard output")
 
 
 def pen_width(given: str | None) -> float | None:

@@ -12,6 +12,7 @@ from oneshot_cli.cli.options import (
     Device,
     DeviceOption,
     ForceOption,
+    FormatOption,
     JsonOption,
     OutputOption,
     PenOption,
@@ -21,6 +22,7 @@ from oneshot_cli.cli.options import (
     SpreadOption,
     VerboseOption,
     pen_width,
+    refuse_json_too,
 )
 from oneshot_cli.cli.screen import Screen, span
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
@@ -29,6 +31,7 @@ from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 def sample(
     n: Annotated[int, typer.Option("-n", min=1, max=2000, help="Number of samples.")] = 64,
     output: OutputOption = None,
+    format: FormatOption = None,
     size: SizeOption = DEFAULT_SIZE,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
@@ -55,6 +58,7 @@ def sample(
     the model copies training drawings.
     """
     width = pen_width(pen)
+    refuse_json_too(output, json)
 
     from oneshot_cli.workflows import sample as workflow
 
@@ -66,13 +70,16 @@ def sample(
         seed=seed,
         spread=spread,
         pen=width,
+        format=format.value if format else None,
         nearest=nearest,
         data_dir=data_dir,
         checkpoint=checkpoint,
         device=device.value,
         force=force,
+        reporter=screen,
     )
     screen.document(result.document())
     if result.files:
         screen.result(span(result.files))
-    screen.result(str(result.grid))
+    if result.grid:
+        screen.result(str(result.grid))

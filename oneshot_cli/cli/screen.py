@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from oneshot_cli.paths import printable
 from oneshot_cli.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -38,16 +39,16 @@ class Screen(Reporter):
     def result(self, text: str) -> None:
         """Print a line of the result."""
         if not self.json_only:
-            typer.echo(text)
+            typer.echo(_printable(text))
 
     def note(self, text: str) -> None:
         """Print additional information, unless `quiet`."""
         if not self.quiet:
-            typer.echo(text, err=True)
+            typer.echo(_printable(text), err=True)
 
     def error(self, text: str) -> None:
         """Print a failure that does not stop the work."""
-        typer.echo(f"error: {text}", err=True)
+        typer.echo(f"error: {_printable(text)}", err=True)
 
     def detail(self, text: str) -> None:
         """Print a detail, if `verbose`."""
@@ -57,7 +58,9 @@ class Screen(Reporter):
     def document(self, content: Mapping[str, Any]) -> None:
         """Print the JSON document, if `json_only`. Paths become strings."""
         if self.json_only:
-            typer.echo(json.dumps(content, indent=2, default=str, ensure_ascii=False))
+            text = json.dumps(content, indent=2, default=str, ensure_ascii=False)
+            # a file name that is not UTF-8 has surrogates, which only JSON's escapes can express
+            typer.echo(text.encode("utf-8", "backslashreplace").decode())
 
     @cached_property
     def console(self) -> Console:
@@ -113,6 +116,11 @@ class Screen(Reporter):
                 bars.update(tasks[what], completed=done, total=total or None)
 
             yield show
+
+
+def _printable(text: str) -> str:
+    """Lines without what a file name may have to control the terminal."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def span(files: Sequence[Path]) -> str:

@@ -14,6 +14,7 @@ from oneshot_cli.cli.options import (
     Device,
     DeviceOption,
     ForceOption,
+    FormatOption,
     JsonOption,
     OutputOption,
     PenOption,
@@ -23,6 +24,7 @@ from oneshot_cli.cli.options import (
     SpreadOption,
     VerboseOption,
     pen_width,
+    refuse_json_too,
 )
 from oneshot_cli.cli.screen import Screen, span
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
@@ -45,12 +47,28 @@ class Layout(str, Enum):
 def vary(
     exemplars: Annotated[
         list[Path],
-        typer.Argument(help="Pictures of a character, or folders of them.", show_default=False),
+        typer.Argument(
+            help="Pictures of a character, or folders of them. - is standard input.",
+            show_default=False,
+        ),
     ],
     n: Annotated[
         int, typer.Option("-n", min=1, max=1000, help="Variations of each exemplar.")
     ] = 10,
+    per_class: Annotated[
+        int | None,
+        typer.Option(
+            "--per-class",
+            metavar="N",
+            min=1,
+            max=100_000,
+            help="Instead of -n: so many variations of each class in all, in a folder of its name. "
+            "A class is a folder in the given one, or else a picture.",
+            show_default=False,
+        ),
+    ] = None,
     output: OutputOption = None,
+    format: FormatOption = None,
     size: SizeOption = DEFAULT_SIZE,
     seed: SeedOption = 0,
     spread: SpreadOption = None,
@@ -94,6 +112,7 @@ def vary(
 
     An exemplar is a picture of one drawn character: a photo, a scan or an icon, dark on light or
     light on dark. Every variation is written as a PNG, dark on white, and a grid shows all of them.
+    A folder of folders becomes a folder of the same shape, which torchvision's ImageFolder loads.
 
     A picture depends only on the exemplar, the seed and its number. With the default --spread and
     --closeness, which are in the checkpoint, variations are about as diverse as people's drawings.
@@ -107,6 +126,7 @@ def vary(
     under "concerns" in the JSON document.
     """
     width = pen_width(pen)
+    refuse_json_too(output, json)
 
     from oneshot_cli.distributed import is_main_process
     from oneshot_cli.workflows import vary as workflow
@@ -116,6 +136,7 @@ def vary(
         exemplars,
         output,
         n=n,
+        per_class=per_class,
         size=size,
         seed=seed,
         spread=spread,
@@ -124,6 +145,7 @@ def vary(
         together=together,
         keep_best=keep_best,
         layout=layout.value,
+        format=format.value if format else None,
         show_input=show_input,
         skip_existing=skip_existing,
         checkpoint=checkpoint,

@@ -161,10 +161,15 @@ class Oneshot:
         closeness: float | None = None,
         size: int | None = None,
         keep_best: int | None = None,
+        first: int = 0,
     ) -> Tensor:
-        """`vary` for E sets of exemplars (M, 1, S, S) as `read` returns them: (E, n, 1, H, W)."""
+        """`vary` for E sets of exemplars (M, 1, S, S) as `read` returns them: (E, n, 1, H, W).
+
+        The variations have the numbers from `first`.
+        """
         check(n=n, seed=seed, spread=spread, closeness=closeness, size=size, keep_best=keep_best)
-        inputs = VariationInputs.of(exemplars, n, seed, self._conditional().noise_shape)
+        shape = self._conditional().noise_shape
+        inputs = VariationInputs.of(exemplars, n, seed, shape, first)
         temperature = self.spread if spread is None else spread
         near = self.closeness if closeness is None else closeness
         pictures = self.batches.vary(inputs, temperature, near, size or self.size)
@@ -249,10 +254,14 @@ class Oneshot:
         seed: int = 0,
         spread: float | None = None,
         size: int | None = None,
+        first: int = 0,
     ) -> Pictures:
-        """n characters (n, 1, H, W) without a context. At a spread of 1 they are exact samples."""
+        """n characters (n, 1, H, W) without a context. At a spread of 1 they are exact samples.
+
+        They have the numbers from `first`.
+        """
         check(n=n, seed=seed, spread=spread, size=size)
-        noise = self._noise("sample", seed, None, range(n))
+        noise = self._noise("sample", seed, None, range(first, first + n))
         context = Context.empty(n, self.size, self.device)
         temperature = 1.0 if spread is None else spread
         drawn = self.batches.sample(context, noise, temperature, size or self.size)
@@ -368,6 +377,6 @@ def load(checkpoint: str | Path | None = None, device: str = "auto") -> Oneshot:
 
     Raises OneshotError if the file is missing, damaged or not a checkpoint of oneshot.
     """
-    path = flagship() if checkpoint is None else Path(checkpoint)
+    path = flagship() if checkpoint is None else checkpoints.checkpoint_file(checkpoint)
     model, header = checkpoints.load(path, resolve_device(device))
     return Oneshot(model, header, path)

@@ -50,6 +50,8 @@ def _bytes(ink: Tensor) -> bytes:
 class VariationInputs:
     """The inputs of n variations of each of E sets of exemplars, ordered by set.
 
+    They are the variations with the numbers from `first`.
+
     `contexts` (E) holds the exemplars, `noise` (E * n, ...) the noise of the latents, and
     `deformation_noise` (E * n, 18) the noise of the deformations. The variations of a set redraw
     its exemplars in turn. The inputs of a variation do not depend on n.
@@ -59,10 +61,16 @@ class VariationInputs:
     noise: Tensor
     deformation_noise: Tensor
     n: int
+    first: int = 0
 
     @classmethod
     def of(
-        cls, exemplars: Sequence[Tensor], n: int, seed: int, shape: tuple[int, ...]
+        cls,
+        exemplars: Sequence[Tensor],
+        n: int,
+        seed: int,
+        shape: tuple[int, ...],
+        first: int = 0,
     ) -> VariationInputs:
         """Inputs for E sets of exemplars (M, 1, S, S) and a model with noise of this shape."""
         ordered = [torch.stack(sorted(each, key=_bytes)) for each in exemplars]
@@ -71,11 +79,12 @@ class VariationInputs:
             torch.empty(len(ordered), n, DEFORMATION_NUMBERS),
         )
         for row, inks in enumerate(ordered):
-            for i, generator in enumerate(generators("vary", seed, inks, range(n))):
+            numbers = range(first, first + n)
+            for i, generator in enumerate(generators("vary", seed, inks, numbers)):
                 torch.randn(shape, generator=generator, out=noise[row, i])
                 torch.randn(DEFORMATION_NUMBERS, generator=generator, out=deformation_noise[row, i])
         contexts = contexts_of(ordered, 1, torch.device("cpu"))
-        return cls(contexts, noise.flatten(0, 1), deformation_noise.flatten(0, 1), n)
+        return cls(contexts, noise.flatten(0, 1), deformation_noise.flatten(0, 1), n, first)
 
     def __len__(self) -> int:
         return len(self.noise)
@@ -99,7 +108,7 @@ class VariationInputs:
         maps = Deformation.of(inks, noise, PEOPLE)
         depth = self._depths[rows // self.n].flatten(0, 2)
         images = maps.applied(depth, size).view_as(context.images)
-        turn = (rows % self.n) % context.mask.sum(1)
+        turn = (self.first + rows % self.n) % context.mask.sum(1)
         target = images[torch.arange(len(rows)), turn]
         return Context(images, context.mask, context.alphabet), target
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import colorsys
+import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,14 +18,21 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.files import atomic_write, atomic_write_bytes
+from oneshot_cli.files import atomic_write_bytes
+from oneshot_cli.imaging.formats import KEY, About, exif_of, png_info
 from oneshot_cli.imaging.rendering import Bytes, cell_side, enlarged
 
 GAP = 8
 FADE = 0.6
 """The factor by which the colour of new ink fades with each step."""
 
-ENDINGS = (".gif", ".webp", ".png", ".apng", ".mp4")
+FORMATS = ("gif", "webp", "apng", "mp4", "webm")
+"""The formats of animations. An animated PNG may end in .png, too."""
+
+ENDINGS = {**{f".{name}": name for name in FORMATS}, ".png": "apng"}
+
+CODECS = {"mp4": "libx264", "webm": "libvpx-vp9"}
+"""The codecs of videos."""
 
 Colour = tuple[int, int, int]
 
@@ -101,57 +110,102 @@ def save_film(
 ) -> None:
     """Write an animation in an endless loop; the last frame is shown for `hold` seconds.
 
-    The format follows the ending: .gif, .webp, .png or .apng (animated PNG), .mp4. Raises
-    OneshotError for any other ending, and for MP4 if the extra `video` is not installed.
+    The format follows the ending, see ENDINGS. Raises OneshotError for any other ending, and for a
+    video if the extra `video` is not installed.
     """
-    kind = path.suffix.lower()
-    if kind not in ENDINGS:
+    atomic_write_bytes(path, film_bytes(frames, film_format(path), fps=fps, hold=hold))
+
+
+def film_format(path: Path) -> str:
+    """The format of an animation in this file. Raises OneshotError for an unknown ending."""
+    kind = ENDINGS.get(path.suffix.lower())
+    if kind is None:
         raise OneshotError(f"{path}: an animation ends in {', '.join(ENDINGS)}")
-    if kind == ".mp4":
-        _save_mp4(frames, path, fps, hold)
-        return
+    require_codec(kind)
+    return kind
+
+
+def require_codec(kind: str) -> None:
+    """Raise OneshotError if `kind` is a video and the extra `video` is not installed."""
+    if kind in CODECS:
+        try:
+            import imageio_ffmpeg  # noqa: F401
+        except ImportError:
+            raise OneshotError(
+                f"{kind.upper()} needs ffmpeg, which is an extra\n"
+                "pip install 'oneshot-cli[video]', or let the file end in .gif or .webp"
+            ) from None
+
+
+def film_bytes(
+    frames: Sequence[Image.Image],
+    kind: str,
+    *,
+    fps: float = 10.0,
+    hold: float = 1.5,
+    about: About | None = None,
+) -> bytes:
+    """An animation in a format of FORMATS, with `about` in its metadata.
+
+    It loops, and the last frame is shown for `hold` seconds. Raises OneshotError for a video if the
+    extra `video` is not installed.
+    """
+    if kind in CODECS:
+        return _video(frames, kind, fps, hold, about)
     durations = [round(1000 / fps)] * (len(frames) - 1) + [round(1000 * hold)]
-    buffer = BytesIO()
-    if kind == ".gif":
+    options: dict[str, Any]
+    if kind == "gif":
         first, *rest = _one_palette(frames)
         options = {"optimize": True, "disposal": 1}
+        if about is not None:
+            options["comment"] = json.dumps({KEY: about}).encode()
     else:
         first, *rest = frames
-        options = {"lossless": True, "method": 4} if kind == ".webp" else {"optimize": True}
+        options = {"lossless": True, "method": 4} if kind == "webp" else {"optimize": True}
+        if about is not None:
+            options |= {"exif": exif_of(about)} if kind == "webp" else {"pnginfo": png_info(about)}
+    buffer = BytesIO()
     first.save(
         buffer,
-        {".gif": "GIF", ".webp": "WEBP"}.get(kind, "PNG"),
+        {"gif": "GIF", "webp": "WEBP", "apng": "PNG"}[kind],
         save_all=True,
         append_images=rest,
         duration=durations,
         loop=0,
         **options,
     )
-    atomic_write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
-def _save_mp4(frames: Sequence[Image.Image], path: Path, fps: float, hold: float) -> None:
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        raise OneshotError(
-            f"{path}: MP4 needs ffmpeg, which is an extra\n"
-            "pip install 'oneshot-cli[video]', or let the file end in .gif or .webp"
-        ) from None
-    width, height = (side + side % 2 for side in frames[0].size)  # the codec needs even sides
-    with (
-        atomic_write(path) as temporary,
-        closing(
+def _video(
+    frames: Sequence[Image.Image], kind: str, fps: float, hold: float, about: About | None
+) -> bytes:
+    """A video; ffmpeg writes it to a file."""
+    require_codec(kind)
+    import imageio_ffmpeg
+
+    width, height = (side + side % 2 for side in frames[0].size)  # the codecs need even sides
+    comment = [] if about is None else ["-metadata", f"comment={json.dumps({KEY: about})}"]
+    quality = ["-crf", "18", "-b:v", "0"] if kind == "webm" else []
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / f"film.{kind}"
+        with closing(
             imageio_ffmpeg.write_frames(
-                str(temporary), (width, height), fps=fps, quality=8, macro_block_size=2
+                str(file),
+                (width, height),
+                fps=fps,
+                codec=CODECS[kind],
+                quality=None if quality else 8,
+                macro_block_size=2,
+                output_params=[*quality, *comment],
             )
-        ) as writer,
-    ):
-        writer.send(None)
-        for frame in [*frames, *[frames[-1]] * round(hold * fps)]:
-            even = Image.new("RGB", (width, height), "white")
-            even.paste(frame, (0, 0))
-            writer.send(even.tobytes())
+        ) as writer:
+            writer.send(None)
+            for frame in [*frames, *[frames[-1]] * round(hold * fps)]:
+                even = Image.new("RGB", (width, height), "white")
+                even.paste(frame, (0, 0))
+                writer.send(even.tobytes())
+        return file.read_bytes()
 
 
 def _one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:

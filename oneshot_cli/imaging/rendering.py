@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import cache
-from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,10 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from oneshot_cli.files import atomic_write_bytes
+from oneshot_cli.imaging.formats import encoded
+
+if TYPE_CHECKING:
+    from oneshot_cli.imaging.pen import VectorDrawing
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 Bytes = NDArray[np.uint8]
@@ -54,16 +59,24 @@ def penned(probability: Tensor, width: float) -> Bytes:
     `width` is the pen's, as a share of the picture's width.
     """
     from oneshot_cli.imaging.pen import drawn
+
+    side = probability.shape[-1]
+    levels = np.empty((*probability.shape[:-3], side, side), np.uint8)
+    drawings = vectorized(probability.reshape(-1, 1, side, side), width)
+    for drawing, level in zip(drawings, levels.reshape(-1, side, side), strict=True):
+        level[:] = np.rint(255 * (1 - drawn(drawing, side, width)))
+    return levels
+
+
+def vectorized(probability: Tensor, width: float) -> Iterator[VectorDrawing]:
+    """Probabilities of ink (n, 1, H, H) as strokes and areas, for a round pen of this width.
+
+    `width` is a share of the picture's width.
+    """
     from oneshot_cli.imaging.vectorizing import strokes_in
 
-    logits = torch.logit(probability.float(), eps=1e-6).squeeze(-3)
-    side = logits.shape[-1]
-    levels = np.empty(logits.shape, np.uint8)
-    for picture, level in zip(
-        logits.reshape(-1, side, side), levels.reshape(-1, side, side), strict=True
-    ):
-        level[:] = np.rint(255 * (1 - drawn(strokes_in(picture.numpy(), width), side, width)))
-    return levels
+    for logits in torch.logit(probability.float(), eps=1e-6)[:, 0]:
+        yield strokes_in(logits.numpy(), width)
 
 
 def _smoothed(images: Tensor, deviation: float) -> Tensor:
@@ -118,10 +131,5 @@ def font(height: int) -> Font:
 
 def save_picture(picture: Image.Image, path: Path) -> None:
     """Write a picture in the format of the file's ending, PNG if that is unknown; atomically."""
-    buffer = BytesIO()
     kind = Image.registered_extensions().get(path.suffix.lower(), "PNG")
-    if kind == "JPEG":
-        picture.save(buffer, kind, quality=95)
-    else:
-        picture.save(buffer, kind)
-    atomic_write_bytes(path, buffer.getvalue())
+    atomic_write_bytes(path, encoded(picture, kind))

@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+import numpy as np
 from torch import Tensor
 
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import ALPHABET_SPREAD, load
 from oneshot_cli.errors import UsageError
 from oneshot_cli.files import refuse_to_overwrite
-from oneshot_cli.imaging.exemplar import drawing
-from oneshot_cli.imaging.grid import Group, sheet
-from oneshot_cli.imaging.rendering import of_mask, save_picture
-from oneshot_cli.workflows.jobs import Target, pictures_in
+from oneshot_cli.imaging.exemplar import Picture
+from oneshot_cli.imaging.formats import npz_of
+from oneshot_cli.imaging.grid import Group, arranged
+from oneshot_cli.imaging.rendering import of_mask
+from oneshot_cli.reporting import SILENT, Reporter
+from oneshot_cli.workflows.jobs import Source, find, title
+from oneshot_cli.workflows.pictures import description, draw_and_write, sheet_content
+from oneshot_cli.workflows.targets import DEFAULT_FOLDER, opened, refuse_exemplars, write
 
 MOST = 100
 """The largest number of context images."""
@@ -27,7 +31,7 @@ MOST = 100
 class AlphabetResult:
     """The result of `alphabet`.
 
-    `given` has the names and files of the M context images. `distance` (n, M) is the distance from
+    `given` are the M context images. `distance` (n, M) is the distance from
     each new character to each of them, in pixels at the model's size, see
     `imaging.distances.ink_distance`.
     """
@@ -37,10 +41,14 @@ class AlphabetResult:
     spread: float
     size: int
     pen: float
-    given: list[tuple[str, Path]]
+    given: list[Source]
     files: list[Path]
-    grid: Path
+    grid: Path | None
     distance: Tensor
+    format: str
+    failed: list[tuple[str, str]]
+    """The paths that could not be read, and the reasons."""
+    left_out: list[Path]
 
     def document(self) -> dict[str, Any]:
         """For JSON."""
@@ -51,63 +59,93 @@ class AlphabetResult:
             "spread": self.spread,
             "size": self.size,
             "pen": self.pen,
-            "given": [path for _, path in self.given],
+            "format": self.format,
+            "given": [str(source) for source in self.given],
             "characters": [
                 {
                     "file": self.files[i] if self.files else None,
                     "distances": [round(d, 4) for d in self.distance[i].tolist()],
-                    "nearest": self.given[int(nearest[i])][1],
+                    "nearest": str(self.given[int(nearest[i])]),
                     "distance": round(float(distance[i]), 4),
                 }
                 for i in range(len(self.distance))
             ],
             "grid": self.grid,
+            "failed": [{"exemplar": name, "error": error} for name, error in self.failed],
+            "left_out": self.left_out,
         }
 
 
 def alphabet(
     exemplars: Sequence[Path],
-    output: Path | None = None,
+    output: str | Path | None = None,
     *,
     n: int = 20,
     size: int = DEFAULT_SIZE,
     seed: int = 0,
     spread: float | None = None,
     pen: float | None = None,
+    format: str | None = None,
     checkpoint: str | Path | None = None,
     device: str = "auto",
     force: bool = False,
+    reporter: Reporter = SILENT,
 ) -> AlphabetResult:
     """Draw n new characters in the style of `exemplars`, as `oneshot alphabet` does.
 
-    `exemplars` are pictures of different characters, or folders of them. `output` is a folder, or
-    the file of a grid; then only the grid is written. Raises OneshotError.
+    `exemplars` are pictures of different characters, or folders of them. `exemplars` and `output`
+    are as for `vary`. Raises OneshotError.
     """
-    found, target = list(pictures_in(exemplars)), Target.of(output)
-    if len(found) > MOST:
-        raise UsageError(f"{len(found)} pictures are given, but at most {MOST} are read")
-    files, grid = target.numbered("character", n), target.grid("alphabet")
-    refuse_to_overwrite([*files, grid], force)
+    found = find(exemplars, DEFAULT_FOLDER if output is None else Path(output))
+    found.report(reporter)
+    if len(found.sources) > MOST:
+        raise UsageError(f"{len(found.sources)} pictures are given, but at most {MOST} are read")
+    with opened(output, format, title(exemplars)) as opened_target:
+        target = opened_target.of_pictures(n)
+        files, grid = target.numbered("character", n), target.grid("alphabet")
+        every = [*files, *([grid] if grid else [])]
+        refuse_exemplars(every, [source.path for source in found.sources])
+        refuse_to_overwrite(every, force)
 
-    model = load(checkpoint, device)
-    made = model.new_characters([p for _, p in found], n, seed=seed, spread=spread, size=size)
-    greys = list(model.render(made.pictures, pen))
-    for file, grey in zip(files, greys, strict=False):
-        save_picture(Image.fromarray(grey), file)
-    given = [of_mask(drawing(path, model.size).mask, size) for _, path in found]
-    groups = [
-        Group("given", given, labels=[name for name, _ in found], given=True),
-        Group("new", greys, labels=[f"{i + 1}" for i in range(n)]),
-    ]
-    save_picture(sheet(groups), grid)
+        model = load(checkpoint, device)
+        read = found.drawings(model.size, reporter)
+        given = [source for source, _ in read]
+        temperature = ALPHABET_SPREAD if spread is None else spread
+        settings = {"n": n, "seed": seed, "spread": temperature, "size": size}
+        about = description(model, "alphabet", **settings, pen=model.pen(size, pen))
+        about["exemplar"] = [source.label for source in given]
+        with reporter.progress("drawing", n) as advance:
+            pictures: list[Picture] = [source.picture for source in given]
+            made = model.new_characters(pictures, n, seed=seed, spread=spread, size=size)
+
+            def take(first: int, count: int) -> Tensor:
+                return made.pictures[first : first + count]
+
+            drawn = draw_and_write(
+                model, target, files, take, n, pen=pen, about=about, advance=advance
+            )
+        shown = [of_mask(drawing.mask, size) for _, drawing in read]
+        names, numbers = [source.name for source in given], [str(i + 1) for i in range(n)]
+        if grid and target.format == "npz":
+            arrays = {"pictures": drawn.levels, "given": np.stack(shown), "names": np.array(names)}
+            write(grid, npz_of(arrays | {"distance": made.distance.numpy()}, about))
+        elif grid:
+            groups = [
+                Group("given", shown, labels=names, given=True),
+                Group("new", list(drawn.levels), labels=numbers, paths=drawn.paths),
+            ]
+            write(grid, sheet_content(target.format, arranged(groups), about))
     return AlphabetResult(
         checkpoint=model.path,
         seed=seed,
-        spread=ALPHABET_SPREAD if spread is None else spread,
+        spread=temperature,
         size=size,
         pen=model.pen(size, pen),
-        given=found,
-        files=files,
-        grid=grid,
+        given=given,
+        files=[] if target.streamed else files,
+        grid=None if target.streamed else grid,
         distance=made.distance,
+        format=target.format,
+        failed=found.failed,
+        left_out=found.left_out,
     )

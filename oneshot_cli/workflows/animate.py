@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,19 @@ from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import load
 from oneshot_cli.errors import UsageError
 from oneshot_cli.files import refuse_to_overwrite
-from oneshot_cli.imaging.animation import Strip, film, save_film
-from oneshot_cli.imaging.exemplar import drawing
-from oneshot_cli.imaging.rendering import of_mask
+from oneshot_cli.imaging.animation import Strip, film, film_bytes, film_format, require_codec
+from oneshot_cli.imaging.exemplar import Picture
+from oneshot_cli.imaging.rendering import Bytes, of_mask
 from oneshot_cli.reporting import SILENT, Reporter
-from oneshot_cli.workflows.jobs import pictures_in
+from oneshot_cli.workflows.jobs import STANDARD, find, title
+from oneshot_cli.workflows.pictures import description
+from oneshot_cli.workflows.targets import (
+    opened,
+    refuse_exemplars,
+    refuse_terminal,
+    refuse_url,
+    write,
+)
 
 MOST = 400
 """The largest number of drawings in one film."""
@@ -26,13 +36,17 @@ class AnimateResult:
     """The result of `animate`: its file, the number of its frames, and their size in pixels."""
 
     checkpoint: Path | None
-    animation: Path
-    exemplars: list[Path]
+    animation: Path | None
+    """None if it was written to standard output."""
+    exemplars: list[str]
     drawings: int
     frames: int
     width: int
     height: int
+    bytes: int
     seed: int
+    failed: list[tuple[str, str]]
+    """The paths that could not be read, and the reasons."""
 
     def document(self) -> dict[str, Any]:
         """For JSON."""
@@ -44,14 +58,15 @@ class AnimateResult:
             "frames": self.frames,
             "width": self.width,
             "height": self.height,
-            "bytes": self.animation.stat().st_size,
+            "bytes": self.bytes,
             "seed": self.seed,
+            "failed": [{"exemplar": name, "error": error} for name, error in self.failed],
         }
 
 
 def animate(
     exemplars: Sequence[Path] = (),
-    output: Path = Path("out/animation.gif"),
+    output: str | Path | None = None,
     *,
     n: int = 5,
     size: int = DEFAULT_SIZE,
@@ -63,6 +78,7 @@ def animate(
     fade: bool = False,
     fps: float = 8.0,
     hold: float = 2.0,
+    format: str | None = None,
     checkpoint: str | Path | None = None,
     device: str = "auto",
     force: bool = False,
@@ -70,48 +86,93 @@ def animate(
 ) -> AnimateResult:
     """Animate the canvas over the steps of n drawings of each exemplar, as `oneshot animate` does.
 
-    Without exemplars the drawings are unconditional samples. `fps` is the number of steps a second,
-    `hold` the seconds that the last frame is shown. Raises OneshotError.
+    Without exemplars the drawings are unconditional samples. `output` is a file, or `-` for
+    standard output; without it, the film is written to a new folder in `out`. `fps` is the number
+    of steps a second, `hold` the seconds that the last frame is shown. Raises OneshotError.
     """
     if reconstruct and not exemplars:
         raise UsageError("--reconstruct needs an exemplar")
-    refuse_to_overwrite([output], force)
-    found = [path for _, path in pictures_in(exemplars)]
-    if n * max(1, len(found)) > MOST:
-        raise UsageError(f"{n * len(found)} drawings, but a film has at most {MOST}")
-    model = load(checkpoint, device)
-    each: list[Path | None] = [*found] or [None]
-    strips = []
-    with reporter.progress("drawing", len(each)) as advance:
-        for path in each:
-            made = model.draw(
-                path,
-                n,
-                seed=seed,
-                spread=spread,
-                closeness=closeness,
-                size=size,
-                reconstruct=reconstruct,
-            )
-            reading = made.target_windows if reconstruct else made.read_windows
-            strips.append(
-                Strip(
-                    canvases=model.render(made.frames, pen=0),
-                    writing=made.write_windows if windows else None,
-                    seen=None if path is None else of_mask(drawing(path, model.size).mask, size),
-                    reading=reading if windows else None,
+    found = find(exemplars)
+    if exemplars:
+        found.report(reporter)
+    if n * max(1, len(found.sources)) > MOST:
+        raise UsageError(f"{n * len(found.sources)} drawings, but a film has at most {MOST}")
+    with film_file(output, format, title(exemplars) if exemplars else "sample") as (file, kind):
+        if file != STANDARD:
+            refuse_exemplars([file], [source.path for source in found.sources])
+            refuse_to_overwrite([file], force)
+        model = load(checkpoint, device)
+        read = found.drawings(model.size, reporter) if exemplars else []
+        each: list[tuple[Picture | None, Bytes | None]]
+        each = [(source.picture, of_mask(seen.mask, size)) for source, seen in read]
+        strips = []
+        with reporter.progress("drawing", n * max(1, len(read))) as advance:
+            for picture, seen in each or [(None, None)]:
+                made = model.draw(
+                    picture,
+                    n,
+                    seed=seed,
+                    spread=spread,
+                    closeness=closeness,
+                    size=size,
+                    reconstruct=reconstruct,
                 )
-            )
-            advance(1)
-    frames = film(strips, fade=fade)
-    save_film(frames, output, fps=fps, hold=hold)
+                reading = made.target_windows if reconstruct else made.read_windows
+                strips.append(
+                    Strip(
+                        canvases=model.render(made.frames, pen=0),
+                        writing=made.write_windows if windows else None,
+                        seen=seen,
+                        reading=reading if windows else None,
+                    )
+                )
+                advance(n)
+        settings = {"n": n, "seed": seed, "spread": spread, "closeness": closeness, "size": size}
+        about = description(model, "animate", **settings)
+        about["exemplar"] = [source.label for source, _ in read]
+        frames = film(strips, fade=fade)
+        content = film_bytes(frames, kind, fps=fps, hold=hold, about=about)
+        write(file, content)
     return AnimateResult(
         checkpoint=model.path,
-        animation=output,
-        exemplars=found,
+        animation=None if file == STANDARD else file,
+        exemplars=[str(source) for source, _ in read],
         drawings=n * len(strips),
         frames=len(frames),
         width=frames[0].width,
         height=frames[0].height,
+        bytes=len(content),
         seed=seed,
+        failed=found.failed,
     )
+
+
+@contextmanager
+def film_file(
+    output: str | Path | None, format: str | None, title: str
+) -> Iterator[tuple[Path, str]]:
+    """The file of a film and its format, for the block. Without an output it is in a new folder.
+
+    An output without an ending is a folder, too.
+
+    Raises OneshotError for an unknown ending, UsageError if format and ending contradict.
+    """
+    if output is None:
+        kind = format or "gif"
+        require_codec(kind)
+        with opened(None, None, title) as target:
+            yield target.folder / f"animation.{kind}", kind
+        return
+    refuse_url(output)
+    file = Path(output)
+    if file == STANDARD:
+        refuse_terminal()
+        require_codec(format or "gif")
+        yield file, format or "gif"
+        return
+    if str(output).endswith(("/", os.sep)) or file.is_dir() or not file.suffix:
+        file = file / f"animation.{format or 'gif'}"
+    kind = film_format(file)
+    if format not in (None, kind):
+        raise UsageError(f"--format {format} does not fit the ending of {file}")
+    yield file, kind

@@ -1,95 +1,273 @@
-"""The input pictures of the drawing commands, and the names of their output files."""
+"""The exemplars of the drawing commands: which pictures are meant, and what each is called."""
 
 from __future__ import annotations
 
+import os
+import re
+import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from oneshot_cli.errors import OneshotError
-from oneshot_cli.imaging.reading import PICTURE_ENDINGS
+from oneshot_cli.errors import OneshotError, UsageError
+from oneshot_cli.imaging.exemplar import Drawing, drawing
+from oneshot_cli.imaging.reading import PICTURE_ENDINGS, Grey, read_picture
+from oneshot_cli.paths import printable
+from oneshot_cli.reporting import Reporter
 
-GRID_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
-"""The file formats of grids."""
+STANDARD = Path("-")
+"""Standard input as an exemplar, standard output as an output."""
 
-DEFAULT_FOLDER = Path("out")
+STANDARD_INPUT = "standard input"
+
+URL = re.compile(r"[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
+
+LONGEST_NAME = 200
+"""Names of exemplars are cut to this many bytes: file systems allow 255, endings included."""
+
+NAMED = 5
+"""So many of the files that are left out are named in a note."""
+
+RESERVED = frozenset({"grid"})
+"""Names that exemplars do not get, because the grid of several exemplars has them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One picture to read: its `name`, its `path`, and what the reader takes.
+
+    `picture` is the path itself, or the grey levels (H, W) of standard input or of a pipe, which
+    can be read only once. `group` is the uppermost folder that the picture is in, seen from the
+    folder that was given.
+    """
+
+    name: str
+    path: Path
+    picture: Path | Grey
+    group: str
+
+    def __str__(self) -> str:
+        return STANDARD_INPUT if self.path == STANDARD else str(self.path)
+
+    @property
+    def label(self) -> str:
+        """The name of the file alone."""
+        return STANDARD_INPUT if self.path == STANDARD else printable(self.path.name)
+
+    def drawing(self, size: int) -> Drawing:
+        """The drawing in the picture, see `imaging.exemplar.drawing`. Raises OneshotError."""
+        try:
+            return drawing(self.picture, size)
+        except OneshotError as error:
+            if isinstance(self.picture, Path):
+                raise
+            raise OneshotError(f"{self}: {error}") from None
+
+
+@dataclass
+class Found:
+    """The pictures among some paths.
+
+    `failed` has the paths that are no pictures, with the reasons. `left_out` are the files in
+    folders that do not end like pictures, and folders that were not searched.
+    """
+
+    sources: list[Source] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[Path] = field(default_factory=list)
+
+    def fail(self, name: str, error: OneshotError | OSError) -> None:
+        """Note that the path or picture `name` cannot be read."""
+        text = str(error) if isinstance(error, OneshotError) else f"{name}: {error.strerror}"
+        self.failed.append((name, text))
+
+    def report(self, reporter: Reporter) -> None:
+        """Report what failed and what was left out. Raises OneshotError if nothing is left."""
+        if not self.sources and len(self.failed) == 1:
+            raise OneshotError(self.failed[0][1])
+        for _, text in self.failed:
+            reporter.error(text)
+        if not self.sources:
+            raise OneshotError("none of these pictures can be read")
+        if self.left_out:
+            named = ", ".join(printable(str(path)) for path in self.left_out[:NAMED])
+            more = len(self.left_out) - NAMED
+            reporter.note(f"left out: {named}{f' and {more:,} more' if more > 0 else ''}")
+
+    def drawings(self, size: int, reporter: Reporter) -> list[tuple[Source, Drawing]]:
+        """The pictures that can be read, with their drawings; the others are reported as failed.
+
+        Raises OneshotError if there are none.
+        """
+        read = []
+        for source in self.sources:
+            try:
+                read.append((source, source.drawing(size)))
+            except OneshotError as error:  # noqa: PERF203
+                if len(self.sources) == 1:
+                    raise
+                reporter.error(str(error))
+                self.fail(source.name, error)
+        if not read:
+            raise OneshotError("none of these pictures can be read")
+        return read
+
+
+def find(paths: Sequence[Path], output: Path | None = None) -> Found:
+    """The pictures in `paths`: files, folders of them, or `-` for standard input.
+
+    A file has its name without the ending, a picture in a folder its path from there. In folders,
+    hidden files are passed over, links to folders are followed, and the folder `output`, where
+    drawings are written, is not searched. One path that cannot be read does not stop the others.
+    """
+    found = Found()
+    written = None if output is None else output.resolve()
+    folders = [path for path in paths if not _is_url(path) and _is_folder(path)]
+    for path in paths:
+        try:
+            if path not in folders:
+                found.sources.append(_file(path))
+                continue
+            before = len(found.sources), len(found.failed)
+            for picture in _pictures(path, (), written, found):
+                below = picture.relative_to(path)
+                single = path.resolve().name if len(folders) > 1 else below.stem
+                group = below.parts[0] if len(below.parts) > 1 else single
+                name = below.with_suffix("").as_posix()
+                found.sources.append(Source(_name(name), picture, picture, _name(group)))
+            if before == (len(found.sources), len(found.failed)):
+                raise OneshotError(f"{path}: no pictures in this folder")
+        except (OneshotError, OSError) as error:
+            found.fail(str(path), error)
+    return found
+
+
+def _is_url(path: Path) -> bool:
+    return bool(URL.match(str(path))) and not os.path.lexists(path)
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # unlike Path.is_dir, no error for a name that is too long
+
+
+def _file(path: Path) -> Source:
+    """One picture that is named by the user. Raises OneshotError if it cannot be one."""
+    if path == STANDARD:
+        return Source("stdin", path, _streamed(path), "stdin")
+    if _is_url(path):
+        url = re.sub(":/+", "://", str(path))  # a Path has one slash
+        raise OneshotError(f"{url} is a URL, but pictures are read from files; download it first")
+    name = _name(path.stem.lstrip(".") or "picture")
+    return Source(name, path, _streamed(path) if path.is_fifo() else path, name)
+
+
+def _streamed(path: Path) -> Grey:
+    """The grey levels (H, W) of a picture from standard input or a pipe. Raises OneshotError."""
+    shown = STANDARD_INPUT if path == STANDARD else str(path)
+    if path == STANDARD and sys.stdin.isatty():
+        raise UsageError(f"- reads a picture from {STANDARD_INPUT}, but that is a terminal")
+    content = sys.stdin.buffer.read() if path == STANDARD else path.read_bytes()
+    if not content:
+        raise OneshotError(f"{shown} is empty, but a picture is needed there")
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "picture"
+        file.write_bytes(content)
+        try:
+            return read_picture(file)
+        except OneshotError as error:
+            raise OneshotError(str(error).replace(str(file), shown)) from None
+
+
+def _pictures(
+    folder: Path, above: tuple[Path, ...], written: Path | None, found: Found
+) -> Iterator[Path]:
+    """The pictures in a folder and those below it. `above` are the folders that led here."""
+    here = folder.resolve()
+    if here in above:  # a link to a folder above
+        return
+    if above and here == written:
+        found.left_out.append(folder)
+        return
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        found.fail(str(folder), error)
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if _is_folder(entry):
+            yield from _pictures(entry, (*above, here), written, found)
+        elif entry.suffix.lower() in PICTURE_ENDINGS and os.path.isfile(entry):
+            yield entry
+        else:
+            found.left_out.append(entry)
+
+
+def _name(text: str) -> str:
+    """A name that every file system takes, also with a number and an ending behind it."""
+    folder, slash, last = printable(text).rpartition("/")
+    while len(last.encode()) > LONGEST_NAME:
+        last = last[:-1]
+    return folder + slash + last
 
 
 @dataclass(frozen=True)
 class Job:
-    """Exemplars of one character, and the name of the files drawn from them."""
+    """Exemplars of one character, the name of the files drawn from them, and their number."""
 
     name: str
-    paths: tuple[Path, ...]
+    sources: tuple[Source, ...]
+    n: int
 
 
-def pictures_in(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """The names and paths of the pictures in `paths`, which are files or folders.
-
-    A file has its name without the ending, a picture in a folder its path from there. Raises
-    OneshotError for a folder without pictures. Missing files are not checked here.
-    """
-    for path in paths:
-        if not path.is_dir():
-            yield path.stem, path
-            continue
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_ENDINGS)
-        if not found:
-            raise OneshotError(f"{path}: no pictures in this folder")
-        for picture in found:
-            yield picture.relative_to(path).with_suffix("").as_posix(), picture
-
-
-def jobs(paths: Sequence[Path], together: bool = False) -> list[Job]:
-    """A job for each picture, or one for all. Names that occur more than once are numbered."""
-    found = list(pictures_in(paths))
+def jobs(found: Found, n: int, paths: Sequence[Path], *, together: bool = False) -> list[Job]:
+    """A job of n variations for each picture that was found in `paths`, or one job for all."""
     if together:
-        name = paths[0].name if paths[0].is_dir() else found[0][0]
-        return [Job(name or "exemplars", tuple(path for _, path in found))]
-    seen: dict[str, int] = {}
-    each = []
-    for name, path in found:
-        seen[name] = seen.get(name, 0) + 1
-        each.append(Job(name if seen[name] == 1 else f"{name}-{seen[name]}", (path,)))
-    return each
+        return [Job(title(paths), tuple(found.sources), n)]
+    return _named([Job(source.name, (source,), n) for source in found.sources])
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where pictures are written: to a folder, or only a grid, to `grid_file`."""
+def jobs_per_class(found: Found, n: int) -> list[Job]:
+    """Jobs that give each class n variations in all, in a folder of its name.
 
-    folder: Path
-    grid_file: Path | None = None
+    A class is a `Source.group`. Its variations are shared among its pictures: the first ones have
+    one more where n cannot be divided.
+    """
+    size = Counter(source.group for source in found.sources)
+    seen: Counter[str] = Counter()
+    made = []
+    for source in found.sources:
+        each, more = divmod(n, size[source.group])
+        count = each + (seen[source.group] < more)
+        seen[source.group] += 1
+        if count:
+            below = source.name.removeprefix(f"{source.group}/")
+            name = _name(f"{source.group}/{below.replace('/', '-')}")
+            made.append(Job(name, (source,), count))
+    return _named(made)
 
-    @classmethod
-    def of(cls, output: Path | None) -> Target:
-        """The target of `--output`: a grid if it ends like a picture, else a folder.
 
-        Raises OneshotError for an unknown ending.
-        """
-        if output is None:
-            return cls(DEFAULT_FOLDER)
-        if output.is_dir() or not output.suffix:
-            if output.is_file():
-                raise OneshotError(f"{output} is a file, but a folder is needed there")
-            return cls(output)
-        if output.suffix.lower() not in GRID_ENDINGS:
-            raise OneshotError(
-                f"{output}: a grid is not written as {output.suffix}; "
-                f"name a folder, or a file ending in {', '.join(sorted(GRID_ENDINGS))}"
-            )
-        return cls(output.parent, output)
+def _named(made: Sequence[Job]) -> list[Job]:
+    """The jobs, those whose name another one has, or the grid, with a number behind theirs."""
+    taken = {job.name for job in made} | RESERVED
+    used = set(RESERVED) if len(made) > 1 else set()
+    named = []
+    for job in made:
+        name, number = job.name, 1
+        while name in used or (number > 1 and name in taken):
+            number += 1
+            name = f"{job.name}-{number}"
+        used.add(name)
+        named.append(replace(job, name=name))
+    return named
 
-    def numbered(self, name: str, count: int) -> list[Path]:
-        """The paths of `count` pictures, name-01.png and so on. Empty if only a grid is written."""
-        if self.grid_file:
-            return []
-        digits = max(2, len(str(count)))
-        return [self.folder / f"{name}-{i:0{digits}}.png" for i in range(1, count + 1)]
 
-    def grid(self, name: str, page: int = 0, pages: int = 1) -> Path:
-        """The path of the grid, or of one of its pages."""
-        number = f"-{page + 1:03}" if pages > 1 else ""
-        if self.grid_file:
-            return self.grid_file.with_stem(self.grid_file.stem + number)
-        return self.folder / f"{name}{number}.png"
+def title(paths: Sequence[Path]) -> str:
+    """What drawings from these paths are called together: the name of the first."""
+    if paths[0] == STANDARD:
+        return "stdin"
+    name = paths[0].resolve().name if _is_folder(paths[0]) else paths[0].stem
+    return _name(name.lstrip(".") or "exemplars")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from oneshot_cli.data.drawings import Drawings
@@ -17,9 +16,11 @@ from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import refuse_to_overwrite
 from oneshot_cli.imaging import distances
-from oneshot_cli.imaging.grid import Group, beside, sheet
-from oneshot_cli.imaging.rendering import save_picture
-from oneshot_cli.workflows.jobs import Target
+from oneshot_cli.imaging.formats import npz_of
+from oneshot_cli.imaging.grid import Group, arranged, beside
+from oneshot_cli.reporting import SILENT, Reporter
+from oneshot_cli.workflows.pictures import description, draw_and_write, sheet_content
+from oneshot_cli.workflows.targets import opened, write
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ class SampleResult:
     size: int
     pen: float
     files: list[Path]
-    grid: Path
+    grid: Path | None
     nearest: Nearest | None
+    format: str
 
     def document(self) -> dict[str, Any]:
         """For JSON."""
@@ -58,6 +60,7 @@ class SampleResult:
             "spread": self.spread,
             "size": self.size,
             "pen": self.pen,
+            "format": self.format,
             "samples": self.files,
             "grid": self.grid,
         }
@@ -72,46 +75,61 @@ class SampleResult:
 
 
 def sample(
-    output: Path | None = None,
+    output: str | Path | None = None,
     *,
     n: int = 64,
     size: int = DEFAULT_SIZE,
     seed: int = 0,
     spread: float | None = None,
     pen: float | None = None,
+    format: str | None = None,
     nearest: bool = False,
     data_dir: Path | None = None,
     checkpoint: str | Path | None = None,
     device: str = "auto",
     force: bool = False,
+    reporter: Reporter = SILENT,
 ) -> SampleResult:
     """Draw n characters without a context, as `oneshot sample` does.
 
-    `output` is a folder, or the file of a grid; then only the grid is written. With `nearest` the
-    grid also shows the training drawing nearest to each sample. Raises OneshotError.
+    `output` is as for `vary`. With `nearest` the grid also shows the training drawing nearest to
+    each sample. Raises OneshotError.
     """
-    target = Target.of(output)
-    files, grid = target.numbered("sample", n), target.grid("samples")
-    refuse_to_overwrite([*files, grid], force)
+    with opened(output, format, "sample") as opened_target:
+        target = opened_target.of_pictures(1 if n == 1 and not nearest else n + 1)
+        files, grid = target.numbered("sample", n), target.grid("samples")
+        refuse_to_overwrite([*files, *([grid] if grid else [])], force)
 
-    model = load(checkpoint, device)
-    if nearest and model.model.config.channels != 1:
-        raise OneshotError("--nearest compares ink, but this model draws in colour")
-    temperature = 1.0 if spread is None else spread
-    drawn = model.render(model.sample(n, seed=seed, spread=temperature, size=size), pen)
-    for file, levels in zip(files, drawn, strict=False):
-        save_picture(Image.fromarray(levels), file)
-    columns = math.ceil(n**0.5)
-    picture = sheet([Group("samples" if nearest else "", list(drawn))], columns)
-    found = None
-    if nearest:
-        inks = model.sample(n, seed=seed, spread=temperature)[:, 0] > 0.5
-        found = _nearest(model, inks, data_dir)
-        images = found.drawings.images
-        levels = model.render(images[found.index, None] / int(images.max()))
-        label = "the nearest training drawings"
-        picture = beside(picture, sheet([Group(label, list(levels))], columns))
-    save_picture(picture, grid)
+        model = load(checkpoint, device)
+        if nearest and model.model.config.channels != 1:
+            raise OneshotError("--nearest compares ink, but this model draws in colour")
+        temperature = 1.0 if spread is None else spread
+        settings = {"n": n, "seed": seed, "spread": temperature, "size": size}
+        about = description(model, "sample", **settings, pen=model.pen(size, pen))
+
+        def draw(first: int, count: int) -> Tensor:
+            return model.sample(count, seed=seed, spread=temperature, size=size, first=first)
+
+        with reporter.progress("drawing", n) as advance:
+            drawn = draw_and_write(
+                model, target, files, draw, n, pen=pen, about=about, advance=advance
+            )
+        found = None
+        if nearest:
+            inks = model.sample(n, seed=seed, spread=temperature)[:, 0] > 0.5
+            found = _nearest(model, inks, data_dir)
+        if grid and target.format == "npz":
+            write(grid, npz_of({"pictures": drawn.levels}, about))
+        elif grid:
+            columns = math.ceil(n**0.5)
+            label = "samples" if nearest else ""
+            sheet = arranged([Group(label, list(drawn.levels), paths=drawn.paths)], columns)
+            if found:
+                images = found.drawings.images
+                levels = model.render(images[found.index, None] / int(images.max()))
+                label = "the nearest training drawings"
+                sheet = beside(sheet, arranged([Group(label, list(levels))], columns))
+            write(grid, sheet_content(target.format, sheet, about))
     return SampleResult(
         checkpoint=model.path,
         n=n,
@@ -119,9 +137,10 @@ def sample(
         spread=temperature,
         size=size,
         pen=model.pen(size, pen),
-        files=files,
-        grid=grid,
+        files=[] if target.streamed else files,
+        grid=None if target.streamed else grid,
         nearest=found,
+        format=target.format,
     )
 
 

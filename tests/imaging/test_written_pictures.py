@@ -13,7 +13,7 @@ from PIL import Image
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.animation import Strip, draw_window, film, palette, save_film
-from oneshot_cli.imaging.grid import FRAME, GAP, Group, beside, paper, sheet
+from oneshot_cli.imaging.grid import FRAME, GAP, Group, arranged, beside, paper, sheet
 from oneshot_cli.imaging.rendering import cell_side, enlarged, inked, of_mask, save_picture
 
 
@@ -101,10 +101,12 @@ def test_paper_layout_has_the_exemplars_on_top() -> None:
 
 
 def test_grids_beside_each_other_are_level_at_the_bottom() -> None:
-    both = beside(Image.new("RGB", (10, 30)), Image.new("RGB", (20, 50)))
-    assert both.size == (30 + 2 * GAP, 50)
-    assert both.getpixel((0, 19)) == (255, 255, 255)
-    assert both.getpixel((0, 49)) == (0, 0, 0)
+    low, high = (arranged([Group("", [tile(i)] * n)], 1) for i, n in ((0, 1), (9, 2)))
+    both = beside(low, high).picture()
+    assert both.size == (low.width + 2 * GAP + high.width, high.height)
+    assert both.getpixel((GAP + 5, high.height - low.height - 5)) == (255, 255, 255)
+    assert both.getpixel((GAP + 5, high.height - GAP - 5)) == (0, 0, 0)
+    assert both.getpixel((both.width - GAP - 5, GAP + 5)) == (9, 9, 9)
 
 
 def test_pictures_are_written_by_their_ending(tmp_path: Path) -> None:
