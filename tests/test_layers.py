@@ -19,8 +19,8 @@ ABOUT_MODELS = {"checkpoint", "compiling", "precision"}
 
 LAYERS = {
     "model": set(),
-    "data": set(),
-    "imaging": {"data"},
+    "data": {"imaging"},
+    "imaging": set(),
     "evaluation": {"imaging", "data", "model"},
     "drawing": {"imaging", "data", "model"},
     "experiment": {"training", "data", "model"},

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from oneshot_cli.affine import transform
-from oneshot_cli.data.resampling import resampled
+from oneshot_cli.imaging.resampling import resampled
 from oneshot_cli.ranges import SHARE, check_numbers, number
 
 CHUNK = 32

@@ -24,9 +24,9 @@ from torch import Tensor
 
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import cache_folder
-from oneshot_cli.data.resampling import resampled
 from oneshot_cli.data.splits import Selection
 from oneshot_cli.files import atomic_write
+from oneshot_cli.imaging.resampling import resampled
 
 FORMAT = 1
 CHUNK = 128

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from oneshot_cli.data.resampling import box_grey, box_ink
 from oneshot_cli.devices import to_device
+from oneshot_cli.imaging.resampling import box_grey, box_ink
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import Progress, data_folder
-from oneshot_cli.data.resampling import resampled
 from oneshot_cli.data.splits import Selection
 from oneshot_cli.errors import OneshotError
-
-ENDINGS = frozenset(
-    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".pbm", ".ppm")
-)
+from oneshot_cli.imaging.exemplar import drawing, plain_ink
+from oneshot_cli.imaging.reading import PICTURE_ENDINGS
+from oneshot_cli.imaging.resampling import resampled
 
 SHEET = re.compile(r"(.+-)?grid(-\d{3})?|.+-input|alphabet|samples")
 """Names, without ending, of the sheets and inputs that the drawing commands write."""
@@ -36,7 +32,7 @@ def pictures_below(root: Path) -> list[Path]:
     beside their drawings, such as grid.png: they are no drawings of one character. Folders that
     are symbolic links are followed.
     """
-    pictures = sorted(path for path in _files(root) if path.suffix.lower() in ENDINGS)
+    pictures = sorted(path for path in _files(root) if path.suffix.lower() in PICTURE_ENDINGS)
     sheets = {path for path in pictures if SHEET.fullmatch(path.stem)}
     first = [path for path in pictures if FIRST_DRAWING.fullmatch(path.stem)]
     drawn = {folder for path in first if path not in sheets for folder in path.parents}
@@ -66,8 +62,10 @@ def load(
 
     They are in `alphabet/character/*.png` (higher folders are part of the alphabet's name), in
     `character/*.png` (one alphabet, named after the folder), or directly in the folder (each
-    picture is a character). Ink may be dark on light or light on dark. A picture that is not square
-    is centred in a square. Raises OneshotError if there are no pictures or one cannot be read.
+    picture is a character). They are read as exemplars are: dark on light or light on dark, on
+    transparency, photos, scans. Drawings in clean pictures keep their pen and their place in the
+    square around the picture; those in photos and on lined paper are redrawn with Omniglot's pen
+    and centred. Raises OneshotError if there are no pictures, or one is blank or cannot be read.
     """
     root = data_folder(data_dir)
     if root is None:
@@ -109,28 +107,8 @@ def _names(root: Path, inside: Path) -> tuple[str, str]:
 
 def _drawing(path: Path, selection: Selection) -> Tensor:
     """One picture as binary uint8 (1, size, size), ink 1."""
-    ink = torch.from_numpy(_ink(path))[None]
+    mask = plain_ink(path)
+    if mask is None:
+        mask = drawing(path, selection.size).mask
+    ink = torch.from_numpy(mask.astype(np.uint8))[None]
     return resampled(ink, selection.size, selection.resample)
-
-
-def _ink(path: Path) -> NDArray[np.uint8]:
-    """A square binary image, ink 1.
-
-    Ink is what differs from the tone of the border by more than half of the range of tones.
-    """
-    try:
-        with Image.open(path) as image:
-            rgba = ImageOps.exif_transpose(image).convert("RGBA")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise OneshotError(f"{path} is not a readable picture ({error})") from None
-    paper = Image.new("RGBA", rgba.size, "white")
-    grey = np.asarray(Image.alpha_composite(paper, rgba).convert("L")).astype(np.int16)
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    tone = int(np.median(border))
-    middle = (int(grey.min()) + int(grey.max()) + 1) / 2
-    ink = grey < middle if tone >= middle else grey > middle
-    height, width = ink.shape
-    spare = max(height, width) - np.array([height, width])
-    before = spare // 2
-    pads = [(int(b), int(s - b)) for b, s in zip(before, spare, strict=True)]
-    return np.pad(ink, pads).astype(np.uint8)

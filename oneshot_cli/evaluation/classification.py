@@ -20,10 +20,10 @@ from PIL import Image
 from torch import Tensor
 
 from oneshot_cli.data.drawings import Drawings
-from oneshot_cli.data.resampling import box_ink
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.critics import Critic, features
 from oneshot_cli.evaluation.oneshot_scores import Estimate, bootstrap
+from oneshot_cli.imaging.resampling import box_ink
 from oneshot_cli.model import Context, GenerativeModel
 
 WAYS = 20

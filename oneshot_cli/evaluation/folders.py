@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.critics import SIZE, binary_ink
-from oneshot_cli.imaging.reading import read_picture
+from oneshot_cli.imaging.exemplar import Picture, drawing, plain_ink
+from oneshot_cli.imaging.ink import BlankError
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class FolderVariations:
 def read_folders(root: str | Path) -> FolderVariations:
     """Read `root`, which has a folder for each character with `exemplar.*` and its variations.
 
-    Pictures are not centred or redrawn. They are padded to squares and box-resampled to 28 x 28.
+    Drawings in clean pictures are not centred or redrawn: the pictures are padded to squares and
+    box-resampled to 28 x 28. Photos are read as exemplars are.
     Unreadable pictures, and characters without exemplar or variation, are left out with a note.
     Raises OneshotError if no character is left.
     """
@@ -89,26 +90,22 @@ def _read_character(folder: Path, notes: list[str]) -> tuple[Tensor | None, list
 def _read(file: Path, notes: list[str]) -> Tensor | None:
     """The picture as ink (1, 28, 28), or None, with a note, if it cannot be read."""
     try:
-        return picture_ink(read_picture(file))
+        return picture_ink(file)
     except OneshotError as error:
         notes.append(f"{error}; the picture is left out")
         return None
 
 
-def picture_ink(grey: np.ndarray) -> Tensor:
-    """Grey levels (H, W), 0 black to 1 white, as ink (1, 28, 28), 0 or 1.
+def picture_ink(picture: Picture) -> Tensor:
+    """The ink (1, 28, 28), 0 or 1, of a picture of a drawing; none of a blank picture.
 
-    The threshold is the middle of the range. Ink is the side that covers less, since drawings are
-    mostly paper. A picture of one tone is blank.
+    A clean picture is taken as it stands. A photo is read as an exemplar is, see
+    `imaging.exemplar`. Raises OneshotError for what is no picture.
     """
-    low, high = float(grey.min()), float(grey.max())
-    dark = torch.from_numpy(np.ascontiguousarray(grey)) < (low + high) / 2
-    ink = (dark if dark.float().mean() <= 0.5 else ~dark).float() if high - low > 0.05 else None
-    if ink is None:
+    try:
+        mask = plain_ink(picture)
+        if mask is None:
+            mask = drawing(picture, SIZE).mask
+    except BlankError:
         return torch.zeros(1, SIZE, SIZE)
-    height, width = ink.shape
-    side = max(height, width)
-    square = torch.zeros(side, side)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = ink
-    return binary_ink(square[None, None])[0]
+    return binary_ink(torch.from_numpy(mask).float()[None, None])[0]

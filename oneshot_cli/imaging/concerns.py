@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, find_objects, label
 from torch import Tensor
 
-from oneshot_cli.data.resampling import box_ink
 from oneshot_cli.imaging.exemplar import Drawing
 from oneshot_cli.imaging.ink import Mask, depth
+from oneshot_cli.imaging.resampling import box_ink
 
 LOST = 3
 """An exemplar is too fine if at least so many of its holes are filled at the model's size.

@@ -11,10 +11,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from oneshot_cli.data.resampling import box_ink
 from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.imaging.characters import characters
-from oneshot_cli.imaging.ink import Mask, depth, drawing_only, ink_strength, with_faint_dots
+from oneshot_cli.imaging.ink import (
+    BlankError,
+    Mask,
+    depth,
+    drawing_only,
+    ink_strength,
+    with_faint_dots,
+)
 from oneshot_cli.imaging.reading import (
     Grey,
     Levels,
@@ -24,6 +30,7 @@ from oneshot_cli.imaging.reading import (
     read_picture,
 )
 from oneshot_cli.imaging.redrawing import drawn_with_pen, pen_lines
+from oneshot_cli.imaging.resampling import box_ink
 from oneshot_cli.imaging.rules import FAINTER, box_around, mean_width
 from oneshot_cli.imaging.sheet import on_sheet, sheet
 
@@ -108,12 +115,35 @@ def drawing(picture: Picture, size: int, reading: Reading = Reading()) -> Drawin
         found = None if reading.part else omniglot_drawing(luminance(levels), size)
         read = Drawing(found, found) if found is not None else redraw(levels, reading)
         if not at_size(read.mask, size).any():
-            raise OneshotError("no drawing found: its ink is smaller than what the model reads")
+            raise BlankError("no drawing found: its ink is smaller than what the model reads")
         return read
     except OneshotError as error:
-        if isinstance(picture, str | Path) and str(picture) not in str(error):
-            raise OneshotError(f"{picture}: {error}") from None
-        raise
+        raise _named(error, picture) from None
+
+
+def _named(error: OneshotError, picture: Picture) -> OneshotError:
+    """The error, with the file that it is about."""
+    if isinstance(picture, str | Path) and str(picture) not in str(error):
+        return type(error)(f"{picture}: {error}")
+    return error
+
+
+def plain_ink(picture: Picture) -> Mask | None:
+    """The ink of a clean picture as it stands, in a square (S, S), or None for any other.
+
+    A clean picture is a drawing on a screen, or a scan of nothing but a drawing. Its placement and
+    its pen are kept. Raises OneshotError as `exemplar` does.
+    """
+    try:
+        found = found_ink(to_levels(picture))
+    except OneshotError as error:
+        raise _named(error, picture) from None
+    if not found.clean:
+        return None
+    ink = found.ink > 0.5
+    height, width = ink.shape
+    spare = [max(height, width) - side for side in (height, width)]
+    return np.pad(ink, [(each // 2, each - each // 2) for each in spare])
 
 
 def at_size(mask: Mask, size: int) -> Tensor:
@@ -163,12 +193,14 @@ class Found:
     """A drawing found in a picture: `levels` (H, W, C) of its sheet, and there, as (H, W), the
     strength of `ink`, which begins at 0.5, and the `mask` of the drawing.
 
+    `clean` pictures have even light and no printed lines, and are cut from no photo of a sheet.
     `box` says what became of a box around it: "removed", "kept", or "" where there is none.
     """
 
     levels: Levels
     ink: Grey
     mask: Mask
+    clean: bool
     box: str = ""
 
 
@@ -206,16 +238,16 @@ def found_ink(levels: Levels, box: str = "auto") -> Found:
     around = sheet(levels)
     if around is not None:
         try:
-            return _found_ink(on_sheet(levels, around), box)
-        except OneshotError:  # nothing on it: it is a bright shape
+            return replace(_found_ink(on_sheet(levels, around), box), clean=False)
+        except BlankError:  # it is a bright shape
             pass
     return _found_ink(levels, box)
 
 
 def _found_ink(levels: Levels, box: str) -> Found:
-    ink, even_light = ink_strength(levels)
+    ink, even_light, rules = ink_strength(levels)
     mask = with_faint_dots(drawing_only(ink > 0.5, even_light), ink)
-    found = Found(levels, ink, mask)
+    found = Found(levels, ink, mask, clean=even_light and not rules)
     around = None if box == "keep" else box_around(found.mask, ink)
     if around is None:
         return found
@@ -225,7 +257,7 @@ def _found_ink(levels: Levels, box: str) -> Found:
     inside = around.inside
     if tone < FAINTER * strokes:  # so are the other lines of a practice cell
         inside = inside & (ink > (tone + strokes) / 2)
-    return replace(found, mask=drawing_only(inside, even_light=True), box="removed")
+    return replace(found, mask=drawing_only(inside, True), clean=False, box="removed")
 
 
 def _filled(shape: Mask, fattest: float) -> bool:

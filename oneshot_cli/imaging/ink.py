@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -56,17 +58,30 @@ EIGHT = np.ones((3, 3), int)
 BINOMIAL = np.outer([1, 2, 1], [1, 2, 1]).astype(np.float32) / 16
 
 
-def ink_strength(levels: Levels) -> tuple[Grey, bool]:
-    """How inky each pixel of `levels` (H, W, C) is, and whether the light is even.
+class BlankError(OneshotError):
+    """Nothing is drawn in a picture."""
 
-    The strength (H, W) is in [0, 1]; ink begins at 0.5. Light is even on a screen or in a scan. The
-    border decides between dark ink on light paper and light ink on dark. Where the light is uneven,
-    each pixel is compared with the paper around it. Rules across the picture are left out. Raises
-    OneshotError if there is no ink.
+
+class Inked(NamedTuple):
+    """How inky each pixel of a picture is: `strength` (H, W) in [0, 1]; ink begins at 0.5.
+
+    Light is even on a screen or in a scan. `rules` is the number of printed lines left out.
+    """
+
+    strength: Grey
+    even_light: bool
+    rules: int
+
+
+def ink_strength(levels: Levels) -> Inked:
+    """How inky each pixel of `levels` (H, W, C) is.
+
+    The border decides between dark ink on light paper and light ink on dark. Where the light is
+    uneven, each pixel is compared with the paper around it. Raises BlankError if there is no ink.
     """
     grey = best_channel(levels)
     if np.ptp(grey) < FAINTEST:
-        raise OneshotError("no drawing found: the picture is blank")
+        raise BlankError("no drawing found: the picture is blank")
     threshold, gap, within = two_classes(grey)
     icon = max(grey.shape) < SMALLEST_PHOTO and _even_border(grey)
     two_tones = gap > 4 * within or icon
@@ -76,17 +91,17 @@ def ink_strength(levels: Levels) -> tuple[Grey, bool]:
     even = np.ptp(np.percentile(paper, [25, 75])) < 0.06 and gap > 4 * within
     if (even and not _shaded_border(dark, threshold)) or icon:
         if gap < FAINTEST:
-            raise OneshotError("no drawing found: the picture is blank")
+            raise BlankError("no drawing found: the picture is blank")
         ink = np.maximum(float(np.median(paper)) - dark, 0)
         cleaned, rules = without_rules(ink, FAINTEST)
         if rules:
-            return _stretched(cleaned, _threshold_above_noise(cleaned)), True
-        return _stretched(1 - dark, 1 - threshold), True
+            return Inked(_stretched(cleaned, _threshold_above_noise(cleaned)), True, rules)
+        return Inked(_stretched(1 - dark, 1 - threshold), True, 0)
     noisy = max(dark.shape) > SMALLEST_PHOTO  # a thumbnail was averaged already
     smooth = correlate(dark, BINOMIAL, mode="nearest") if noisy else dark
     relative = 1 - np.clip(smooth / local_paper(dark), 0, 1)
-    relative, _ = without_rules(relative, _floor(relative))
-    return _stretched(relative, _threshold_above_noise(relative)), False
+    relative, rules = without_rules(relative, _floor(relative))
+    return Inked(_stretched(relative, _threshold_above_noise(relative)), False, rules)
 
 
 def _shaded_border(dark: Grey, threshold: float) -> bool:
@@ -149,12 +164,12 @@ def _floor(ink: Grey) -> float:
 def _threshold_above_noise(ink: Grey) -> float:
     """The middle between paper and ink; ink is what exceeds the noise of the paper.
 
-    Raises OneshotError if hardly a pixel does.
+    Raises BlankError if hardly a pixel does.
     """
     floor = _floor(ink)
     drawn = ink[ink > floor]
     if drawn.size < 1e-4 * ink.size:
-        raise OneshotError("no drawing found: the picture is blank, or its ink too faint")
+        raise BlankError("no drawing found: the picture is blank, or its ink too faint")
     return max(floor, (float(np.median(ink)) + float(np.percentile(drawn, 75))) / 2)
 
 

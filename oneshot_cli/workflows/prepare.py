@@ -16,12 +16,12 @@ from oneshot_cli.data import omniglot
 from oneshot_cli.data.augmentation import Augmentation
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import TaskMix
-from oneshot_cli.data.resampling import RESAMPLINGS
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.data.splits import DEFAULT_VALIDATION_SHARE
 from oneshot_cli.distributed import join_world
 from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.experiment import Experiment
+from oneshot_cli.imaging.resampling import RESAMPLINGS
 from oneshot_cli.model import Config
 from oneshot_cli.model.legacy import current_fields
 from oneshot_cli.model.registry import config_type

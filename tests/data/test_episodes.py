@@ -18,7 +18,7 @@ from oneshot_cli.data.augmentation import (
 )
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
-from oneshot_cli.data.resampling import resampled
+from oneshot_cli.imaging.resampling import resampled
 
 DRAWINGS = tiny_drawings(characters=10, each=5)
 ALPHABET = DRAWINGS.alphabet[DRAWINGS.character]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from PIL import Image
 
 from oneshot_cli.data import load
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.imaging.exemplar import exemplar
 
 
 def picture(path: Path, ink: np.ndarray, paper: int = 255, pen: int = 0) -> None:
@@ -70,9 +73,22 @@ def test_transparent_and_oblong_pictures(tmp_path: Path) -> None:
     assert torch.equal(image, expected)
 
 
-def test_a_blank_picture_has_no_ink(tmp_path: Path) -> None:
+def test_a_blank_picture_is_named(tmp_path: Path) -> None:
     picture(tmp_path / "a" / "1.png", np.zeros((30, 30), bool))
-    assert load("folder", data_dir=tmp_path).images.sum() == 0
+    with pytest.raises(OneshotError, match=r"1\.png: no drawing found: the picture is blank"):
+        load("folder", data_dir=tmp_path)
+
+
+def test_white_ink_on_transparency_and_photos_are_read(tmp_path: Path) -> None:
+    white = np.full((40, 40, 4), 255, np.uint8)
+    white[..., 3] = 255 * square()
+    (tmp_path / "a").mkdir()
+    Image.fromarray(white).save(tmp_path / "a" / "1.png")
+    field = Path(__file__).parents[1] / "fixtures" / "field"
+    shutil.copy(field / "photo_hard_shadow.jpg", tmp_path / "a")
+    white_ink, photo = load("folder", data_dir=tmp_path, size=40).images
+    assert torch.equal(white_ink, torch.from_numpy(square()).to(torch.uint8))
+    assert torch.equal(photo.float(), exemplar(field / "photo_hard_shadow.jpg", 40))
 
 
 def test_hidden_and_other_files_are_left_out(tmp_path: Path) -> None:
@@ -116,5 +132,5 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
         load("folder", data_dir=tmp_path)
     picture(tmp_path / "a" / "1.png", square())
     (tmp_path / "a" / "2.png").write_text("not a picture")
-    with pytest.raises(OneshotError, match=r"2\.png is not a readable picture"):
+    with pytest.raises(OneshotError, match=r"2\.png is not a picture"):
         load("folder", data_dir=tmp_path)

@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from oneshot_cli.data.resampling import box_ink
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.distances import ink_distance
 from oneshot_cli.imaging.exemplar import exemplar, omniglot_drawing
 from oneshot_cli.imaging.reading import read_picture
+from oneshot_cli.imaging.resampling import box_ink
 
 STROKES = [[(20, 10), (20, 90)], [(20, 12), (70, 30), (22, 50)], [(40, 46), (75, 90)]]
 SAME = 0.6

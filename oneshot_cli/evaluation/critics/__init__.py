@@ -17,9 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from oneshot_cli.data.resampling import box_ink
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import atomic_write_bytes
+from oneshot_cli.imaging.resampling import box_ink
 
 WIDTHS = {"protonet": (64, 64, 64, 64), "simclr": (64, 64, 128, 256)}
 SIZE = 28

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from oneshot_cli.data.resampling import box_grey, box_ink, max_ink, resampled
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.imaging.resampling import box_grey, box_ink, max_ink, resampled
 
 
 @pytest.fixture(scope="module")
