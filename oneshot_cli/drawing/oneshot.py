@@ -266,7 +266,8 @@ class Oneshot:
             inks[:, 0], exemplars[:, 0] > 0.5, n, COPY_DISTANCE * self.size / 28
         )
         pictures = self.batches.sample(context, noise[chosen], wanted, size or self.size)
-        return NewCharacters(pictures, ink_distance(inks[chosen, 0], exemplars[:, 0] > 0.5))
+        distance = ink_distance(inks[chosen, 0], exemplars[:, 0] > 0.5)
+        return NewCharacters(pictures, distance, noise[chosen])
 
     def sample(
         self,

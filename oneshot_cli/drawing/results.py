@@ -26,7 +26,11 @@ class Film:
 
 @dataclass(frozen=True)
 class NewCharacters:
-    """`pictures` (n, 1, H, W) in [0, 1] and their `distance` (n, M) to each context image."""
+    """`pictures` (n, 1, H, W) in [0, 1] and their `distance` (n, M) to each context image.
+
+    `noise` (n, ...) are the random numbers that they were drawn with.
+    """
 
     pictures: Tensor
     distance: Tensor
+    noise: Tensor
