@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from served import pad
 from tiny import tiny_model
 
 from oneshot_cli import checkpoint
+
+expect.set_options(timeout=30_000)  # milliseconds, for machines with much else to do
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HOOK = [(0.3, 0.2), (0.3, 0.75), (0.5, 0.85), (0.7, 0.75)]
@@ -129,10 +131,10 @@ def test_a_gesture_gives_ten_variations_their_films_and_files(page: Page, tmp_pa
     page.wait_for_selector('.tile:nth-child(10)[data-playing="true"]')
 
     page.get_by_label("Closeness").fill("0.2")
-    expect(page.locator(".tile img").first).not_to_have_attribute("src", first[0])
-    closer = drawn(page)
+    freer = drawn(page)
+    assert freer != first
     page.get_by_label("Spread").fill("0.3")
-    expect(page.locator(".tile img").first).not_to_have_attribute("src", closer[0])
+    assert drawn(page) != freer
     page.get_by_role("button", name="Another seed").click()
     expect(page.get_by_text("Ten variations of your drawing, seed 1.")).to_be_visible()
     page.get_by_role("button", name="Defaults").click()
@@ -154,9 +156,9 @@ def test_undo_and_clear_take_strokes_and_variations_away(page: Page) -> None:
     draw(page, HOOK)
     one = drawn(page)
     draw(page, BAR)
-    expect(page.locator(".tile img").first).not_to_have_attribute("src", one[0])
+    assert drawn(page) != one
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator(".tile img").first).to_have_attribute("src", one[0])
+    assert drawn(page) == one
     page.get_by_role("button", name="Clear").click()
     expect(page.locator(".tile:enabled")).to_have_count(0)
     assert not inked(page)
@@ -312,15 +314,13 @@ def contrast(page: Page, *names: str) -> float:
     return (max(light) + 0.05) / (min(light) + 0.05)
 
 
-def test_a_pad_whose_server_has_ended_says_so(
-    browser: Browser, weights: Path, requests: list[str]
-) -> None:
-    with pad(weights) as served:
-        page = browser.new_page()
-        page.goto(served.address)
+def test_a_server_that_does_not_answer_is_told_of(browser: Browser, address: str) -> None:
+    with browser.new_page() as page:
+        page.goto(address)
         page.wait_for_selector("html[data-ready]")
-    draw(page, HOOK)
-    expect(page.get_by_text("The pad's server does not answer.")).to_be_visible()
-    with pytest.raises(Error, match="ERR_CONNECTION_REFUSED"):
-        page.goto(served.address)
-    page.close()
+        page.route("**/api/pictures", lambda route: route.abort("connectionrefused"))
+        draw(page, HOOK)
+        expect(page.get_by_text("The pad's server does not answer.")).to_be_visible()
+        page.unroute("**/api/pictures")
+        draw(page, BAR)
+        drawn(page)

@@ -6,7 +6,6 @@ import { Tiles } from "./tiles.js";
 
 const find = (id) => document.getElementById(id);
 const radios = (name) => [...document.querySelectorAll(`input[name="${name}"]`)];
-const WAIT = 120; // milliseconds that a slider rests before drawings are asked for
 
 const settings = await server.settings();
 const state = {
@@ -185,11 +184,9 @@ function showNumbers() {
   find("seed").value = state.seed;
 }
 
-let resting = 0;
 function numbersChanged() {
   showNumbers();
-  clearTimeout(resting);
-  resting = setTimeout(refresh, WAIT);
+  refresh();
 }
 
 find("undo").addEventListener("click", () => pen.undo());
