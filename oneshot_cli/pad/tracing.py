@@ -35,7 +35,7 @@ def svg_sheet(greys: Sequence[Bytes], columns: int, gap: int) -> str:
     for i, grey in enumerate(greys):
         row, column = divmod(i, columns)
         one = ElementTree.fromstring(svg_of(grey))
-        place = f"translate({gap + column * (side + gap)} {gap + row * (side + gap)})"
-        group = ElementTree.SubElement(sheet, f"{{{SVG}}}g", {"transform": place})
-        group.extend(one)
+        one.set("x", str(gap + column * (side + gap)))
+        one.set("y", str(gap + row * (side + gap)))
+        sheet.append(one)
     return ElementTree.tostring(sheet, encoding="unicode", xml_declaration=True)
