@@ -25,17 +25,18 @@ LAYERS = {
     "drawing": {"imaging", "data", "model"},
     "experiment": {"training", "data", "model"},
     "training": {"experiment", "evaluation", "imaging", "data", "model"},
+    "pad": {"drawing", "imaging", "data", "model"},
     "workflows": {
         *("presets", "drawing", "experiment", "training", "evaluation", "imaging", "data", "model"),
     },
     "cli": {
-        *("presets", "workflows", "drawing", "experiment", "training"),
+        *("presets", "workflows", "pad", "drawing", "experiment", "training"),
         *("evaluation", "imaging", "data", "model"),
     },
 }
 """What each layer may import, beside itself."""
 
-NEEDS_MODELS = {"evaluation", "drawing", "experiment", "training", "workflows", "cli"}
+NEEDS_MODELS = {"evaluation", "drawing", "experiment", "training", "pad", "workflows", "cli"}
 ONLY_IN_CLI = ("typer", "click", "rich")
 
 

@@ -18,6 +18,7 @@ from oneshot_cli.cli.command import Command
 from oneshot_cli.cli.data import data
 from oneshot_cli.cli.eval_nll import eval_nll
 from oneshot_cli.cli.info import info
+from oneshot_cli.cli.pad import pad
 from oneshot_cli.cli.sample import sample
 from oneshot_cli.cli.score import score
 from oneshot_cli.cli.train import train
@@ -37,6 +38,7 @@ command("vary", rich_help_panel=DRAW)(vary)
 command("alphabet", rich_help_panel=DRAW)(alphabet)
 command("sample", rich_help_panel=DRAW)(sample)
 command("animate", rich_help_panel=DRAW)(animate)
+command("pad", rich_help_panel=DRAW)(pad)
 command("eval-nll", rich_help_panel=MEASURE)(eval_nll)
 command("score", rich_help_panel=MEASURE)(score)
 command("train", rich_help_panel=TRAIN)(train)

@@ -245,6 +245,7 @@ class Oneshot:
         return NewCharacters(
             Pictures.of(drawn, self.rendering, exemplars),
             ink_distance(inks[chosen, 0], exemplars[:, 0] > 0.5),
+            noise[chosen],
         )
 
     def sample(

@@ -201,7 +201,11 @@ class Film:
 
 @dataclass(frozen=True)
 class NewCharacters:
-    """`pictures` (n, 1, H, W) in [0, 1] and their `distance` (n, M) to each context image."""
+    """`pictures` (n, 1, H, W) in [0, 1] and their `distance` (n, M) to each context image.
+
+    `noise` (n, ...) are the random numbers that they were drawn with.
+    """
 
     pictures: Pictures
     distance: Tensor
+    noise: Tensor

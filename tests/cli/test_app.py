@@ -20,7 +20,7 @@ from oneshot_cli.cli.screen import Screen
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import refuse_to_overwrite
 
-COMMANDS = ("vary", "alphabet", "sample", "animate", "train", "info", "data")
+COMMANDS = ("vary", "alphabet", "sample", "animate", "pad", "train", "info", "data")
 runner = CliRunner()
 
 
@@ -58,7 +58,7 @@ def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys, oneshot_cli, oneshot_cli.cli.app\n"
         "heavy = {'torch', 'numpy', 'scipy', 'skimage', 'PIL', 'matplotlib', 'jinja2',"
-        " 'safetensors'}\n"
+        " 'safetensors', 'starlette', 'uvicorn'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
