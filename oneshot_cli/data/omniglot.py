@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from oneshot_cli.data.archives import opened_zip, zip_member
 from oneshot_cli.data.cache import Packed, cached, fingerprint
 from oneshot_cli.data.catalogue import DATASETS
 from oneshot_cli.data.drawings import Drawings
@@ -22,6 +20,9 @@ from oneshot_cli.errors import OneshotError
 
 SIZE = 105
 DRAWINGS = 20
+MAX_DRAWING_BYTES = 100_000
+"""A drawing has some 300 bytes."""
+
 PARTS = {"background": OMNIGLOT_BACKGROUND, "evaluation": OMNIGLOT_EVALUATION}
 
 
@@ -50,7 +51,7 @@ def decode(paths: list[Path], progress: Progress | None = None) -> Packed:
     names: list[str] = []
     total = DRAWINGS * sum(sum(alphabets.values()) for alphabets in PARTS.values())
     for path, alphabets in zip(paths, PARTS.values(), strict=True):
-        with _opened(path) as archive:
+        with opened_zip(path) as archive:
             for character, members in _members(path, archive, alphabets).items():
                 names.append(character)
                 bits.extend(_pixels(path, archive, member) for member in members)
@@ -66,20 +67,6 @@ def decode(paths: list[Path], progress: Progress | None = None) -> Packed:
         characters=tuple(names),
         alphabets=alphabet_names,
     )
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open an archive. Damage that is found in the block is raised as an OneshotError."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise OneshotError(
-            f"{path} is damaged or not a zip archive ({error})\nfetch it again"
-        ) from None
-    except OSError as error:
-        raise OneshotError(f"{path} cannot be read ({error})") from None
 
 
 def _members(
@@ -112,14 +99,15 @@ def _members(
 
 def _pixels(path: Path, archive: zipfile.ZipFile, member: str) -> NDArray[np.uint8]:
     """One drawing with eight pixels a byte, ink 1. Files are black on white."""
-    data = archive.read(member)
+    data = zip_member(archive, member, MAX_DRAWING_BYTES)
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if image.size != (SIZE, SIZE):
+                raise OneshotError(
+                    f"{path}: {member} is {image.width} x {image.height} pixels, "
+                    f"not {SIZE} x {SIZE}"
+                )
             grey = np.asarray(image.convert("L"))
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow's errors on damaged PNGs
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise OneshotError(f"{path}: {member} is not a readable picture ({error})") from None
-    if grey.shape != (SIZE, SIZE):
-        raise OneshotError(
-            f"{path}: {member} is {grey.shape[1]} x {grey.shape[0]} pixels, not {SIZE} x {SIZE}"
-        )
     return np.packbits(grey <= 127)

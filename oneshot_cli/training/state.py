@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.files import atomic_write
+from oneshot_cli.files import atomic_write, regular_file
 from oneshot_cli.model.legacy import current_weight
 from oneshot_cli.training.averaging import WeightAverage
 
@@ -83,13 +83,28 @@ def read(path: Path) -> State:
     """Read the state in `path`. Raises OneshotError if it is missing, damaged or no state."""
     if not path.exists():
         raise OneshotError(f"{path}: no state to resume from; start without --resume")
+    regular_file(path)
     try:
         with safe_open(path, "pt") as file:
-            counters = Counters(**json.loads((file.metadata() or {})[HEADER]))
+            counters = _counters(json.loads((file.metadata() or {})[HEADER]))
             tensors = {current_weight(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise OneshotError(f"{path}: cannot resume from it ({error})") from error
     return State(path, counters, tensors)
+
+
+def _counters(fields: dict[str, Any]) -> Counters:
+    """Counters from JSON. Raises TypeError or ValueError for what are none."""
+    counters = Counters(**fields)
+    for name, value in asdict(counters).items():
+        kinds: tuple[type, ...] = (int,) if name in ("step", "skipped") else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            if name == "best" and value is None:
+                continue
+            raise TypeError(f"{name} is {value!r}")
+        if name != "best" and not 0 <= value < float("inf"):
+            raise ValueError(f"{name} is {value}")
+    return counters
 
 
 def _restore_moments(
