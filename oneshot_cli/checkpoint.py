@@ -130,7 +130,7 @@ def _parse(path: Path, text: str) -> Header:
             )
         config = config_from(fields.pop("model"), fields["config"])
         return Header(**{**fields, "config": config})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise OneshotError(f"{path}: its header does not describe a model ({error})") from error
 
 

@@ -80,7 +80,7 @@ def _images(content: dict[str, Any], prefix: str) -> NDArray[np.uint8]:
     images = values.reshape(COUNTS[prefix], SIDE, SIDE).transpose(
         0, 2, 1
     )  # columns come first in the file
-    if images.min() < 0 or images.max() > 1:
+    if not ((images >= 0) & (images <= 1)).all():
         raise ValueError("grey values outside 0 to 1")
     return np.round(255 * images).astype(np.uint8)
 

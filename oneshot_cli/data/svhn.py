@@ -38,8 +38,8 @@ def _read(path: Path, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     what = f"a file of the {count:,} cropped digits of SVHN"
     content = loadmat(path, {"X": (SIDE, SIDE, 3, count), "y": (count, 1)}, what)
     images, labels = content["X"], content["y"]
-    if labels.min() < 1 or labels.max() > 10:
-        raise OneshotError(f"{path} is not {what}: labels are from 1 to 10")
-    pictures = np.ascontiguousarray(images.astype(np.uint8, copy=False).transpose(3, 2, 0, 1))
+    if images.dtype != np.uint8 or not ((labels >= 1) & (labels <= 10)).all():
+        raise OneshotError(f"{path} is not {what}: bytes, labelled 1 to 10")
+    pictures = np.ascontiguousarray(images.transpose(3, 2, 0, 1))
     digits = labels.reshape(-1).astype(np.int64) % 10
     return torch.from_numpy(pictures), torch.from_numpy(digits)

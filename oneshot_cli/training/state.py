@@ -76,7 +76,10 @@ class State:
                     parameter.copy_(self.tensors[f"average/{name}"])
         except (KeyError, RuntimeError) as error:
             raise OneshotError(f"{self.path}: is the state of another model ({error})") from error
-        _restore_moments(model, optimizer, self.tensors)
+        try:
+            _restore_moments(model, optimizer, self.tensors)
+        except ValueError as error:
+            raise OneshotError(f"{self.path}: cannot resume from it ({error})") from error
 
 
 def read(path: Path) -> State:
@@ -110,12 +113,20 @@ def _counters(fields: dict[str, Any]) -> Counters:
 def _restore_moments(
     model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
 ) -> None:
-    """Restore the optimizer's state from tensors named optimizer/<key>/<parameter>."""
+    """Restore the optimizer's state from tensors named optimizer/<key>/<parameter>.
+
+    Raises ValueError if some are missing or do not fit their parameters.
+    """
     moments: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer/"):
-            _, key, parameter = name.split("/", 2)
+            _, key, parameter = [*name.split("/", 2), "", ""][:3]
             moments.setdefault(parameter, {})[key] = tensor
+    for name, parameter in model.named_parameters():
+        shapes = {key: tensor.shape for key, tensor in moments.get(name, {}).items()}
+        same = parameter.shape
+        if shapes and shapes != {"step": torch.Size(), "exp_avg": same, "exp_avg_sq": same}:
+            raise ValueError(f"the moments of {name} are missing or of another shape")
     names = [name for name, _ in model.named_parameters()]
     whole = optimizer.state_dict()
     whole["state"] = {i: moments[name] for i, name in enumerate(names) if name in moments}
