@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,13 @@ from benchmarks.reliability import faults
 from benchmarks.reliability.corpus import TARGETS
 from benchmarks.reliability.fuzz import Seed, Target, fuzz
 from benchmarks.reliability.kills import kills
-from docs import make_reliability
 from oneshot_cli.errors import OneshotError
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="needs fork and /proc"
 )
 
+DOCS = Path(__file__).parents[1] / "docs"
 SLOW = 0.01
 """Targets with a smaller share of the cases get few of them."""
 
@@ -70,10 +71,9 @@ def test_a_full_disk_signals_and_a_bad_network_lose_nothing(
 
 
 def test_the_page_is_made_of_the_results(tmp_path: Path) -> None:
-    assert make_reliability.page(make_reliability.RESULTS) == (
-        Path(make_reliability.__file__).with_name("reliability.md").read_text("utf-8")
-    )
-    assert "`fuzz` has not been measured" in make_reliability.page(tmp_path)
+    made = runpy.run_path(str(DOCS / "make_reliability.py"))
+    assert made["page"](made["RESULTS"]) == (DOCS / "reliability.md").read_text("utf-8")
+    assert "`fuzz` has not been measured" in made["page"](tmp_path)
     row = {
         **{"target": "t", "cases": 7, "read": 1, "refused": 5, "tracebacks": 1, "hangs": 0},
         **{"crashes": 0, "slowest": 0.5, "memory": 3e6},
@@ -81,6 +81,6 @@ def test_the_page_is_made_of_the_results(tmp_path: Path) -> None:
     machine = {"processor": "p", "date": "2026-01-01T00:00"}
     fields = {"command": "c", "machine": machine, "seconds": 60, "targets": [row]}
     (tmp_path / "fuzz.json").write_text(json.dumps({**fields, "failures": ["t/3: KeyError"]}))
-    page = make_reliability.page(tmp_path)
+    page = made["page"](tmp_path)
     assert "| t | 7 | 1 | 5 | 1 | 0 | 0 | 0.50 | 3 |" in page
     assert "1 faults:\n\n- `t/3: KeyError`" in page
