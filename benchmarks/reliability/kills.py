@@ -137,7 +137,7 @@ def _kill_later(run: Path, random: Random, moment: Path) -> None:
             return
         strike(f"before {event.removeprefix('os.')}")
 
-    def fsync(file: int) -> None:
+    def fsync(file: Any) -> None:
         strike("before fsync")
         sync(file)
 

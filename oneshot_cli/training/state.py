@@ -99,11 +99,12 @@ def read(path: Path) -> State:
 def _counters(fields: dict[str, Any]) -> Counters:
     """Counters from JSON. Raises TypeError or ValueError for what are none."""
     counters = Counters(**fields)
-    for name, value in asdict(counters).items():
-        kinds: tuple[type, ...] = (int,) if name in ("step", "skipped") else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds):
-            if name == "best" and value is None:
-                continue
+    values: dict[str, Any] = asdict(counters)
+    for name, value in values.items():
+        if name == "best" and value is None:
+            continue
+        whole = name in ("step", "skipped")
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
             raise TypeError(f"{name} is {value!r}")
         if name != "best" and not 0 <= value < float("inf"):
             raise ValueError(f"{name} is {value}")
@@ -120,8 +121,8 @@ def _restore_moments(
     moments: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer/"):
-            _, key, parameter = [*name.split("/", 2), "", ""][:3]
-            moments.setdefault(parameter, {})[key] = tensor
+            _, key, owner = [*name.split("/", 2), "", ""][:3]
+            moments.setdefault(owner, {})[key] = tensor
     for name, parameter in model.named_parameters():
         shapes = {key: tensor.shape for key, tensor in moments.get(name, {}).items()}
         same = parameter.shape
