@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reliability import lives
-from benchmarks.reliability.kills import EVENTS, damage, differences
+from benchmarks.reliability.kills import EVENTS, damage, differences, life
 from benchmarks.reliability.network import network_faults
 
-FILE_SIZES = (0, 100, 600, 2_000, 5_000, 20_000)
+FILE_SIZES = (100, 600, 2_000, 5_000, 20_000)
 """Bytes that a file of the run may have: the system refuses more, as a full disk does."""
 DISK_SIZES = ("16k", "64k", "128k")
 """Sizes of small disks in memory, where the user may mount them."""
@@ -31,11 +31,8 @@ Row = dict[str, str]
 
 def faults(folder: Path) -> tuple[dict[str, Any], list[str]]:
     """Every fault once: a row for each, and what went wrong."""
-    reference, log = folder / "reference", folder / "log"
-    end = lives.ended(lives.forked(lives.train_words(reference), log), log)
-    if end.status != 0:
-        raise RuntimeError(f"the uninterrupted run failed: {end.messages}")
-    lives.import_what_was_imported(log)
+    reference = folder / "reference"
+    lives.uninterrupted(reference)
     rows = {
         "disk": [*_small_files(folder, reference), *_small_disks(folder, reference)],
         "signals": list(_signals(folder, reference)),
@@ -50,7 +47,7 @@ def faults(folder: Path) -> tuple[dict[str, Any], list[str]]:
 def _small_files(folder: Path, reference: Path) -> Iterator[Row]:
     for size in FILE_SIZES:
         run = folder / "run"
-        end = _trained(run, partial(_limit_files, size))
+        end = life(run, partial(_limit_files, size))
         yield _row(f"files of at most {size:,} bytes", run, reference, end, (1,))
 
 
@@ -65,7 +62,7 @@ def _small_disks(folder: Path, reference: Path) -> Iterator[Row]:
             if disk is None:
                 return
             run = folder / "run"
-            end = _trained(disk / "run", lambda: None)
+            end = life(disk / "run")
             if (disk / "run").exists():
                 shutil.copytree(disk / "run", run)
         yield _row(f"a disk of {size}", run, reference, end, (1,))
@@ -90,7 +87,7 @@ def _signals(folder: Path, reference: Path) -> Iterator[Row]:
         for moment in MOMENTS:
             run = folder / "run"
             number = getattr(signal, name)
-            end = _trained(run, partial(_signal_later, run, number, moment))
+            end = life(run, partial(_signal_later, run, number, moment))
             allowed = (0, 130) if number == signal.SIGINT else (0, -number)
             yield _row(f"{name} at file operation {moment}", run, reference, end, allowed)
 
@@ -109,18 +106,6 @@ def _signal_later(run: Path, number: int, left: int) -> None:
     sys.addaudithook(hook)
 
 
-def _trained(run: Path, prepare: Any) -> lives.End:
-    log = run.parent / "log"
-
-    def prepared() -> None:
-        lives.default_signals()
-        prepare()
-
-    if run.parent.name == "disk":
-        log = run.parent.parent / "log"
-    return lives.ended(lives.forked(lives.train_words(run), log, prepared), log)
-
-
 def _row(fault: str, run: Path, reference: Path, end: lives.End, allowed: tuple[int, ...]) -> Row:
     """The row of a run that met a fault. It is continued to its end, and removed."""
     said = " ".join(end.messages.split())
@@ -128,11 +113,11 @@ def _row(fault: str, run: Path, reference: Path, end: lives.End, allowed: tuple[
     if "Traceback" in said or "this is a bug" in said:
         wrong.append("a traceback or a bug")
     wrong += damage(run)
-    again = _trained(run, lambda: None)
+    again = life(run)
     if again.status != 0:
         wrong.append(f"it cannot be continued: {again.messages.strip()[-200:]}")
     else:
-        wrong += differences(run, reference)
+        wrong += differences(run, reference, stopped=fault.startswith("SIG"))
     wrong += [f"{path.name} was left behind" for path in run.rglob(".partial-*")]
     shutil.rmtree(run)
     short = said.replace(str(run.parent), "").replace(str(run.parent / "disk"), "")

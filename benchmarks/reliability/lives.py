@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from oneshot_cli.cli.app import app
 from oneshot_cli.training.folder import RunFolder
@@ -64,43 +64,71 @@ def train_words(run: Path) -> list[str]:
     return [*begin, "-o", str(run), *OFTEN, "--threads", "1", "--device", "cpu", "--quiet"]
 
 
-def forked(words: Sequence[str], log: Path, prepare: Callable[[], None] = lambda: None) -> int:
-    """Start the command in a fork, after `prepare`. Returns its process id."""
+@dataclass(frozen=True)
+class Life:
+    """A fork that runs the command: its process, and the pipe with its messages."""
+
+    process: int
+    output: int
+
+    def end(self) -> End:
+        """Wait for it. Its messages have to fit into a pipe."""
+        _, status = os.waitpid(self.process, 0)
+        with os.fdopen(self.output, errors="replace") as messages:
+            return End(os.waitstatus_to_exitcode(status), messages.read())
+
+
+def forked(words: Sequence[str], prepare: Callable[[], None] = lambda: None) -> Life:
+    """Start the command in a fork, after `prepare`."""
+    reader, writer = os.pipe()
     child = os.fork()
     if child:
-        return child
-    status, before = 70, set(sys.modules)
+        os.close(writer)
+        return Life(child, reader)
+    status = 70
     try:
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
+        os.dup2(writer, 1)
+        os.dup2(writer, 2)
         prepare()
         app(list(words))
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 1
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        imported_by(log).write_text("\n".join(sorted(set(sys.modules) - before)))
-        os._exit(status)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
 
 
-def imported_by(log: Path) -> Path:
-    """The file with the names of the modules that the last fork imported."""
-    return log.with_name("modules")
+def uninterrupted(run: Path) -> None:
+    """Run the tiny run to its end. What it imports is imported here, too, for the next ones.
 
+    Raises RuntimeError if it fails.
+    """
+    before, modules = set(sys.modules), run.parent / "modules"
 
-def import_what_was_imported(log: Path) -> None:
-    """Import here what the last fork imported, so that the next ones need not."""
-    for name in imported_by(log).read_text().split():
+    def note() -> None:
+        modules.write_text("\n".join(sorted(set(sys.modules) - before)))
+
+    words = train_words(run)
+    end = forked(words, lambda: _at_exit(note)).end()
+    if end.status != 0:
+        raise RuntimeError(f"the uninterrupted run failed: {end.messages}")
+    for name in modules.read_text().split():
         with suppress(ImportError):
             import_module(name)
 
 
-def ended(child: int, log: Path) -> End:
-    """Wait for a fork."""
-    _, status = os.waitpid(child, 0)
-    return End(os.waitstatus_to_exitcode(status), log.read_text(errors="replace"))
+def _at_exit(note: Callable[[], None]) -> None:
+    """Call `note` when this fork ends."""
+    leave = os._exit
+
+    def exit_with_note(status: int) -> NoReturn:
+        note()
+        leave(status)
+
+    os._exit = exit_with_note
 
 
 def started(words: Sequence[str], **environment: str) -> subprocess.Popen[str]:

@@ -142,7 +142,8 @@ class Trainer:
                     means.add(self._iterate())
                     self._periodic_work(means)
                     continue
-                self._evaluate()
+                if self.figures.get("step") != self.counters.step:
+                    self._evaluate()
                 self.save()
                 return reason
 
