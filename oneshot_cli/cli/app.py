@@ -17,6 +17,7 @@ from oneshot_cli.cli.animate import animate
 from oneshot_cli.cli.command import Command
 from oneshot_cli.cli.data import data
 from oneshot_cli.cli.eval_nll import eval_nll
+from oneshot_cli.cli.export import export
 from oneshot_cli.cli.info import info
 from oneshot_cli.cli.sample import sample
 from oneshot_cli.cli.score import score
@@ -42,6 +43,7 @@ command("score", rich_help_panel=MEASURE)(score)
 command("train", rich_help_panel=TRAIN)(train)
 command("info", rich_help_panel=TRAIN)(info)
 command("data", rich_help_panel=TRAIN)(data)
+command("export", rich_help_panel=TRAIN)(export)
 
 
 def _print_version(wanted: bool) -> None:
