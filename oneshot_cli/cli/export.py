@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import ForceOption, JsonOption, QuietOption, VerboseOption
 from oneshot_cli.cli.screen import Screen
 
@@ -17,6 +18,7 @@ def export(
         typer.Argument(
             help="A .safetensors checkpoint; without it, the flagship that ships with oneshot.",
             show_default=False,
+            autocompletion=completion.checkpoints,
         ),
     ] = None,
     onnx: Annotated[
@@ -49,8 +51,8 @@ def export(
     """Write a model as an ONNX file, which draws in other programs, without torch.
 
     The graph takes exemplars as the model reads them, and random numbers, and returns the
-    probability of ink of every pixel. docs/export.md lists its inputs and has an example. Needs
-    the extra 'onnx': pip install 'oneshot-cli[onnx]'.
+    probability of ink of every pixel. docs/export.md lists its inputs and has an example. The
+    package's extra "onnx" has to be installed.
     """
     if not onnx:
         raise typer.BadParameter("say in which format: --onnx is the one there is")

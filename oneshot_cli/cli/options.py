@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.drawing.defaults import PEN_WIDTHS
 from oneshot_cli.ranges import MOST_SEED
 
@@ -32,6 +33,7 @@ CheckpointOption = Annotated[
         metavar="FILE",
         help="A .safetensors checkpoint; without it, the flagship that ships with oneshot.",
         show_default=False,
+        autocompletion=completion.checkpoints,
     ),
 ]
 OutputOption = Annotated[
