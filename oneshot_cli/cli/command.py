@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, cast, get_args, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -18,6 +20,8 @@ from oneshot_cli.errors import OneshotError, UsageError
 ClickException = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """The base of errors in what was typed. Typer may carry a Click of its own."""
 
+WORDS = {int: "N", float: "X", Path: "PATH", str: "TEXT"}
+"""What the help calls the value of an option of each type."""
 KINDS = {"usage": 2, "failure": 1, "bug": 1, "stopped": 130}
 """The kinds of errors in JSON, and their exit codes."""
 
@@ -31,7 +35,7 @@ class Program(TyperGroup):
         return super().main(words, *others, **options)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        return without_types_of_flags(super().get_params(ctx))
+        return with_plain_types(super().get_params(ctx), self.callback)
 
     def make_context(self, *given: Any, **options: Any) -> Any:
         with self._reported():
@@ -59,7 +63,7 @@ class Command(TyperCommand):
     """
 
     def get_params(self, ctx: Any) -> list[Any]:
-        return without_types_of_flags(super().get_params(ctx))
+        return with_plain_types(super().get_params(ctx), self.callback)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -86,11 +90,20 @@ class Command(TyperCommand):
             print_error(kind, message)
 
 
-def without_types_of_flags(params: list[Any]) -> list[Any]:
-    """The parameters of a command. The help of those that take no value says no type."""
+def with_plain_types(params: list[Any], function: Callable[..., Any] | None) -> list[Any]:
+    """The parameters of a command, which is `function`. Its help says types of options in a word.
+
+    Typer's own words, such as <int range>, leave little room for the explanations beside them.
+    """
+    hints = get_type_hints(inspect.unwrap(function)) if function else {}
     for each in params:
-        if getattr(each, "is_flag", False) and each.metavar is None:
-            each.metavar = ""
+        if each.metavar is None and each.opts[0].startswith("-"):
+            hint = hints.get(each.name)
+            kinds = {hint, *get_args(hint)}
+            if getattr(each, "is_flag", False):
+                each.metavar = ""
+            else:
+                each.metavar = next((word for kind, word in WORDS.items() if kind in kinds), None)
     return params
 
 

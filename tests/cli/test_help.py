@@ -89,8 +89,13 @@ def test_an_unknown_command_suggests_the_nearest() -> None:
         assert "Did you mean 'vary'?" in oneshot(*words, code=2).stderr
 
 
-def test_options_without_a_value_say_no_type() -> None:
-    assert "<bool>" not in shown("--help") + shown("vary", "--help")
+def test_types_of_options_are_said_in_a_word() -> None:
+    text = shown("vary", "--help", width=120)
+    for words in ("--size N [28<=x<=512]", "--spread X [0.0<=x<=2.0]", "--json Print"):
+        assert words in " ".join(text.split()), words
+    assert not re.search(
+        r"<(bool|int|float|str|path)", shown("--help") + text + shown("train", "-h")
+    )
 
 
 def error_of(result: Any) -> dict[str, Any]:
