@@ -16,7 +16,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format train publish compare bench gallery tables docs clean
+.PHONY: help install demo test lint format train publish compare bench gallery tables docs man clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ tables: $(INSTALLED)  ## docs/results.md, from the measured figures in docs/resu
 docs: $(INSTALLED)  ## the references of commands and of Python, from the program itself
 	$(BIN)/python docs/make_commands.py
 	$(BIN)/python docs/make_api.py
+
+man: $(INSTALLED)  ## the manual page, docs/oneshot.1, from the program itself
+	$(BIN)/python docs/make_man.py
 
 clean:  ## remove the environment and what was built, drawn and cached here; runs stay
 	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache

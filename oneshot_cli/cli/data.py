@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import (
     DataDirOption,
     JsonOption,
@@ -25,6 +26,7 @@ def data(
         typer.Argument(
             help="The data set to download and verify; without it, all are listed.",
             show_default=False,
+            autocompletion=completion.datasets,
         ),
     ] = None,
     data_dir: DataDirOption = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import (
     DataDirOption,
     Device,
@@ -50,6 +51,7 @@ def eval_nll(
             metavar="CHECKPOINT...",
             help="One or more .safetensors checkpoints; without one, the flagship.",
             show_default=False,
+            autocompletion=completion.checkpoints,
         ),
     ] = None,
     part: Annotated[
@@ -79,6 +81,7 @@ def eval_nll(
         typer.Option(
             help="The data set; by default, and without the next two, that of the checkpoint.",
             show_default=False,
+            autocompletion=completion.datasets,
             rich_help_panel=DATA,
         ),
     ] = None,

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.drawing.defaults import PEN_WIDTHS
 from oneshot_cli.ranges import MOST_SEED
 
@@ -33,6 +34,7 @@ CheckpointOption = Annotated[
         help="A .safetensors checkpoint, or the folder of a run, which stands for its best one; "
         "without it, the flagship that ships with oneshot.",
         show_default=False,
+        autocompletion=completion.checkpoints,
     ),
 ]
 

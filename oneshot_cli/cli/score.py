@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import (
     CheckpointOption,
     ClosenessOption,
@@ -30,6 +31,7 @@ def score(
         typer.Argument(
             help="A .safetensors checkpoint; without it, the flagship that ships with oneshot.",
             show_default=False,
+            autocompletion=completion.checkpoints,
         ),
     ] = None,
     named: CheckpointOption = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import (
     DataDirOption,
     Device,
@@ -42,6 +43,7 @@ def train(
             help="omniglot, glyphs (generated, no download) or another of `oneshot data`. The "
             "default is omniglot if it is on this machine, otherwise glyphs.",
             show_default=False,
+            autocompletion=completion.datasets,
         ),
     ] = None,
     output: Annotated[
@@ -114,6 +116,7 @@ def train(
             metavar="CHECKPOINT",
             help="Start with the model and the weights of a checkpoint, on the same or other data.",
             rich_help_panel=MODEL,
+            autocompletion=completion.checkpoints,
         ),
     ] = None,
     model: Annotated[
@@ -122,6 +125,7 @@ def train(
             metavar="NAME",
             help=f"What to train: {', '.join(PRESETS)}.",
             show_default="flagship",
+            autocompletion=completion.models,
             rich_help_panel=MODEL,
         ),
     ] = None,
