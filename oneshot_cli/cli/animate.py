@@ -8,12 +8,16 @@ from typing import Annotated
 import typer
 
 from oneshot_cli.cli.options import (
+    Box,
+    BoxOption,
     CheckpointOption,
     ClosenessOption,
     Device,
     DeviceOption,
+    EachOption,
     FilmFormat,
     ForceOption,
+    FrameOption,
     JsonOption,
     QuietOption,
     SeedOption,
@@ -77,6 +81,9 @@ def animate(
     hold: Annotated[
         float, typer.Option(min=0.1, max=60, help="Seconds that the last frame is shown.")
     ] = 2.0,
+    each: EachOption = False,
+    frame: FrameOption = None,
+    box: BoxOption = Box.auto,
     checkpoint: CheckpointOption = None,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
@@ -110,6 +117,9 @@ def animate(
         fps=fps,
         hold=hold,
         format=format.value if format else None,
+        each=each,
+        frame=frame,
+        box=box.value,
         checkpoint=checkpoint,
         device=device.value,
         force=force,

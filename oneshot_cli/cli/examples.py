@@ -18,6 +18,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("oneshot vary glyph.jpg -n 30 -o more.png", "thirty, all in one picture"),
         Example("oneshot vary glyph.jpg --closeness 0.5", "freer variations"),
         Example("oneshot vary folder/ -n 5", "of every picture in a folder"),
+        Example("oneshot vary page.png --each", "of every character on a page"),
     ),
     "alphabet": (
         Example("oneshot alphabet letters/", "twenty letters of its style"),

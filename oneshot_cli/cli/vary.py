@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oneshot_cli.cli.options import (
+    Box,
+    BoxOption,
     CheckpointOption,
     ClosenessOption,
     Device,
     DeviceOption,
+    EachOption,
     ForceOption,
     FormatOption,
+    FrameOption,
     JsonOption,
     OutputOption,
     PenOption,
@@ -95,12 +99,18 @@ def vary(
         ),
     ] = Layout.sheet,
     show_input: Annotated[
-        bool, typer.Option("--show-input", help="Also write each exemplar as the model reads it.")
+        bool,
+        typer.Option(
+            "--show-input", help="Also write what was made of each picture, step by step."
+        ),
     ] = False,
     skip_existing: Annotated[
         bool,
         typer.Option("--skip-existing", help="Skip exemplars whose variations all exist."),
     ] = False,
+    each: EachOption = False,
+    frame: FrameOption = None,
+    box: BoxOption = Box.auto,
     checkpoint: CheckpointOption = None,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
@@ -148,6 +158,9 @@ def vary(
         format=format.value if format else None,
         show_input=show_input,
         skip_existing=skip_existing,
+        each=each,
+        frame=frame,
+        box=box.value,
         checkpoint=checkpoint,
         device=device.value,
         force=force,

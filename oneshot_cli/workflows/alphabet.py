@@ -14,7 +14,7 @@ from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import ALPHABET_SPREAD, load
 from oneshot_cli.errors import UsageError
 from oneshot_cli.files import refuse_to_overwrite
-from oneshot_cli.imaging.exemplar import Picture
+from oneshot_cli.imaging.exemplar import Reading
 from oneshot_cli.imaging.formats import npz_of
 from oneshot_cli.imaging.grid import Group, arranged
 from oneshot_cli.imaging.rendering import of_mask
@@ -86,6 +86,9 @@ def alphabet(
     spread: float | None = None,
     pen: float | None = None,
     format: str | None = None,
+    frame: int | None = None,
+    box: str = "auto",
+    each: bool = False,
     checkpoint: str | Path | None = None,
     device: str = "auto",
     force: bool = False,
@@ -96,7 +99,8 @@ def alphabet(
     `exemplars` are pictures of different characters, or folders of them. `exemplars` and `output`
     are as for `vary`. Raises OneshotError.
     """
-    found = find(exemplars, DEFAULT_FOLDER if output is None else Path(output))
+    written = DEFAULT_FOLDER if output is None else Path(output)
+    found = find(exemplars, written, Reading(frame, box), each=each)
     found.report(reporter)
     if len(found.sources) > MOST:
         raise UsageError(f"{len(found.sources)} pictures are given, but at most {MOST} are read")
@@ -115,8 +119,8 @@ def alphabet(
         about = description(model, "alphabet", **settings, pen=model.pen(size, pen))
         about["exemplar"] = [source.label for source in given]
         with reporter.progress("drawing", n) as advance:
-            pictures: list[Picture] = [source.picture for source in given]
-            made = model.new_characters(pictures, n, seed=seed, spread=spread, size=size)
+            drawings = [drawing for _, drawing in read]
+            made = model.new_characters(drawings, n, seed=seed, spread=spread, size=size)
 
             def take(first: int, count: int) -> Tensor:
                 return made.pictures[first : first + count]

@@ -14,7 +14,7 @@ from oneshot_cli.drawing.oneshot import load
 from oneshot_cli.errors import UsageError
 from oneshot_cli.files import refuse_to_overwrite
 from oneshot_cli.imaging.animation import Strip, film, film_bytes, film_format, require_codec
-from oneshot_cli.imaging.exemplar import Picture
+from oneshot_cli.imaging.exemplar import Picture, Reading
 from oneshot_cli.imaging.rendering import Bytes, of_mask
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.workflows.jobs import STANDARD, find, title
@@ -79,6 +79,9 @@ def animate(
     fps: float = 8.0,
     hold: float = 2.0,
     format: str | None = None,
+    frame: int | None = None,
+    box: str = "auto",
+    each: bool = False,
     checkpoint: str | Path | None = None,
     device: str = "auto",
     force: bool = False,
@@ -92,7 +95,7 @@ def animate(
     """
     if reconstruct and not exemplars:
         raise UsageError("--reconstruct needs an exemplar")
-    found = find(exemplars)
+    found = find(exemplars, None, Reading(frame, box), each=each)
     if exemplars:
         found.report(reporter)
     if n * max(1, len(found.sources)) > MOST:
@@ -103,11 +106,11 @@ def animate(
             refuse_to_overwrite([file], force)
         model = load(checkpoint, device)
         read = found.drawings(model.size, reporter) if exemplars else []
-        each: list[tuple[Picture | None, Bytes | None]]
-        each = [(source.picture, of_mask(seen.mask, size)) for source, seen in read]
+        rows: list[tuple[Picture | None, Bytes | None]]
+        rows = [(drawing, of_mask(drawing.mask, size)) for _, drawing in read]
         strips = []
         with reporter.progress("drawing", n * max(1, len(read))) as advance:
-            for picture, seen in each or [(None, None)]:
+            for picture, seen in rows or [(None, None)]:
                 made = model.draw(
                     picture,
                     n,
