@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import torch
 
@@ -38,7 +39,7 @@ def _cpu_has_bf16() -> bool:
     that had them without AMX took 1.8 times as long as in float32. Other architectures say so with
     any capability that ends in bf16. False where torch is older than its report of capabilities.
     """
-    report = getattr(torch.cpu, "get_capabilities", dict)()
+    report: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     if report.get("architecture") != "x86_64":
         return any(has for name, has in report.items() if name.endswith("bf16"))
     amd = any(brand in report.get("cpu_name", "") for brand in ("AMD", "EPYC", "Ryzen"))
