@@ -11,7 +11,7 @@ from rich import progress
 from rich.console import Console
 
 from oneshot_cli.cli.screen import Screen
-from oneshot_cli.training.evaluations import VALIDATION, evaluated, in_words
+from oneshot_cli.training.evaluations import VALIDATION, evaluated, in_words, nats
 from oneshot_cli.workflows.train import TrainResult
 
 
@@ -47,7 +47,7 @@ def _numbers(row: dict[str, Any]) -> str:
 def _evaluation(row: dict[str, Any]) -> str:
     name = evaluated(row) or VALIDATION
     return (
-        f"{in_words(name)}: {-row[f'{name}_bound']:.2f} +- {row[f'{name}_error']:.2f} nats "
+        f"{in_words(name)}: {nats(row, name)} nats "
         f"(KL {row[f'{name}_kl']:.2f}) after {row['step']} iterations"
     )
 
@@ -75,10 +75,7 @@ def print_result(screen: Screen, result: TrainResult) -> None:
     line = f"{ending} after {result.iterations} iterations, {result.seconds:.0f} s"
     if figures := result.figures:
         name = result.evaluated_on
-        line += (
-            f": {-figures[f'{name}_bound']:.2f} +- {figures[f'{name}_error']:.2f} nats on "
-            f"{figures['drawings']} {in_words(name)} drawings"
-        )
+        line += f": {nats(figures, name)} nats on {figures['drawings']} {in_words(name)} drawings"
     screen.result(line)
     screen.result(f"checkpoint: {result.folder.last}")
     if result.ended != "done":

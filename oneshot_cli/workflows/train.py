@@ -110,8 +110,7 @@ def train(
         weights = None
         if start is not None:
             weights, header = checkpoint.load(start)
-            training = experiment.training.after(header.training)
-            experiment = replace(experiment, training=training)
+            experiment = experiment.after(header)
         if loaded is None:
             loaded = _load(experiment, options, world)
         experiment = _with_precision(experiment, world, options.reporter)
