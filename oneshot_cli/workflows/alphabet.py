@@ -20,7 +20,7 @@ from oneshot_cli.imaging.grid import Group, arranged
 from oneshot_cli.imaging.rendering import of_mask
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.workflows.jobs import Source, find, title
-from oneshot_cli.workflows.pictures import description, draw_and_write, sheet_content
+from oneshot_cli.workflows.pictures import check_written, description, draw_and_write, sheet_content
 from oneshot_cli.workflows.targets import DEFAULT_FOLDER, opened, refuse_exemplars, write
 
 MOST = 100
@@ -99,6 +99,7 @@ def alphabet(
     `exemplars` are pictures of different characters, or folders of them. `exemplars` and `output`
     are as for `vary`. Raises OneshotError.
     """
+    check_written(n=n, seed=seed, spread=spread, size=size, pen=pen)
     written = DEFAULT_FOLDER if output is None else Path(output)
     found = find(exemplars, written, Reading(frame, box), each=each)
     found.report(reporter)

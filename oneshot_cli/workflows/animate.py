@@ -18,7 +18,7 @@ from oneshot_cli.imaging.exemplar import Picture, Reading
 from oneshot_cli.imaging.rendering import Bytes, of_mask
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.workflows.jobs import STANDARD, find, title
-from oneshot_cli.workflows.pictures import description
+from oneshot_cli.workflows.pictures import check_written, description
 from oneshot_cli.workflows.targets import (
     opened,
     refuse_exemplars,
@@ -93,6 +93,7 @@ def animate(
     standard output; without it, the film is written to a new folder in `out`. `fps` is the number
     of steps a second, `hold` the seconds that the last frame is shown. Raises OneshotError.
     """
+    check_written(n=n, seed=seed, spread=spread, closeness=closeness, size=size)
     if reconstruct and not exemplars:
         raise UsageError("--reconstruct needs an exemplar")
     found = find(exemplars, None, Reading(frame, box), each=each)

@@ -19,7 +19,7 @@ from oneshot_cli.imaging import distances
 from oneshot_cli.imaging.formats import npz_of
 from oneshot_cli.imaging.grid import Group, arranged, beside
 from oneshot_cli.reporting import SILENT, Reporter
-from oneshot_cli.workflows.pictures import description, draw_and_write, sheet_content
+from oneshot_cli.workflows.pictures import check_written, description, draw_and_write, sheet_content
 from oneshot_cli.workflows.targets import opened, write
 
 
@@ -95,6 +95,7 @@ def sample(
     `output` is as for `vary`. With `nearest` the grid also shows the training drawing nearest to
     each sample. Raises OneshotError.
     """
+    check_written(n=n, seed=seed, spread=spread, size=size, pen=pen)
     with opened(output, format, "sample") as opened_target:
         target = opened_target.of_pictures(1 if n == 1 and not nearest else n + 1)
         files, grid = target.numbered("sample", n), target.grid("samples")

@@ -17,6 +17,7 @@ from oneshot_cli.files import refuse_to_overwrite
 from oneshot_cli.imaging.exemplar import Reading
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.workflows.jobs import find, jobs, jobs_per_class, title
+from oneshot_cli.workflows.pictures import check_written
 from oneshot_cli.workflows.targets import DEFAULT_FOLDER, opened, refuse_exemplars
 from oneshot_cli.workflows.variations import Run, Settings, VariationFiles, VaryReport
 
@@ -85,6 +86,7 @@ def vary(
     `Oneshot.vary`. A picture that cannot be read is reported and skipped. Under torchrun the
     processes share the exemplars. Raises OneshotError.
     """
+    check_written(n=n, seed=seed, spread=spread, closeness=closeness, size=size, pen=pen)
     if keep_best is not None and keep_best > n:
         raise UsageError(f"--keep-best is {keep_best}, but only {n} are drawn")
     if per_class is not None and (together or keep_best is not None):
