@@ -14,6 +14,7 @@ from oneshot_cli.cli.options import (
     Device,
     DeviceOption,
     EachOption,
+    ExampleOption,
     ForceOption,
     FormatOption,
     FrameOption,
@@ -25,22 +26,25 @@ from oneshot_cli.cli.options import (
     SizeOption,
     SpreadOption,
     VerboseOption,
+    exemplars_or_example,
     pen_width,
     refuse_json_too,
+    required,
 )
 from oneshot_cli.cli.screen import Screen, span
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
+from oneshot_cli.paths import LETTERS
 
 
 def alphabet(
     exemplars: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             help="Pictures of different characters of one alphabet, or a folder of them. - is "
             "standard input.",
             show_default=False,
         ),
-    ],
+    ] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=200, help="Number of new characters.")] = 20,
     output: OutputOption = None,
     format: FormatOption = None,
@@ -48,6 +52,7 @@ def alphabet(
     seed: SeedOption = 0,
     spread: SpreadOption = None,
     pen: PenOption = None,
+    example: ExampleOption = False,
     each: EachOption = False,
     frame: FrameOption = None,
     box: BoxOption = Box.auto,
@@ -73,7 +78,7 @@ def alphabet(
 
     screen = Screen(json, quiet, verbose)
     result = workflow.alphabet(
-        exemplars,
+        required(exemplars_or_example(exemplars, example, LETTERS)),
         output,
         n=n,
         size=size,

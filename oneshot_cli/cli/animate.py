@@ -15,6 +15,7 @@ from oneshot_cli.cli.options import (
     Device,
     DeviceOption,
     EachOption,
+    ExampleOption,
     FilmFormat,
     ForceOption,
     FrameOption,
@@ -24,10 +25,12 @@ from oneshot_cli.cli.options import (
     SizeOption,
     SpreadOption,
     VerboseOption,
+    exemplars_or_example,
     refuse_json_too,
 )
 from oneshot_cli.cli.screen import Screen
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
+from oneshot_cli.paths import CHARACTERS
 
 
 def animate(
@@ -81,6 +84,7 @@ def animate(
     hold: Annotated[
         float, typer.Option(min=0.1, max=60, help="Seconds that the last frame is shown.")
     ] = 2.0,
+    example: ExampleOption = False,
     each: EachOption = False,
     frame: FrameOption = None,
     box: BoxOption = Box.auto,
@@ -104,7 +108,7 @@ def animate(
 
     screen = Screen(json, quiet, verbose)
     result = workflow.animate(
-        exemplars or (),
+        exemplars_or_example(exemplars, example, CHARACTERS),
         output,
         n=n,
         size=size,

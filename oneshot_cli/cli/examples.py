@@ -14,6 +14,7 @@ class Example(NamedTuple):
 
 EXAMPLES: dict[str, tuple[Example, ...]] = {
     "vary": (
+        Example("oneshot vary --example", "a first try, on pictures that ship"),
         Example("oneshot vary glyph.jpg", "ten variations of a character"),
         Example("oneshot vary glyph.jpg -n 30 -o more.png", "thirty, all in one picture"),
         Example("oneshot vary glyph.jpg --closeness 0.5", "freer variations"),

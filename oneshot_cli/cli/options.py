@@ -5,6 +5,7 @@ Nothing here imports torch or numpy, so that `oneshot --help` is fast.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ import typer
 
 from oneshot_cli.cli import completion
 from oneshot_cli.drawing.defaults import PEN_WIDTHS
+from oneshot_cli.paths import examples
 from oneshot_cli.ranges import MOST_SEED
 
 
@@ -96,6 +98,9 @@ BoxOption = Annotated[
         "its lines are finer or fainter than the strokes inside (auto).",
     ),
 ]
+ExampleOption = Annotated[
+    bool, typer.Option("--example", help="Take pictures that ship with oneshot as exemplars.")
+]
 EachOption = Annotated[
     bool, typer.Option("--each", help="Take each character in a picture as an exemplar.")
 ]
@@ -167,6 +172,25 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only res
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Print more details, and tracebacks of errors.")
 ]
+
+
+def exemplars_or_example(
+    given: Sequence[Path] | None, example: bool, names: Sequence[str]
+) -> Sequence[Path]:
+    """The pictures that are given, or with `--example` those that ship under these names.
+
+    Raises BadParameter for both.
+    """
+    if example and given:
+        raise typer.BadParameter("--example goes without pictures of your own")
+    return examples(names) if example else given or ()
+
+
+def required(exemplars: Sequence[Path]) -> Sequence[Path]:
+    """The exemplars. Raises BadParameter if there are none."""
+    if not exemplars:
+        raise typer.BadParameter("name a picture; --example takes some that ship with oneshot")
+    return exemplars
 
 
 def refuse_json_too(output: str | None, json: bool) -> None:

@@ -16,6 +16,7 @@ from oneshot_cli.cli.options import (
     Device,
     DeviceOption,
     EachOption,
+    ExampleOption,
     ForceOption,
     FormatOption,
     FrameOption,
@@ -27,11 +28,14 @@ from oneshot_cli.cli.options import (
     SizeOption,
     SpreadOption,
     VerboseOption,
+    exemplars_or_example,
     pen_width,
     refuse_json_too,
+    required,
 )
 from oneshot_cli.cli.screen import Screen, span
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
+from oneshot_cli.paths import CHARACTERS
 
 if TYPE_CHECKING:
     from oneshot_cli.workflows.vary import VaryReport
@@ -50,12 +54,12 @@ class Layout(str, Enum):
 
 def vary(
     exemplars: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             help="Pictures of a character, or folders of them. - is standard input.",
             show_default=False,
         ),
-    ],
+    ] = None,
     n: Annotated[
         int, typer.Option("-n", min=1, max=1000, help="Variations of each exemplar.")
     ] = 10,
@@ -108,6 +112,7 @@ def vary(
         bool,
         typer.Option("--skip-existing", help="Skip exemplars whose variations all exist."),
     ] = False,
+    example: ExampleOption = False,
     each: EachOption = False,
     frame: FrameOption = None,
     box: BoxOption = Box.auto,
@@ -143,7 +148,7 @@ def vary(
 
     screen = Screen(json, quiet or not is_main_process(), verbose)
     result = workflow.vary(
-        exemplars,
+        required(exemplars_or_example(exemplars, example, CHARACTERS)),
         output,
         n=n,
         per_class=per_class,
