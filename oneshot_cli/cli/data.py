@@ -115,7 +115,8 @@ def _fetch(dataset: DataSet, data_dir: Path | None, screen: Screen) -> None:
                 f"  {split}: {sizes['train']:,} training and {sizes['test']:,} test characters"
             )
     for file in files:
-        screen.result(f"  {file} ({file.stat().st_size / 1e6:.1f} MB)")
+        size = "unpacked" if file.is_dir() else f"{file.stat().st_size / 1e6:.1f} MB"
+        screen.result(f"  {file} ({size})")
 
 
 def _sizes(split: str, characters: tuple[str, ...]) -> dict[str, int] | None:

@@ -72,13 +72,28 @@ class Packed:
 
 
 def fingerprint(*paths: Path) -> str:
-    """A hash of the files' bytes, which identifies the source of a cache."""
+    """A hash of the files' bytes, which identifies the source of a cache.
+
+    Of a folder it is one of the names, sizes and times of its files, which may be many.
+    """
     digest = blake2b(digest_size=16)
     for path in paths:
+        if path.is_dir():
+            digest.update(_listing(path).encode())
+            continue
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _listing(folder: Path) -> str:
+    """The files below `folder`, one in a line, with their sizes and times of change."""
+    stats = {path: path.stat() for path in sorted(folder.rglob("*.png"))}
+    return "\n".join(
+        f"{path.relative_to(folder.parent).as_posix()} {stat.st_size} {stat.st_mtime_ns}"
+        for path, stat in stats.items()
+    )
 
 
 def cached(name: str, source: str, build: Callable[[], Packed]) -> Packed:

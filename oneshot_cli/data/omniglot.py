@@ -7,7 +7,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +33,9 @@ def load(
     """Load the drawings that `selection` keeps of all 32,460.
 
     The background set comes first, then the evaluation set, each sorted by name. The user's
-    archives are checked by their content instead of a hash, since the same pictures may be packed
-    differently. Raises OneshotError if something is missing or damaged.
+    archives, or folders that they were unpacked to, are checked by their content instead of a hash,
+    since the same pictures may be packed differently. Raises OneshotError if one is
+    missing or damaged.
     """
     paths = DATASETS["omniglot"].obtain(data_dir, progress)
     packed = cached("omniglot", fingerprint(*paths), lambda: decode(paths, progress))
@@ -45,7 +48,7 @@ def is_local(data_dir: str | Path | None = None) -> bool:
 
 
 def decode(paths: list[Path], progress: Progress | None = None) -> Packed:
-    """Decode the background and the evaluation archive, in this order."""
+    """Decode the background and the evaluation set, in this order: archives or folders."""
     bits: list[NDArray[np.uint8]] = []
     names: list[str] = []
     total = DRAWINGS * sum(sum(alphabets.values()) for alphabets in PARTS.values())
@@ -68,10 +71,31 @@ def decode(paths: list[Path], progress: Progress | None = None) -> Packed:
     )
 
 
+@dataclass(frozen=True)
+class UnpackedArchive:
+    """A folder that an archive was unpacked to, which is read like the archive."""
+
+    path: Path
+
+    def namelist(self) -> list[str]:
+        """The files, with the name of the folder before theirs."""
+        return [path.relative_to(self.path.parent).as_posix() for path in self.path.rglob("*.png")]
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file. Raises OSError."""
+        return (self.path.parent / name).read_bytes()
+
+
+Archive: TypeAlias = zipfile.ZipFile | UnpackedArchive
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def _opened(path: Path) -> Iterator[Archive]:
     """Open an archive. Damage that is found in the block is raised as an OneshotError."""
     try:
+        if path.is_dir():
+            yield UnpackedArchive(path)
+            return
         with zipfile.ZipFile(path) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
@@ -82,9 +106,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise OneshotError(f"{path} cannot be read ({error})") from None
 
 
-def _members(
-    path: Path, archive: zipfile.ZipFile, alphabets: dict[str, int]
-) -> dict[str, list[str]]:
+def _members(path: Path, archive: Archive, alphabets: dict[str, int]) -> dict[str, list[str]]:
     """The names of each character's files, by names such as "Latin/character01".
 
     Raises OneshotError if a character or a drawing is missing.
@@ -110,7 +132,7 @@ def _members(
     return {character: found[character] for character in expected}
 
 
-def _pixels(path: Path, archive: zipfile.ZipFile, member: str) -> NDArray[np.uint8]:
+def _pixels(path: Path, archive: Archive, member: str) -> NDArray[np.uint8]:
     """One drawing with eight pixels a byte, ink 1. Files are black on white."""
     data = archive.read(member)
     try:

@@ -12,6 +12,7 @@ import torch
 from scipy.io import savemat
 
 from oneshot_cli.data import burda, load, mnist, mnist_static, mnist_two
+from oneshot_cli.data.catalogue import DATASETS
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.errors import OneshotError
@@ -92,6 +93,24 @@ def test_threshold_and_none() -> None:
 
 def test_grey_drawings_are_resized_as_grey() -> None:
     assert grey(77).resized(4).images.unique().tolist() == [77]
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_torchvisions_folder_is_found_and_missing_labels_are_named(
+    tmp_path: Path, ending: str
+) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    stems = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    for stem in stems:
+        (raw / f"{stem}-ubyte{ending}").touch()
+    for root in (tmp_path, tmp_path / "MNIST", raw):
+        assert DATASETS["mnist"].local_files(root) == [raw / f"{s}-ubyte{ending}" for s in stems]
+    for stem in stems[1::2]:
+        (raw / f"{stem}-ubyte{ending}").unlink()
+    missing = r"^train-labels-idx1-ubyte\.gz, t10k-labels-idx1-ubyte\.gz not found in .*raw, beside"
+    with pytest.raises(OneshotError, match=missing):
+        load("mnist", data_dir=tmp_path)
 
 
 def test_the_real_digits(real_data: Path) -> None:
