@@ -20,7 +20,7 @@ from oneshot_cli.cli.options import (
     SpreadOption,
     VerboseOption,
 )
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, counted
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 
 
@@ -101,6 +101,6 @@ def animate(
     screen.document(result.document())
     screen.result(str(result.animation))
     screen.note(
-        f"{result.frames} frames of {result.width} x {result.height} pixels, "
+        f"{counted(result.frames, 'frame')} of {result.width} x {result.height} pixels, "
         f"{result.animation.stat().st_size / 1000:,.0f} kB"
     )
