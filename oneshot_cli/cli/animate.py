@@ -26,7 +26,7 @@ from oneshot_cli.cli.options import (
     VerboseOption,
     refuse_json_too,
 )
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, counted
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 
 
@@ -129,7 +129,7 @@ def animate(
     if result.animation:
         screen.result(str(result.animation))
     screen.note(
-        f"{result.frames} frames of {result.width} x {result.height} pixels, "
+        f"{counted(result.frames, 'frame')} of {result.width} x {result.height} pixels, "
         f"{result.bytes / 1000:,.0f} kB"
     )
     if result.failed:

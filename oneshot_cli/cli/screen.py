@@ -123,6 +123,11 @@ def _printable(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
+def counted(number: int, word: str) -> str:
+    """A number and what is counted: "1 exemplar", "1,234 exemplars"."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def span(files: Sequence[Path]) -> str:
     """The first and the last of `files`, in one line."""
     return f"{files[0]} ... {files[-1].name}" if len(files) > 1 else str(files[0])

@@ -10,7 +10,7 @@ from typing import Any
 from rich import progress
 from rich.console import Console
 
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, counted
 from oneshot_cli.training.evaluations import VALIDATION, evaluated, in_words
 from oneshot_cli.workflows.train import TrainResult
 
@@ -48,7 +48,7 @@ def _evaluation(row: dict[str, Any]) -> str:
     name = evaluated(row) or VALIDATION
     return (
         f"{in_words(name)}: {-row[f'{name}_bound']:.2f} +- {row[f'{name}_error']:.2f} nats "
-        f"(KL {row[f'{name}_kl']:.2f}) after {row['step']} iterations"
+        f"(KL {row[f'{name}_kl']:.2f}) after {counted(row['step'], 'iteration')}"
     )
 
 
@@ -72,12 +72,12 @@ def display(iterations: int, step: int, *, quiet: bool) -> Iterator[Display]:
 def print_result(screen: Screen, result: TrainResult) -> None:
     """How the run ended, and where its checkpoint is."""
     ending = {"done": "finished", "time": "out of time", "signal": "stopped"}[result.ended]
-    line = f"{ending} after {result.iterations} iterations, {result.seconds:.0f} s"
+    line = f"{ending} after {counted(result.iterations, 'iteration')}, {result.seconds:.0f} s"
     if figures := result.figures:
         name = result.evaluated_on
         line += (
             f": {-figures[f'{name}_bound']:.2f} +- {figures[f'{name}_error']:.2f} nats on "
-            f"{figures['drawings']} {in_words(name)} drawings"
+            f"{counted(figures['drawings'], f'{in_words(name)} drawing')}"
         )
     screen.result(line)
     screen.result(f"checkpoint: {result.folder.last}")

@@ -30,7 +30,7 @@ from oneshot_cli.cli.options import (
     pen_width,
     refuse_json_too,
 )
-from oneshot_cli.cli.screen import Screen, span
+from oneshot_cli.cli.screen import Screen, counted, span
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 
 if TYPE_CHECKING:
@@ -188,8 +188,8 @@ def _print(screen: Screen, report: VaryReport, seconds: float) -> None:
         screen.note(f"note: {concern}")
     if len(report.concerns) > MAX_LISTED:
         screen.note(f"note: and {len(report.concerns) - MAX_LISTED:,} more, see --json")
-    count = len(report.exemplars)
-    parts = [f"{report.pictures:,} variations of {count:,} exemplar{'' if count == 1 else 's'}"]
+    exemplars = counted(len(report.exemplars), "exemplar")
+    parts = [f"{counted(report.pictures, 'variation')} of {exemplars}"]
     parts += [f"{report.skipped:,} skipped"] if report.skipped else []
     parts += [f"{len(report.failed):,} failed"] if report.failed else []
     rate = report.pictures / max(seconds, 1e-9)
