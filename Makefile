@@ -58,8 +58,9 @@ bench: $(INSTALLED)  ## how fast training and drawing are on this machine
 gallery: $(INSTALLED)  ## the pictures of the README and docs/gallery.md, drawn again
 	$(BIN)/python docs/make_gallery.py
 
-tables: $(INSTALLED)  ## docs/results.md, from the measured figures in docs/results
+tables: $(INSTALLED)  ## docs/results.md and docs/reading.md, from the figures in docs/results
 	$(BIN)/python docs/make_tables.py
+	$(BIN)/python docs/make_reading.py
 
 docs: $(INSTALLED)  ## the references of commands and of Python, from the program itself
 	$(BIN)/python docs/make_commands.py
