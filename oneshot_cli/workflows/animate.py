@@ -127,8 +127,11 @@ def animate(
                     )
                 )
                 advance(n)
-        settings = {"n": n, "seed": seed, "spread": spread, "closeness": closeness, "size": size}
-        about = description(model, "animate", **settings)
+        about = description(model, "animate", n=n, seed=seed, size=size, reconstruct=reconstruct)
+        if not reconstruct:
+            usual = (model.spread, model.closeness) if read else (1.0, None)
+            about["spread"] = usual[0] if spread is None else spread
+            about["closeness"] = usual[1] if closeness is None or not read else closeness
         about["exemplar"] = [source.label for source, _ in read]
         frames = film(strips, fade=fade)
         content = film_bytes(frames, kind, fps=fps, hold=hold, about=about)

@@ -66,7 +66,8 @@ def test_of_several_pictures_the_grid_is_written_to_standard_output(
 
 def test_a_film_is_written_to_standard_output(weights: Path, tmp_path: Path) -> None:
     film = opened(piped("animate", "-n", "1", "-c", weights, "-o", "-"), tmp_path / "film")
-    assert (film.format, film.n_frames) == ("GIF", 4)
+    assert film.format == "GIF"
+    film.seek(3)
 
 
 @pytest.mark.parametrize("given", [b"", b"no picture"])
