@@ -133,8 +133,9 @@ def animate(
             about["spread"] = usual[0] if spread is None else spread
             about["closeness"] = usual[1] if closeness is None or not read else closeness
         about["exemplar"] = [source.label for source, _ in read]
-        frames = film(strips, fade=fade)
-        content = film_bytes(frames, kind, fps=fps, hold=hold, about=about)
+        with reporter.progress("writing the film", None):
+            frames = film(strips, fade=fade)
+            content = film_bytes(frames, kind, fps=fps, hold=hold, about=about)
         write(file, content)
     return AnimateResult(
         checkpoint=model.path,

@@ -116,8 +116,9 @@ def sample(
             )
         found = None
         if nearest:
-            inks = model.sample(n, seed=seed, spread=temperature)[:, 0] > 0.5
-            found = _nearest(model, inks, data_dir)
+            with reporter.progress("finding the nearest training drawings", None):
+                inks = model.sample(n, seed=seed, spread=temperature)[:, 0] > 0.5
+                found = _nearest(model, inks, data_dir)
         if grid and target.format == "npz":
             write(grid, npz_of({"pictures": drawn.levels}, about))
         elif grid:
