@@ -12,7 +12,6 @@ from typing import Any
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import load
 from oneshot_cli.errors import UsageError
-from oneshot_cli.files import refuse_to_overwrite
 from oneshot_cli.imaging.animation import Strip, film, film_bytes, film_format, require_codec
 from oneshot_cli.imaging.exemplar import Picture
 from oneshot_cli.imaging.rendering import Bytes, of_mask
@@ -21,7 +20,7 @@ from oneshot_cli.workflows.jobs import STANDARD, find, title
 from oneshot_cli.workflows.pictures import description
 from oneshot_cli.workflows.targets import (
     opened,
-    refuse_exemplars,
+    refuse_conflicts,
     refuse_terminal,
     refuse_url,
     write,
@@ -98,9 +97,7 @@ def animate(
     if n * max(1, len(found.sources)) > MOST:
         raise UsageError(f"{n * len(found.sources)} drawings, but a film has at most {MOST}")
     with film_file(output, format, title(exemplars) if exemplars else "sample") as (file, kind):
-        if file != STANDARD:
-            refuse_exemplars([file], [source.path for source in found.sources])
-            refuse_to_overwrite([file], force)
+        refuse_conflicts([file], [source.path for source in found.sources], overwrite=force)
         model = load(checkpoint, device)
         read = found.drawings(model.size, reporter) if exemplars else []
         each: list[tuple[Picture | None, Bytes | None]]
