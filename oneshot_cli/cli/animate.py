@@ -26,7 +26,7 @@ from oneshot_cli.cli.options import (
     VerboseOption,
     refuse_json_too,
 )
-from oneshot_cli.cli.screen import Screen, counted
+from oneshot_cli.cli.screen import Screen, counted, loading_program
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 
 
@@ -100,7 +100,8 @@ def animate(
     """
     refuse_json_too(output, json)
 
-    from oneshot_cli.workflows import animate as workflow
+    with loading_program(quiet):
+        from oneshot_cli.workflows import animate as workflow
 
     screen = Screen(json, quiet, verbose)
     result = workflow.animate(

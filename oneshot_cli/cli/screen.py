@@ -6,6 +6,7 @@ Nothing here imports torch, numpy or rich at module level, so that `oneshot --he
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -116,6 +117,21 @@ class Screen(Reporter):
                 bars.update(tasks[what], completed=done, total=total or None)
 
             yield show
+
+
+@contextmanager
+def loading_program(quiet: bool) -> Iterator[None]:
+    """Say on stderr that the program is loading while the block imports large libraries.
+
+    Without a terminal, if `quiet`, and in all but the first process of torchrun, nothing is shown.
+    """
+    if quiet or not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("loading"):
+        yield
 
 
 def _printable(text: str) -> str:

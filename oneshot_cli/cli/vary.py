@@ -30,7 +30,7 @@ from oneshot_cli.cli.options import (
     pen_width,
     refuse_json_too,
 )
-from oneshot_cli.cli.screen import Screen, counted, span
+from oneshot_cli.cli.screen import Screen, counted, loading_program, span
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 
 if TYPE_CHECKING:
@@ -138,8 +138,9 @@ def vary(
     width = pen_width(pen)
     refuse_json_too(output, json)
 
-    from oneshot_cli.distributed import is_main_process
-    from oneshot_cli.workflows import vary as workflow
+    with loading_program(quiet):
+        from oneshot_cli.distributed import is_main_process
+        from oneshot_cli.workflows import vary as workflow
 
     screen = Screen(json, quiet or not is_main_process(), verbose)
     result = workflow.vary(
