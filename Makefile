@@ -31,8 +31,8 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 demo: $(INSTALLED)  ## ten variations of each of a few real characters, in out/demo
 	$(BIN)/oneshot vary docs/exemplars -n 10 --output out/demo --force $(ARGS)
 
-test: $(INSTALLED)  ## the tests (ARGS="-k splits" for some of them)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED)  ## the tests, in two processes (ARGS="-k splits" for some of them)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
