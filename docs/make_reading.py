@@ -43,7 +43,7 @@ def main() -> None:
     PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     rows = [reading_steps(FIELD / name, drawing(FIELD / name, 52), 52, AUTOMATIC) for name in SHOWN]
     picture = stacked(rows)
-    picture.resize((picture.width * 2 // 3, picture.height * 2 // 3)).quantize(64).save(
+    picture.resize((picture.width * 2 // 3, picture.height * 2 // 3)).quantize(256).save(
         HERE / "images" / "reading.png", optimize=True
     )
 
