@@ -31,7 +31,7 @@ from oneshot_cli.cli.options import (
     refuse_json_too,
     required,
 )
-from oneshot_cli.cli.screen import Screen, span
+from oneshot_cli.cli.screen import Screen, loading_program, span
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.paths import LETTERS
 
@@ -74,7 +74,8 @@ def alphabet(
     width = pen_width(pen)
     refuse_json_too(output, json)
 
-    from oneshot_cli.workflows import alphabet as workflow
+    with loading_program(quiet):
+        from oneshot_cli.workflows import alphabet as workflow
 
     screen = Screen(json, quiet, verbose)
     result = workflow.alphabet(

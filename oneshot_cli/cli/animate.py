@@ -28,7 +28,7 @@ from oneshot_cli.cli.options import (
     exemplars_or_example,
     refuse_json_too,
 )
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, counted, loading_program
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.paths import CHARACTERS
 
@@ -104,7 +104,8 @@ def animate(
     """
     refuse_json_too(output, json)
 
-    from oneshot_cli.workflows import animate as workflow
+    with loading_program(quiet):
+        from oneshot_cli.workflows import animate as workflow
 
     screen = Screen(json, quiet, verbose)
     result = workflow.animate(
@@ -133,7 +134,7 @@ def animate(
     if result.animation:
         screen.result(str(result.animation))
     screen.note(
-        f"{result.frames} frames of {result.width} x {result.height} pixels, "
+        f"{counted(result.frames, 'frame')} of {result.width} x {result.height} pixels, "
         f"{result.bytes / 1000:,.0f} kB"
     )
     if result.failed:

@@ -14,7 +14,7 @@ from oneshot_cli.cli.options import (
     QuietOption,
     VerboseOption,
 )
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, counted
 
 if TYPE_CHECKING:
     from oneshot_cli.data import DataSet
@@ -106,8 +106,9 @@ def _fetch(dataset: DataSet, data_dir: Path | None, screen: Screen) -> None:
         }
     )
     screen.result(
-        f"{dataset.name}: {len(drawings):,} drawings of {len(drawings.characters):,} characters "
-        f"of {len(drawings.alphabets)} alphabets, complete"
+        f"{dataset.name}: {counted(len(drawings), 'drawing')} of "
+        f"{counted(len(drawings.characters), 'character')} of "
+        f"{counted(len(drawings.alphabets), 'alphabet')}, complete"
     )
     for split, sizes in splits.items():
         if sizes:

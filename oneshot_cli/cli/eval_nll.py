@@ -18,7 +18,7 @@ from oneshot_cli.cli.options import (
     QuietOption,
     VerboseOption,
 )
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, loading_program
 from oneshot_cli.data.splits import OFFICIAL, SPLITS
 from oneshot_cli.ranges import MOST_SEED
 
@@ -151,8 +151,9 @@ def eval_nll(
     numbers = parse_counts(particles, 1, "--particles")
     contexts = None if context is None else parse_counts(context, 0, "--context")
 
-    from oneshot_cli.distributed import is_main_process
-    from oneshot_cli.workflows.nll import nll
+    with loading_program(quiet):
+        from oneshot_cli.distributed import is_main_process
+        from oneshot_cli.workflows.nll import nll
 
     screen = Screen(json, quiet or not is_main_process(), verbose)
     result = nll(

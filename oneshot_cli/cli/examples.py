@@ -34,6 +34,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("oneshot animate -o samples.webp", "samples being drawn"),
         Example("oneshot animate glyph.jpg --fade -n 1", "one, new strokes in colour"),
     ),
+    "pad": (
+        Example("oneshot pad", "the page, in the browser"),
+        Example("oneshot pad --port 8000 --no-browser", "at a known address"),
+    ),
     "eval-nll": (
         Example("oneshot eval-nll --limit 100", "the flagship, briefly"),
         Example("oneshot eval-nll runs/mine/best.safetensors", "a model of your own"),

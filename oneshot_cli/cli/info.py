@@ -10,7 +10,7 @@ import typer
 
 from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import JsonOption, QuietOption, VerboseOption
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, counted
 
 WRITTEN_ENDINGS = frozenset(
     {".png", ".apng", ".webp", ".svg", ".npz", ".gif", ".jpg", ".jpeg", ".tif", ".tiff"}
@@ -131,7 +131,9 @@ def _effort(training: Mapping[str, Any]) -> str:
     seconds = training.get("seconds")
     time = f" in {_readable('seconds', seconds)}" if seconds is not None else ""
     before = training.get("steps_before")
-    return f"; {steps:,} iterations{time}" + (f", after {before:,} before" if before else "")
+    return f"; {counted(steps, 'iteration')}{time}" + (
+        f", after {before:,} before" if before else ""
+    )
 
 
 def _measured(figures: Mapping[str, Any]) -> Iterator[str]:

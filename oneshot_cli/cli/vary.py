@@ -33,7 +33,7 @@ from oneshot_cli.cli.options import (
     refuse_json_too,
     required,
 )
-from oneshot_cli.cli.screen import Screen, span
+from oneshot_cli.cli.screen import Screen, counted, loading_program, span
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.paths import CHARACTERS
 
@@ -143,8 +143,9 @@ def vary(
     width = pen_width(pen)
     refuse_json_too(output, json)
 
-    from oneshot_cli.distributed import is_main_process
-    from oneshot_cli.workflows import vary as workflow
+    with loading_program(quiet):
+        from oneshot_cli.distributed import is_main_process
+        from oneshot_cli.workflows import vary as workflow
 
     screen = Screen(json, quiet or not is_main_process(), verbose)
     result = workflow.vary(
@@ -193,8 +194,8 @@ def _print(screen: Screen, report: VaryReport, seconds: float) -> None:
         screen.note(f"note: {concern}")
     if len(report.concerns) > MAX_LISTED:
         screen.note(f"note: and {len(report.concerns) - MAX_LISTED:,} more, see --json")
-    count = len(report.exemplars)
-    parts = [f"{report.pictures:,} variations of {count:,} exemplar{'' if count == 1 else 's'}"]
+    exemplars = counted(len(report.exemplars), "exemplar")
+    parts = [f"{counted(report.pictures, 'variation')} of {exemplars}"]
     parts += [f"{report.skipped:,} skipped"] if report.skipped else []
     parts += [f"{len(report.failed):,} failed"] if report.failed else []
     rate = report.pictures / max(seconds, 1e-9)

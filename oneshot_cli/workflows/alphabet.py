@@ -13,7 +13,6 @@ from torch import Tensor
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import ALPHABET_SPREAD, load
 from oneshot_cli.errors import UsageError
-from oneshot_cli.files import refuse_to_overwrite
 from oneshot_cli.imaging.exemplar import Reading
 from oneshot_cli.imaging.formats import npz_of
 from oneshot_cli.imaging.grid import Group, arranged
@@ -21,7 +20,7 @@ from oneshot_cli.imaging.rendering import of_mask
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.workflows.jobs import Source, find, title
 from oneshot_cli.workflows.pictures import check_written, description, draw_and_write, sheet_content
-from oneshot_cli.workflows.targets import DEFAULT_FOLDER, opened, refuse_exemplars, write
+from oneshot_cli.workflows.targets import DEFAULT_FOLDER, opened, refuse_conflicts, write
 
 MOST = 100
 """The largest number of context images."""
@@ -109,8 +108,7 @@ def alphabet(
         target = opened_target.of_pictures(n)
         files, grid = target.numbered("character", n), target.grid("alphabet")
         every = [*files, *([grid] if grid else [])]
-        refuse_exemplars(every, [source.path for source in found.sources])
-        refuse_to_overwrite(every, force)
+        refuse_conflicts(every, [source.path for source in found.sources], overwrite=force)
 
         model = load(checkpoint, device)
         read = found.drawings(model.size, reporter)

@@ -89,6 +89,8 @@ def export(
     oneshot = load(checkpoint, "cpu")
     assert oneshot.path is not None
     file = Path(f"{oneshot.path.stem}.onnx") if output is None else output
+    if file.is_dir():
+        raise OneshotError(f"{file} is a folder, but --output has to be a file, such as model.onnx")
     refuse_to_overwrite([file], force)
     made = onnx_model(oneshot, size)
     atomic_write_bytes(file, made.SerializeToString())

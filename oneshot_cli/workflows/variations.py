@@ -209,7 +209,8 @@ class Run:
         skipped = [job for job in page if skip_existing and self.files.exist(job)]
         names = {job.name for job in skipped}
         report.skipped = len(skipped)
-        advance(sum(job.n for job in skipped))
+        if skipped:
+            advance(sum(job.n for job in skipped))
         groups: dict[str, Group] = {}
         try:
             for chunk in self._chunks([job for job in page if job.name not in names]):

@@ -23,6 +23,7 @@ from oneshot_cli.cli.app import app, help_text
 from oneshot_cli.cli.command import KINDS, Command, Program
 from oneshot_cli.cli.examples import EXAMPLES
 from oneshot_cli.cli.options import JsonOption, VerboseOption
+from oneshot_cli.cli.screen import counted
 from oneshot_cli.data.catalogue import DATASETS
 from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.paths import flagship
@@ -217,3 +218,9 @@ def test_the_manual_page_is_well_formed() -> None:
     done = subprocess.run(words, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Draw  variations" in done.stdout or "Draw variations" in done.stdout
+
+
+def test_one_is_counted_in_the_singular() -> None:
+    assert counted(1, "exemplar") == "1 exemplar"
+    assert counted(0, "exemplar") == "0 exemplars"
+    assert counted(1234, "exemplar") == "1,234 exemplars"

@@ -134,7 +134,7 @@ def test_the_example_of_the_page_draws_without_torch(file: Path, tmp_path: Path)
 
 
 def test_a_model_without_a_context_takes_noise_alone() -> None:
-    model = tiny_model(conditional=False, prior="standard")
+    model = tiny_model(conditional=False, prior="standard", output="residual")
     tiny = Oneshot(model.eval(), checkpoint.Header(config=model.config))
     noise = torch.randn(3, 3, 2, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -171,6 +171,8 @@ def test_a_file_is_not_overwritten_unless_forced(tmp_path: Path) -> None:
     result = oneshot("export", "--onnx", "-o", tmp_path / "a.onnx", code=1)
     assert "exists already" in result.stderr
     assert (tmp_path / "a.onnx").read_text() == "mine"
+    result = oneshot("export", "--onnx", "-f", "-o", tmp_path, code=1)
+    assert "is a folder" in result.stderr
 
 
 def test_the_format_has_to_be_said(tmp_path: Path) -> None:
