@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.files import atomic_write
+from oneshot_cli.files import atomic_write, regular_file
 from oneshot_cli.model import Config, GenerativeModel, build, config_from
 from oneshot_cli.model.legacy import current_weight
 
@@ -83,7 +83,7 @@ def checkpoint_file(path: str | Path) -> Path:
         )
     if not path.exists():
         raise OneshotError(f"{path}: there is no such checkpoint")
-    return path
+    return regular_file(path)
 
 
 def read_header(path: str | Path) -> Header:
@@ -130,7 +130,7 @@ def _parse(path: Path, text: str) -> Header:
             )
         config = config_from(fields.pop("model"), fields["config"])
         return Header(**{**fields, "config": config})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise OneshotError(f"{path}: its header does not describe a model ({error})") from error
 
 

@@ -15,9 +15,12 @@ from typing import Any
 from oneshot_cli.checkpoint import Header, read_header
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.files import atomic_write_bytes
+from oneshot_cli.files import atomic_write_bytes, read_file
 from oneshot_cli.model import Config, config_from
 from oneshot_cli.training.config import TrainConfig
+
+MAX_BYTES = 10_000_000
+"""Files of experiments with more bytes are refused; they have some 2,000."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,10 @@ class Experiment:
         if path.suffix == ".safetensors":
             header = read_header(path)
             return _named(path, lambda: cls.of_header(header))
+        text = read_file(path, MAX_BYTES)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise OneshotError(f"{path}: there is no such file") from error
-        except (OSError, ValueError) as error:
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
             raise OneshotError(f"{path}: cannot be read as JSON ({error})") from error
         if not isinstance(content, dict):
             raise OneshotError(f"{path}: does not describe an experiment")

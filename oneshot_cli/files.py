@@ -1,8 +1,12 @@
-"""Atomic writing: to a temporary file in the same folder, which is synced and then renamed."""
+"""Files are written whole or not at all, and only regular files of a known size are read.
+
+Writing goes to a temporary file in the same folder, which is synced and then renamed.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -62,3 +66,39 @@ def require_folder(path: Path) -> Path:
         raise OneshotError(f"{path} is a file, but a folder is needed there")
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def regular_file(path: str | Path, limit: int | None = None) -> Path:
+    """Return `path` if it is a regular file of at most `limit` bytes. Nothing is opened.
+
+    A pipe or a device could block for ever or never end. Raises OneshotError.
+    """
+    path = Path(path)
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise OneshotError(f"{path}: no such file") from None
+    except PermissionError:
+        raise OneshotError(f"{path} cannot be read: permission denied") from None
+    except (OSError, ValueError) as error:
+        raise OneshotError(f"{path} cannot be read ({error})") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise OneshotError(f"{path} is a folder, but a file is needed there")
+    if not stat.S_ISREG(status.st_mode):
+        raise OneshotError(f"{path} is not a regular file; save its content to one")
+    if limit is not None and status.st_size > limit:
+        raise OneshotError(f"{path} has more than {limit:,} bytes")
+    return path
+
+
+def read_file(path: str | Path, limit: int) -> bytes:
+    """The bytes of a regular file of at most `limit` bytes. Raises OneshotError."""
+    path = regular_file(path, limit)
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)  # it may have grown
+    except OSError as error:
+        raise OneshotError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > limit:
+        raise OneshotError(f"{path} has more than {limit:,} bytes")
+    return content

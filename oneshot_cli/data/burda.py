@@ -18,6 +18,8 @@ from oneshot_cli.data.splits import Selection
 from oneshot_cli.errors import OneshotError
 
 SIDE = 28
+ALPHABETS = 50
+WHAT = "Burda's chardata.mat with 24,345 and 8,070 drawings"
 COUNTS = {"": 24_345, "test": 8_070}
 """Numbers of drawings, by the prefix of the arrays' names: "" in `data`, "test" in `testdata`."""
 
@@ -34,15 +36,22 @@ def load(
     Raises OneshotError if the file is missing or has other content.
     """
     (path,) = DATASETS["omniglot-burda"].obtain(data_dir, progress)
-    content = loadmat(path)
     prefixes = {"train": ("",), "test": ("test",), "all": ("", "test")}[selection.part]
+    content = loadmat(path, _shapes(prefixes), WHAT)
     try:
         drawings = _drawings(content, prefixes)
     except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise OneshotError(
-            f"{path} is not Burda's chardata.mat with 24,345 and 8,070 drawings ({error})"
-        ) from None
+        raise OneshotError(f"{path} is not {WHAT}: {error}") from None
     return binarized(drawings.resized(selection.size), binarization, test=selection.part == "test")
+
+
+def _shapes(prefixes: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays in the file, by name."""
+    return {
+        f"{prefix}{name}": (rows, COUNTS[prefix])
+        for prefix in prefixes
+        for name, rows in (("data", SIDE * SIDE), ("target", ALPHABETS), ("targetchar", 1))
+    }
 
 
 def _drawings(content: dict[str, Any], prefixes: tuple[str, ...]) -> Drawings:
@@ -71,7 +80,7 @@ def _images(content: dict[str, Any], prefix: str) -> NDArray[np.uint8]:
     images = values.reshape(COUNTS[prefix], SIDE, SIDE).transpose(
         0, 2, 1
     )  # columns come first in the file
-    if images.min() < 0 or images.max() > 1:
+    if not ((images >= 0) & (images <= 1)).all():
         raise ValueError("grey values outside 0 to 1")
     return np.round(255 * images).astype(np.uint8)
 

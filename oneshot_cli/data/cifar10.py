@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tarfile
-import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from oneshot_cli.data.archives import tar_members
 from oneshot_cli.data.catalogue import DATASETS
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import Progress
@@ -19,6 +18,10 @@ from oneshot_cli.errors import OneshotError
 
 SIDE = 32
 BATCH = 10_000
+RECORD = 1 + 3 * SIDE * SIDE
+MAX_UNPACKED = 200_000_000
+"""Bytes of the unpacked archive that are read; the official one has 184 million."""
+
 TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 TEST = ("test_batch.bin",)
 
@@ -39,22 +42,12 @@ def load(
 
 def read(path: Path, names: tuple[str, ...]) -> NDArray[np.uint8]:
     """The records (N, 3073) of the batches `names`: a label, then 3,072 intensities."""
-    batches: dict[str, bytes] = {}
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                name = PurePosixPath(member.name).name
-                file = archive.extractfile(member) if name in names else None
-                if file is not None:
-                    batches[name] = file.read()
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise OneshotError(
-            f"{path} is damaged or not a tar archive ({error})\nfetch it again"
-        ) from None
+    size = BATCH * RECORD
+    batches = tar_members(path, dict.fromkeys(names, size), MAX_UNPACKED)
     for name in names:
-        if len(batches.get(name, b"")) != BATCH * (1 + 3 * SIDE * SIDE):
+        if name not in batches:
             raise OneshotError(
                 f"{path} has no {name} with {BATCH:,} pictures; get the binary version"
             )
-    data = b"".join(batches[name] for name in names)
-    return np.frombuffer(data, np.uint8).reshape(-1, 1 + 3 * SIDE * SIDE).copy()
+    data = b"".join(batches.pop(name) for name in names)
+    return np.frombuffer(data, np.uint8).reshape(-1, RECORD).copy()

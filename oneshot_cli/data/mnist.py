@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from dataclasses import replace
 from hashlib import md5
 from pathlib import Path
@@ -13,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from oneshot_cli.data.archives import gunzipped
 from oneshot_cli.data.catalogue import DATASETS
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import Progress
@@ -27,6 +26,9 @@ MD5 = {
     "t10k-labels": "27ae3e4e09519cfbb04c329615203637",
 }
 """Hashes of the uncompressed bytes, which do not depend on how a copy is compressed."""
+
+MAX_UNPACKED = 16 + 60_000 * 28 * 28
+"""The uncompressed bytes of the largest file."""
 
 
 def load(
@@ -95,12 +97,7 @@ def read_idx(path: Path, expected: str) -> NDArray[np.uint8]:
 
     Raises OneshotError if it is damaged or its uncompressed md5 is not `expected`.
     """
-    try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-    except (EOFError, zlib.error, OSError) as error:
-        raise OneshotError(f"{path} is damaged or unreadable ({error})\nfetch it again") from None
+    data = gunzipped(path, MAX_UNPACKED)
     if md5(data, usedforsecurity=False).hexdigest() != expected:
         raise OneshotError(
             f"{path} is not the original MNIST file (its md5 differs)\nfetch it again"

@@ -12,8 +12,12 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import Progress
 from oneshot_cli.data.splits import Selection
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.files import read_file
 
 SIDE = 28
+MAX_BYTES = 100_000_000
+"""The largest file has 78 million."""
+
 COUNTS = {"train": 50_000, "valid": 10_000, "test": 10_000}
 
 
@@ -41,10 +45,7 @@ def read_amat(path: Path, count: int) -> torch.Tensor:
 
     Raises OneshotError if the file cannot be read or has another number of digits.
     """
-    try:
-        text = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise OneshotError(f"{path} cannot be read ({error})") from None
+    text = np.frombuffer(read_file(path, MAX_BYTES), np.uint8)
     digits = text[~np.isin(text, np.frombuffer(b" \t\r\n", np.uint8))] - ord("0")
     if digits.size != count * SIDE * SIDE or digits.max(initial=0) > 1:
         raise OneshotError(

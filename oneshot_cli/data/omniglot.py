@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,15 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from oneshot_cli.data.archives import opened_zip, zip_member
 from oneshot_cli.data.cache import Packed, cached, fingerprint
 from oneshot_cli.data.catalogue import DATASETS
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import Progress
 from oneshot_cli.data.splits import OMNIGLOT_BACKGROUND, OMNIGLOT_EVALUATION, Selection
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.files import read_file
 
 SIZE = 105
 DRAWINGS = 20
+MAX_DRAWING_BYTES = 100_000
+"""A drawing has some 300 bytes."""
+
 PARTS = {"background": OMNIGLOT_BACKGROUND, "evaluation": OMNIGLOT_EVALUATION}
 
 
@@ -82,8 +86,8 @@ class UnpackedArchive:
         return [path.relative_to(self.path.parent).as_posix() for path in self.path.rglob("*.png")]
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file. Raises OSError."""
-        return (self.path.parent / name).read_bytes()
+        """The bytes of a file. Raises OneshotError."""
+        return read_file(self.path.parent / name, MAX_DRAWING_BYTES)
 
 
 Archive: TypeAlias = zipfile.ZipFile | UnpackedArchive
@@ -92,18 +96,11 @@ Archive: TypeAlias = zipfile.ZipFile | UnpackedArchive
 @contextmanager
 def _opened(path: Path) -> Iterator[Archive]:
     """Open an archive. Damage that is found in the block is raised as an OneshotError."""
-    try:
-        if path.is_dir():
-            yield UnpackedArchive(path)
-            return
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise OneshotError(
-            f"{path} is damaged or not a zip archive ({error})\nfetch it again"
-        ) from None
-    except OSError as error:
-        raise OneshotError(f"{path} cannot be read ({error})") from None
+    if path.is_dir():
+        yield UnpackedArchive(path)
+        return
+    with opened_zip(path) as archive:
+        yield archive
 
 
 def _members(path: Path, archive: Archive, alphabets: dict[str, int]) -> dict[str, list[str]]:
@@ -134,14 +131,18 @@ def _members(path: Path, archive: Archive, alphabets: dict[str, int]) -> dict[st
 
 def _pixels(path: Path, archive: Archive, member: str) -> NDArray[np.uint8]:
     """One drawing with eight pixels a byte, ink 1. Files are black on white."""
-    data = archive.read(member)
+    if isinstance(archive, UnpackedArchive):
+        data = archive.read(member)
+    else:
+        data = zip_member(archive, member, MAX_DRAWING_BYTES)
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if image.size != (SIZE, SIZE):
+                raise OneshotError(
+                    f"{path}: {member} is {image.width} x {image.height} pixels, "
+                    f"not {SIZE} x {SIZE}"
+                )
             grey = np.asarray(image.convert("L"))
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow's errors on damaged PNGs
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise OneshotError(f"{path}: {member} is not a readable picture ({error})") from None
-    if grey.shape != (SIZE, SIZE):
-        raise OneshotError(
-            f"{path}: {member} is {grey.shape[1]} x {grey.shape[0]} pixels, not {SIZE} x {SIZE}"
-        )
     return np.packbits(grey <= 127)

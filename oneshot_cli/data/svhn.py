@@ -35,10 +35,11 @@ def load(
 
 def _read(path: Path, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Pictures (N, 3, 32, 32) and digits (N,). The file has (32, 32, 3, N), and 10 for zero."""
-    content = loadmat(path)
-    images, labels = content.get("X"), content.get("y")
-    if images is None or labels is None or images.shape != (SIDE, SIDE, 3, count):
-        raise OneshotError(f"{path} does not hold the {count:,} cropped digits of SVHN")
-    pictures = np.ascontiguousarray(images.astype(np.uint8).transpose(3, 2, 0, 1))
+    what = f"a file of the {count:,} cropped digits of SVHN"
+    content = loadmat(path, {"X": (SIDE, SIDE, 3, count), "y": (count, 1)}, what)
+    images, labels = content["X"], content["y"]
+    if images.dtype != np.uint8 or not ((labels >= 1) & (labels <= 10)).all():
+        raise OneshotError(f"{path} is not {what}: bytes, labelled 1 to 10")
+    pictures = np.ascontiguousarray(images.transpose(3, 2, 0, 1))
     digits = labels.reshape(-1).astype(np.int64) % 10
     return torch.from_numpy(pictures), torch.from_numpy(digits)

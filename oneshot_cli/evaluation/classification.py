@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from oneshot_cli.data.archives import opened_zip, zip_member
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.critics import Critic, features
@@ -27,6 +28,11 @@ from oneshot_cli.imaging.resampling import box_ink
 from oneshot_cli.model import Context, GenerativeModel
 
 WAYS = 20
+SIDE = 105
+MAX_RUNS = 100
+MAX_WAYS = 100
+MAX_MEMBER_BYTES = 100_000
+"""A file of a run has some 2,000 bytes."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +65,14 @@ def official_runs(path: str | Path, size: int = 28) -> Runs:
     path = Path(path)
     if not path.is_file():
         raise OneshotError(f"{path}: no such file; it is Omniglot's all_runs.zip")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            folders = sorted({n.split("/")[0] for n in names if n.endswith("class_labels.txt")})
-            runs = [_official_run(archive, folder) for folder in folders]
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise OneshotError(f"{path}: not Omniglot's all_runs.zip, or damaged ({error})") from error
+    with opened_zip(path) as archive:
+        names = archive.namelist()
+        folders = sorted({n.split("/")[0] for n in names if n.endswith("class_labels.txt")})
+        runs = [_official_run(archive, folder) for folder in folders[:MAX_RUNS]]
     if not runs:
         raise OneshotError(f"{path}: holds no run (no class_labels.txt)")
+    if len({tuple(len(part) for part in run) for run in runs}) > 1:
+        raise OneshotError(f"{path}: its runs have different numbers of drawings")
     train, test, label = (torch.stack(column) for column in zip(*runs, strict=True))
     small = [
         box_ink(images.flatten(0, 1), size).unflatten(0, images.shape[:2])
@@ -77,16 +82,21 @@ def official_runs(path: str | Path, size: int = 28) -> Runs:
 
 
 def _official_run(archive: zipfile.ZipFile, folder: str) -> tuple[Tensor, Tensor, Tensor]:
-    lines = archive.read(f"{folder}/class_labels.txt").decode().split()
+    lines = zip_member(archive, f"{folder}/class_labels.txt", MAX_MEMBER_BYTES).decode().split()
     pairs = list(zip(lines[::2], lines[1::2], strict=True))
     shown = sorted({training for _, training in pairs})
+    if not 1 <= len(pairs) <= MAX_WAYS:
+        raise ValueError(f"{folder} has {len(pairs)} drawings to classify")
     train = torch.stack([_drawing(archive, name) for name in shown])
     test = torch.stack([_drawing(archive, name) for name, _ in pairs])
     return train, test, torch.tensor([shown.index(training) for _, training in pairs])
 
 
 def _drawing(archive: zipfile.ZipFile, name: str) -> Tensor:
-    with Image.open(io.BytesIO(archive.read(name))) as picture:
+    content = zip_member(archive, name, MAX_MEMBER_BYTES)
+    with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+        if picture.size != (SIDE, SIDE):
+            raise ValueError(f"{name} is not {SIDE} x {SIDE} pixels")
         return torch.from_numpy((np.asarray(picture.convert("L")) < 128).astype(np.uint8))
 
 

@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeAlias
 from xml.etree import ElementTree
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,18 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.files import regular_file
+from oneshot_cli.imaging.reading import FORMATS
 
 About: TypeAlias = dict[str, Any]
 """What a picture says about itself. It is written as JSON."""
 
 KEY = "oneshot"
 """The keyword of `About` in a PNG, and its name in other formats."""
+
+MAX_BYTES = 500_000_000
+MAX_ABOUT_BYTES = 1_000_000
+"""Files, and what they say about themselves, are read up to these sizes."""
 
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"
 
@@ -77,15 +84,17 @@ def about_of(path: Path) -> dict[str, Any] | None:
     """
     readers = {".svg": _svg_text, ".npz": _npz_text}
     try:
-        text = readers.get(path.suffix.lower(), _image_text)(path)
+        text = readers.get(path.suffix.lower(), _image_text)(regular_file(path, MAX_BYTES))
         found = json.loads(text) if text else None
-    except (OSError, ValueError, KeyError, SyntaxError, Image.DecompressionBombError):
+    except OneshotError:
+        raise
+    except Exception:  # Pillow, zipfile and NumPy raise many kinds for damaged files
         raise OneshotError(f"{path}: neither a checkpoint nor a picture that can be read") from None
     return found if isinstance(found, dict) else None
 
 
 def _image_text(path: Path) -> str | None:
-    with Image.open(path) as picture:
+    with Image.open(path, formats=FORMATS) as picture:
         if text := picture.info.get(KEY):
             return str(text)
         held = picture.getexif().get(DESCRIPTION) or picture.info.get("comment")
@@ -101,8 +110,12 @@ def _svg_text(path: Path) -> str | None:
 
 
 def _npz_text(path: Path) -> str | None:
-    with np.load(path) as archive:
-        return str(archive["about"]) if "about" in archive else None
+    with ZipFile(path) as archive:
+        if "about.npy" not in archive.namelist():
+            return None
+        with archive.open("about.npy") as file:
+            held = BytesIO(file.read(MAX_ABOUT_BYTES))
+    return str(np.lib.format.read_array(held, allow_pickle=False))
 
 
 def pdf_of(pages: Iterable[Image.Image], about: About) -> bytes:

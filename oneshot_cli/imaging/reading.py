@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
-import stat
+import math
+import subprocess
+import sys
 import warnings
+from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,6 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.files import read_file, regular_file
+from oneshot_cli.imaging import render_svg
 
 Grey = NDArray[np.float32]
 """Grey levels (H, W), 0 black to 1 white."""
@@ -25,6 +31,19 @@ MAX_PIXELS = 100_000_000
 
 MAX_BYTES = 500_000_000
 """Files with more bytes are refused before they are read."""
+
+MAX_PIXELS_OF = {"WEBP": 40_000_000, "HEIF": 40_000_000, "GIF": 60_000_000}
+"""Lower limits of formats whose decoders need more memory for a pixel."""
+
+MAX_PIXELS_LOOKED_AT = 400_000_000
+"""Of a picture with blank frames, no more pixels than this are decoded in search of another."""
+
+MAX_SVG_BYTES = 20_000_000
+SVG_SECONDS = 5
+"""An SVG picture that takes longer is refused: a filter may take hours."""
+
+BAND_PIXELS = 4_000_000
+"""A large picture is converted and reduced in bands of about this many pixels, to save memory."""
 
 MAX_SIDE = 800
 """Larger pictures are reduced to this many pixels: the model does not read finer detail."""
@@ -74,7 +93,8 @@ def read_picture(
             warnings.simplefilter("ignore")
             with _opened(content, name) as picture:
                 width, height = picture.size
-                if width * height <= MAX_PIXELS:
+                most = MAX_PIXELS_OF.get(picture.format or "", MAX_PIXELS)
+                if width * height <= most:
                     return picture_to_levels(picture, frame)
     except OneshotError as error:
         raise OneshotError(f"{name}: {error}") from None
@@ -88,9 +108,7 @@ def read_picture(
         raise OneshotError(f"{name} needs more memory than there is; scale it down") from None
     except Exception as error:  # Pillow's decoders raise many kinds for damaged files
         raise OneshotError(f"{name} is damaged or truncated ({error})") from None
-    raise OneshotError(
-        f"{name} is {width} x {height}, more than {MAX_PIXELS:,} pixels; scale it down"
-    )
+    raise OneshotError(f"{name} is {width} x {height}, more than {most:,} pixels; scale it down")
 
 
 def _content(source: str | Path | bytes | BinaryIO, name: str) -> tuple[str, Path | bytes]:
@@ -105,23 +123,9 @@ def _content(source: str | Path | bytes | BinaryIO, name: str) -> tuple[str, Pat
         if len(content) > MAX_BYTES:
             raise OneshotError(f"{name} has more than {MAX_BYTES:,} bytes")
         return name, content
-    path = Path(source)
     if str(source).startswith(("http://", "https://", "ftp://")):
         raise OneshotError(f"{source}: addresses are not fetched; download the picture first")
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise OneshotError(f"{path}: no such file") from None
-    except PermissionError:
-        raise OneshotError(f"{path} cannot be read: permission denied") from None
-    except (OSError, ValueError) as error:
-        raise OneshotError(f"{path} cannot be read ({error})") from None
-    if stat.S_ISDIR(status.st_mode):
-        raise OneshotError(f"{path} is a folder, but a picture is needed here")
-    if not stat.S_ISREG(status.st_mode):
-        raise OneshotError(f"{path} is not a regular file; save the picture to one")
-    if status.st_size > MAX_BYTES:
-        raise OneshotError(f"{path} has more than {MAX_BYTES:,} bytes")
+    path = regular_file(source, MAX_BYTES)
     return str(path), path
 
 
@@ -159,18 +163,24 @@ def _heif() -> str:
 
 
 def _rendered(content: Path | bytes) -> bytes:
-    """An SVG picture as PNG, its longer side 800 pixels."""
+    """An SVG picture as PNG, its longer side 800 pixels. Rendered in a process of its own."""
+    if find_spec("resvg_py") is None:
+        raise OneshotError("SVG pictures need the extra svg: pip install 'oneshot-cli[svg]'")
+    text = content if isinstance(content, bytes) else read_file(content, MAX_SVG_BYTES)
+    if len(text) > MAX_SVG_BYTES:
+        raise OneshotError(f"it has more than {MAX_SVG_BYTES:,} bytes; save it as PNG")
+    command = [sys.executable, render_svg.__file__, str(MAX_SIDE)]
     try:
-        import resvg_py
-    except ImportError:
+        done = subprocess.run(command, input=text, capture_output=True, timeout=SVG_SECONDS)
+    except subprocess.TimeoutExpired:
         raise OneshotError(
-            "SVG pictures need the extra svg: pip install 'oneshot-cli[svg]'"
+            f"it is not rendered within {SVG_SECONDS} seconds; save it as PNG"
         ) from None
-    text = (content if isinstance(content, bytes) else content.read_bytes()).decode("utf-8")
-    natural = Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=text)))).size
-    wide = natural[0] >= natural[1]
-    side: dict[str, Any] = {"width" if wide else "height": MAX_SIDE}
-    return bytes(resvg_py.svg_to_bytes(svg_string=text, **side))
+    if done.returncode == 1:
+        raise ValueError(done.stderr.decode("utf-8", "replace").strip())
+    if done.returncode != 0:
+        raise OneshotError("it is too large, or nested too deep, to be rendered; save it as PNG")
+    return done.stdout
 
 
 def chosen_frame(picture: Image.Image, frame: int | None) -> Image.Image:
@@ -181,6 +191,7 @@ def chosen_frame(picture: Image.Image, frame: int | None) -> Image.Image:
     OneshotError if there is no such frame.
     """
     frames = min(int(getattr(picture, "n_frames", 1)), MAX_FRAMES)
+    searched = min(frames, max(2, MAX_PIXELS_LOOKED_AT // (picture.width * picture.height)))
     if frame is not None:
         if not 1 <= frame <= frames:
             raise OneshotError(f"there is no frame {frame}: it has {frames}")
@@ -192,7 +203,7 @@ def chosen_frame(picture: Image.Image, frame: int | None) -> Image.Image:
     if not _is_blank(picture):
         return picture
     found = 0
-    for number in range(1, frames):
+    for number in range(1, searched):
         picture.seek(number)
         if not _is_blank(picture):
             found = number
@@ -232,11 +243,30 @@ def _flat(picture: Image.Image) -> Levels:
     if picture.mode.startswith(("I", "F")):
         return array_to_levels(_deep_to_grey(picture))
     if "transparency" in picture.info or picture.mode in ("LA", "PA", "La", "RGBA", "RGBa"):
-        picture = _shrink(picture.convert("RGBA"))
+        picture = _reduced(picture, "RGBA")
         return flatten(_levels(picture.convert("RGB")), _levels(picture.getchannel("A"))[..., 0])
-    if picture.mode in ("1", "L"):
-        return _levels(_shrink(picture.convert("L")))
-    return _levels(_shrink(picture.convert("RGB")))
+    return _levels(_reduced(picture, "L" if picture.mode in ("1", "L") else "RGB"))
+
+
+def _reduced(picture: Image.Image, mode: str) -> Image.Image:
+    """The picture in `mode`, its longer side <= 800.
+
+    Large pictures are converted in bands of rows: a whole copy would double the memory.
+    """
+    width, height = _reduced_size(picture.size)
+    bands = min(height, picture.width * picture.height // BAND_PIXELS)
+    if bands < 2:
+        return _shrink(picture.convert(mode))
+    reduced = Image.new(mode, (width, height))
+    edges = [round(band * height / bands) for band in range(bands + 1)]
+    for top, bottom in pairwise(edges):
+        first, last = (row * picture.height / height for row in (top, bottom))
+        start, end = math.floor(first), math.ceil(last)
+        band = picture.crop((0, start, picture.width, end)).convert(mode)
+        box = (0, first - start, picture.width, last - start)
+        rows = band.resize((width, bottom - top), Image.Resampling.BOX, box)
+        reduced.paste(rows, (0, top))
+    return reduced
 
 
 def _levels(picture: Image.Image) -> Levels:
@@ -274,23 +304,34 @@ def _deep_to_grey(picture: Image.Image) -> Grey:
     A 16-bit file may hold fewer bits: its range is the smallest power of two that holds its values.
     The range of other files is that of their values.
     """
-    stored = np.asarray(picture)
-    step = max(1, max(stored.shape) // MAX_SIDE)
-    height, width = (side // step * step for side in stored.shape)
-    blocks = stored[:height, :width].reshape(height // step, step, width // step, step)
-    values: Grey = blocks.mean((1, 3), dtype=np.float32)
+    step = max(1, max(picture.size) // MAX_SIDE)
+    down, across = min(step, picture.height), min(step, picture.width)
+    columns = picture.width // across
+    rows_at_once = max(1, BAND_PIXELS // (picture.width * down)) * down
+    bands, most = [], 0.0
+    for top in range(0, picture.height // down * down, rows_at_once):
+        bottom = min(top + rows_at_once, picture.height // down * down)
+        stored = np.asarray(picture.crop((0, top, picture.width, bottom)))
+        most = max(most, float(stored.max()))
+        blocks = stored[:, : columns * across].reshape(-1, down, columns, across)
+        bands.append(blocks.mean((1, 3), dtype=np.float32))
+    values: Grey = np.concatenate(bands)
     if picture.mode.startswith("I;16"):
-        return values / np.float32(2 ** max(8, int(stored.max()).bit_length()) - 1)
+        return values / np.float32(2 ** max(8, int(most).bit_length()) - 1)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     return (values - np.float32(low)) / np.float32(max(high - low, 1e-12))
 
 
+def _reduced_size(size: tuple[int, int]) -> tuple[int, int]:
+    """A width and height with the longer side <= 800."""
+    scale = min(1.0, MAX_SIDE / max(size))
+    width, height = (max(1, round(side * scale)) for side in size)
+    return width, height
+
+
 def _shrink(picture: Image.Image) -> Image.Image:
-    scale = MAX_SIDE / max(picture.size)
-    if scale >= 1:
-        return picture
-    width, height = (max(1, round(side * scale)) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.BOX)
+    size = _reduced_size(picture.size)
+    return picture if size == picture.size else picture.resize(size, Image.Resampling.BOX)
 
 
 def flatten(levels: Levels, alpha: Grey) -> Levels:

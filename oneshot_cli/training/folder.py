@@ -12,7 +12,10 @@ from filelock import FileLock, Timeout
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.experiment import Experiment
-from oneshot_cli.files import atomic_write_bytes
+from oneshot_cli.files import atomic_write_bytes, read_file
+
+MAX_BYTES = 300_000_000
+"""A metrics.jsonl with more bytes is refused: that is a million rows."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +83,18 @@ class RunFolder:
             file.write(json.dumps(row) + "\n")
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows of metrics.jsonl. An incomplete line, from an interrupted write, is skipped."""
+        """The rows of metrics.jsonl. A damaged line, from an interrupted write, is skipped.
+
+        Raises OneshotError if the file cannot be read.
+        """
         if not self.metrics.exists():
             return []
         rows = []
-        for line in self.metrics.read_text().splitlines():
-            with suppress(ValueError):
-                rows.append(json.loads(line))
+        for line in read_file(self.metrics, MAX_BYTES).splitlines():
+            with suppress(ValueError, RecursionError):
+                row = json.loads(line)
+                if isinstance(row, dict) and isinstance(row.get("step"), int):
+                    rows.append(row)
         return rows
 
     def drop_rows_after(self, step: int) -> None:

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.files import atomic_write
+from oneshot_cli.files import atomic_write, regular_file
 from oneshot_cli.model.legacy import current_weight
 from oneshot_cli.training.averaging import WeightAverage
 
@@ -76,31 +76,57 @@ class State:
                     parameter.copy_(self.tensors[f"average/{name}"])
         except (KeyError, RuntimeError) as error:
             raise OneshotError(f"{self.path}: is the state of another model ({error})") from error
-        _restore_moments(model, optimizer, self.tensors)
+        try:
+            _restore_moments(model, optimizer, self.tensors)
+        except ValueError as error:
+            raise OneshotError(f"{self.path}: cannot resume from it ({error})") from error
 
 
 def read(path: Path) -> State:
     """Read the state in `path`. Raises OneshotError if it is missing, damaged or no state."""
     if not path.exists():
         raise OneshotError(f"{path}: no state to resume from; start without --resume")
+    regular_file(path)
     try:
         with safe_open(path, "pt") as file:
-            counters = Counters(**json.loads((file.metadata() or {})[HEADER]))
+            counters = _counters(json.loads((file.metadata() or {})[HEADER]))
             tensors = {current_weight(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise OneshotError(f"{path}: cannot resume from it ({error})") from error
     return State(path, counters, tensors)
+
+
+def _counters(fields: dict[str, Any]) -> Counters:
+    """Counters from JSON. Raises TypeError or ValueError for what are none."""
+    counters = Counters(**fields)
+    for name, value in asdict(counters).items():
+        kinds: tuple[type, ...] = (int,) if name in ("step", "skipped") else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            if name == "best" and value is None:
+                continue
+            raise TypeError(f"{name} is {value!r}")
+        if name != "best" and not 0 <= value < float("inf"):
+            raise ValueError(f"{name} is {value}")
+    return counters
 
 
 def _restore_moments(
     model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
 ) -> None:
-    """Restore the optimizer's state from tensors named optimizer/<key>/<parameter>."""
+    """Restore the optimizer's state from tensors named optimizer/<key>/<parameter>.
+
+    Raises ValueError if some are missing or do not fit their parameters.
+    """
     moments: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer/"):
-            _, key, parameter = name.split("/", 2)
+            _, key, parameter = [*name.split("/", 2), "", ""][:3]
             moments.setdefault(parameter, {})[key] = tensor
+    for name, parameter in model.named_parameters():
+        shapes = {key: tensor.shape for key, tensor in moments.get(name, {}).items()}
+        same = parameter.shape
+        if shapes and shapes != {"step": torch.Size(), "exp_avg": same, "exp_avg_sq": same}:
+            raise ValueError(f"the moments of {name} are missing or of another shape")
     names = [name for name, _ in model.named_parameters()]
     whole = optimizer.state_dict()
     whole["state"] = {i: moments[name] for i, name in enumerate(names) if name in moments}

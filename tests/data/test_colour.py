@@ -87,5 +87,5 @@ def test_svhn(tmp_path: Path) -> None:
     assert torch.equal(train.images, expected[[0, 2, 1]])
     assert len(load("svhn", data_dir=tmp_path, part="all")) == 5
     savemat(tmp_path / "test_32x32.mat", {"X": pictures, "y": np.zeros(3)})
-    with pytest.raises(OneshotError, match="2 cropped digits"):
+    with pytest.raises(OneshotError, match="2 cropped digits of SVHN: X is"):
         load("svhn", data_dir=tmp_path, part="test")

@@ -120,7 +120,7 @@ def load_critic(
         with safe_open(str(path), framework="pt") as file:
             header = file.metadata() or {}
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise OneshotError(
             f"{path}: not a readable safetensors file ({error}); {advice}"
         ) from error
