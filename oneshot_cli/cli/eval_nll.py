@@ -147,6 +147,10 @@ def eval_nll(
     particles. Standard errors are clustered by the characters or alphabets that the split holds
     out. The context of a drawing is other drawings of its character. Published results on the same
     data are shown for comparison.
+
+    Of several checkpoints, the paired difference of each from the first is given. With --limit, the
+    IWAE bound of all images is their ELBO minus the gap on the limited ones, where that ELBO takes
+    no longer to measure than those images did.
     """
     numbers = parse_counts(particles, 1, "--particles")
     contexts = None if context is None else parse_counts(context, 0, "--context")
