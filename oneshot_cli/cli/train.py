@@ -114,7 +114,8 @@ def train(
         typer.Option(
             "--from",
             metavar="CHECKPOINT",
-            help="Start with the model and the weights of a checkpoint, on the same or other data.",
+            help="Start with the model and the weights of a checkpoint, on the same or other data. "
+            "--steps, --prior and --output-network may differ.",
             rich_help_panel=MODEL,
             autocompletion=completion.checkpoints,
         ),
