@@ -23,7 +23,12 @@ def on_a_glyph(workflow: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.mark.parametrize(
     "work",
-    [*map(on_a_glyph, (vary, alphabet, animate)), lambda _, **given: sample(**given)],
+    [
+        on_a_glyph(vary),
+        on_a_glyph(alphabet),
+        on_a_glyph(animate),
+        lambda _, **given: sample(**given),
+    ],
     ids=["vary", "alphabet", "animate", "sample"],
 )
 @pytest.mark.parametrize("wrong", [{"n": -1}, {"n": 0}, {"spread": -1.0}, {"size": 2000}])
