@@ -16,7 +16,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format train publish compare bench gallery tables docs man clean
+.PHONY: help install demo test lint format train publish compare bench gallery screens tables docs man site clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,8 +28,14 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@
 
-demo: $(INSTALLED)  ## ten variations of each of a few real characters, in out/demo
-	$(BIN)/oneshot vary docs/exemplars -n 10 --output out/demo --force $(ARGS)
+demo: $(INSTALLED)  ## variations of three characters, in out/demo, and what to try next
+	$(BIN)/oneshot vary --example --output out/demo --force $(ARGS)
+	@echo
+	@echo 'Now open out/demo/grid.png. Then try:'
+	@echo '  $(BIN)/oneshot vary --example --closeness 0.5 -o freer.png   freer variations, in one picture'
+	@echo '  $(BIN)/oneshot vary photo.jpg                                a character of your own'
+	@echo '  $(BIN)/oneshot animate --example                             a film of the drawing'
+	@echo '  $(BIN)/oneshot pad                                           draw on a page in the browser'
 
 test: $(INSTALLED)  ## the tests, in two processes (ARGS="-k splits" for some of them)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -58,6 +64,9 @@ bench: $(INSTALLED)  ## how fast training and drawing are on this machine
 gallery: $(INSTALLED)  ## the pictures of the README and docs/gallery.md, drawn again
 	$(BIN)/python docs/make_gallery.py
 
+screens: $(INSTALLED)  ## the pictures of terminals and of an output folder, taken again (needs tmux)
+	$(BIN)/python docs/make_screens.py
+
 tables: $(INSTALLED)  ## docs/results.md and docs/reading.md, from the figures in docs/results
 	$(BIN)/python docs/make_tables.py
 	$(BIN)/python docs/make_reading.py
@@ -69,5 +78,8 @@ docs: $(INSTALLED)  ## the references of commands and of Python, from the progra
 man: $(INSTALLED)  ## the manual page, docs/oneshot.1, from the program itself
 	$(BIN)/python docs/make_man.py
 
+site: $(INSTALLED)  ## the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+
 clean:  ## remove the environment and what was built, drawn and cached here; runs stay
-	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist out site .pytest_cache .mypy_cache .ruff_cache

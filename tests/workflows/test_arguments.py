@@ -14,7 +14,6 @@ from oneshot_cli.workflows.animate import animate
 from oneshot_cli.workflows.sample import sample
 from oneshot_cli.workflows.vary import vary
 
-OF_EXEMPLARS: tuple[Callable[..., Any], ...] = (vary, alphabet, animate)
 MISSING = "no-such-checkpoint.safetensors"
 
 
@@ -24,7 +23,12 @@ def on_a_glyph(workflow: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.mark.parametrize(
     "work",
-    [*map(on_a_glyph, OF_EXEMPLARS), lambda _, **given: sample(**given)],
+    [
+        on_a_glyph(vary),
+        on_a_glyph(alphabet),
+        on_a_glyph(animate),
+        lambda _, **given: sample(**given),
+    ],
     ids=["vary", "alphabet", "animate", "sample"],
 )
 @pytest.mark.parametrize("wrong", [{"n": -1}, {"n": 0}, {"spread": -1.0}, {"size": 2000}])
