@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.experiment import Experiment
-from oneshot_cli.files import atomic_write_bytes
+from oneshot_cli.files import atomic_write_bytes, write_errors
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class RunFolder:
 
     def acquire(self, lock: FileLock) -> None:
         """Acquire `lock` for this process. Raises OneshotError if another one trains here."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        with write_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire()
         except Timeout:
@@ -76,7 +77,7 @@ class RunFolder:
 
     def log(self, row: dict[str, Any]) -> None:
         """Append a line to metrics.jsonl."""
-        with self.metrics.open("a") as file:
+        with write_errors(self.metrics), self.metrics.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
     def rows(self) -> list[dict[str, Any]]:
