@@ -16,7 +16,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format train publish compare bench gallery tables docs clean
+.PHONY: help install demo test lint format train publish compare bench gallery tables docs man clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +31,8 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 demo: $(INSTALLED)  ## ten variations of each of a few real characters, in out/demo
 	$(BIN)/oneshot vary docs/exemplars -n 10 --output out/demo --force $(ARGS)
 
-test: $(INSTALLED)  ## the tests (ARGS="-k splits" for some of them)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED)  ## the tests, in two processes (ARGS="-k splits" for some of them)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
@@ -58,12 +58,16 @@ bench: $(INSTALLED)  ## how fast training and drawing are on this machine
 gallery: $(INSTALLED)  ## the pictures of the README and docs/gallery.md, drawn again
 	$(BIN)/python docs/make_gallery.py
 
-tables: $(INSTALLED)  ## docs/results.md, from the measured figures in docs/results
+tables: $(INSTALLED)  ## docs/results.md and docs/reading.md, from the figures in docs/results
 	$(BIN)/python docs/make_tables.py
+	$(BIN)/python docs/make_reading.py
 
 docs: $(INSTALLED)  ## the references of commands and of Python, from the program itself
 	$(BIN)/python docs/make_commands.py
 	$(BIN)/python docs/make_api.py
+
+man: $(INSTALLED)  ## the manual page, docs/oneshot.1, from the program itself
+	$(BIN)/python docs/make_man.py
 
 clean:  ## remove the environment and what was built, drawn and cached here; runs stay
 	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache

@@ -144,8 +144,15 @@ def _check(path: Path, wanted: dict[str, torch.Tensor], found: dict[str, torch.T
         if found[name].shape != wanted[name].shape:
             raise OneshotError(
                 f"{path}: {name} has shape {tuple(found[name].shape)}, "
-                f"its header says {tuple(wanted[name].shape)}"
+                f"its header says {tuple(wanted[name].shape)}{_hint(name)}"
             )
+
+
+def _hint(name: str) -> str:
+    """What else there is to say about weights of the wrong shape."""
+    if name.startswith("canvas.gates"):
+        return "\ngated canvases were of another form before this version: train it again"
+    return ""
 
 
 def parameter_count(model: nn.Module) -> int:

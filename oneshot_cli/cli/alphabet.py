@@ -8,11 +8,15 @@ from typing import Annotated
 import typer
 
 from oneshot_cli.cli.options import (
+    Box,
+    BoxOption,
     CheckpointOption,
     Device,
     DeviceOption,
+    EachOption,
     ForceOption,
     FormatOption,
+    FrameOption,
     JsonOption,
     OutputOption,
     PenOption,
@@ -24,7 +28,7 @@ from oneshot_cli.cli.options import (
     pen_width,
     refuse_json_too,
 )
-from oneshot_cli.cli.screen import Screen, span
+from oneshot_cli.cli.screen import Screen, loading_program, span
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 
 
@@ -44,6 +48,9 @@ def alphabet(
     seed: SeedOption = 0,
     spread: SpreadOption = None,
     pen: PenOption = None,
+    each: EachOption = False,
+    frame: FrameOption = None,
+    box: BoxOption = Box.auto,
     checkpoint: CheckpointOption = None,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
@@ -62,7 +69,8 @@ def alphabet(
     width = pen_width(pen)
     refuse_json_too(output, json)
 
-    from oneshot_cli.workflows import alphabet as workflow
+    with loading_program(quiet):
+        from oneshot_cli.workflows import alphabet as workflow
 
     screen = Screen(json, quiet, verbose)
     result = workflow.alphabet(
@@ -74,6 +82,9 @@ def alphabet(
         spread=spread,
         pen=width,
         format=format.value if format else None,
+        each=each,
+        frame=frame,
+        box=box.value,
         checkpoint=checkpoint,
         device=device.value,
         force=force,

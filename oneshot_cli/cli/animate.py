@@ -8,12 +8,16 @@ from typing import Annotated
 import typer
 
 from oneshot_cli.cli.options import (
+    Box,
+    BoxOption,
     CheckpointOption,
     ClosenessOption,
     Device,
     DeviceOption,
+    EachOption,
     FilmFormat,
     ForceOption,
+    FrameOption,
     JsonOption,
     QuietOption,
     SeedOption,
@@ -22,7 +26,7 @@ from oneshot_cli.cli.options import (
     VerboseOption,
     refuse_json_too,
 )
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, counted, loading_program
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 
 
@@ -77,6 +81,9 @@ def animate(
     hold: Annotated[
         float, typer.Option(min=0.1, max=60, help="Seconds that the last frame is shown.")
     ] = 2.0,
+    each: EachOption = False,
+    frame: FrameOption = None,
+    box: BoxOption = Box.auto,
     checkpoint: CheckpointOption = None,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
@@ -93,7 +100,8 @@ def animate(
     """
     refuse_json_too(output, json)
 
-    from oneshot_cli.workflows import animate as workflow
+    with loading_program(quiet):
+        from oneshot_cli.workflows import animate as workflow
 
     screen = Screen(json, quiet, verbose)
     result = workflow.animate(
@@ -110,6 +118,9 @@ def animate(
         fps=fps,
         hold=hold,
         format=format.value if format else None,
+        each=each,
+        frame=frame,
+        box=box.value,
         checkpoint=checkpoint,
         device=device.value,
         force=force,
@@ -119,7 +130,7 @@ def animate(
     if result.animation:
         screen.result(str(result.animation))
     screen.note(
-        f"{result.frames} frames of {result.width} x {result.height} pixels, "
+        f"{counted(result.frames, 'frame')} of {result.width} x {result.height} pixels, "
         f"{result.bytes / 1000:,.0f} kB"
     )
     if result.failed:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import (
     DataDirOption,
     Device,
@@ -17,7 +18,7 @@ from oneshot_cli.cli.options import (
     QuietOption,
     VerboseOption,
 )
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, loading_program
 from oneshot_cli.data.splits import OFFICIAL, SPLITS
 from oneshot_cli.ranges import MOST_SEED
 
@@ -50,6 +51,7 @@ def eval_nll(
             metavar="CHECKPOINT...",
             help="One or more .safetensors checkpoints; without one, the flagship.",
             show_default=False,
+            autocompletion=completion.checkpoints,
         ),
     ] = None,
     part: Annotated[
@@ -79,6 +81,7 @@ def eval_nll(
         typer.Option(
             help="The data set; by default, and without the next two, that of the checkpoint.",
             show_default=False,
+            autocompletion=completion.datasets,
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -148,8 +151,9 @@ def eval_nll(
     numbers = parse_counts(particles, 1, "--particles")
     contexts = None if context is None else parse_counts(context, 0, "--context")
 
-    from oneshot_cli.distributed import is_main_process
-    from oneshot_cli.workflows.nll import nll
+    with loading_program(quiet):
+        from oneshot_cli.distributed import is_main_process
+        from oneshot_cli.workflows.nll import nll
 
     screen = Screen(json, quiet or not is_main_process(), verbose)
     result = nll(

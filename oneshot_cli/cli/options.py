@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.drawing.defaults import PEN_WIDTHS
 from oneshot_cli.ranges import MOST_SEED
 
@@ -33,6 +34,7 @@ CheckpointOption = Annotated[
         help="A .safetensors checkpoint, or the folder of a run, which stands for its best one; "
         "without it, the flagship that ships with oneshot.",
         show_default=False,
+        autocompletion=completion.checkpoints,
     ),
 ]
 
@@ -57,6 +59,14 @@ class FilmFormat(str, Enum):
     webm = "webm"
 
 
+class Box(str, Enum):
+    """What may become of a box around a drawing."""
+
+    auto = "auto"
+    keep = "keep"
+    remove = "remove"
+
+
 OutputOption = Annotated[
     str | None,
     typer.Option(
@@ -67,6 +77,27 @@ OutputOption = Annotated[
         "is standard output, for the grid, or for the picture if it is only one.",
         show_default="a new folder in out",
     ),
+]
+FrameOption = Annotated[
+    int | None,
+    typer.Option(
+        "--frame",
+        metavar="N",
+        min=1,
+        help="The frame of an animation or the page of a TIFF to read, from 1.",
+        show_default="the first; if it is blank, the last of an animation or the next page",
+    ),
+]
+BoxOption = Annotated[
+    Box,
+    typer.Option(
+        "--box",
+        help="Whether a box around the drawing is part of it: keep it, remove it, or remove it if "
+        "its lines are finer or fainter than the strokes inside (auto).",
+    ),
+]
+EachOption = Annotated[
+    bool, typer.Option("--each", help="Take each character in a picture as an exemplar.")
 ]
 FormatOption = Annotated[
     PictureFormat | None,

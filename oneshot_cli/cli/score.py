@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import (
     CheckpointOption,
     ClosenessOption,
@@ -18,7 +19,7 @@ from oneshot_cli.cli.options import (
     QuietOption,
     VerboseOption,
 )
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, loading_program
 from oneshot_cli.ranges import MOST_SEED
 
 OUTPUT, PARTS, OTHER = "Output files", "Measurements", "Instead of a checkpoint"
@@ -30,6 +31,7 @@ def score(
         typer.Argument(
             help="A .safetensors checkpoint; without it, the flagship that ships with oneshot.",
             show_default=False,
+            autocompletion=completion.checkpoints,
         ),
     ] = None,
     named: CheckpointOption = None,
@@ -166,8 +168,9 @@ def score(
         raise typer.BadParameter("give only one of a checkpoint, --images and --train-critics")
     screen = Screen(json, quiet, verbose)
 
-    from oneshot_cli.cli import score_tables as show
-    from oneshot_cli.workflows import score as workflow
+    with loading_program(quiet):
+        from oneshot_cli.cli import score_tables as show
+        from oneshot_cli.workflows import score as workflow
 
     if train_critics:
         from oneshot_cli.workflows.train_critics import train_critics as train

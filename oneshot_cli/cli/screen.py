@@ -6,6 +6,7 @@ Nothing here imports torch, numpy or rich at module level, so that `oneshot --he
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -118,9 +119,29 @@ class Screen(Reporter):
             yield show
 
 
+@contextmanager
+def loading_program(quiet: bool) -> Iterator[None]:
+    """Say on stderr that the program is loading while the block imports large libraries.
+
+    Without a terminal, if `quiet`, and in all but the first process of torchrun, nothing is shown.
+    """
+    if quiet or not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("loading"):
+        yield
+
+
 def _printable(text: str) -> str:
     """Lines without what a file name may have to control the terminal."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def counted(number: int, word: str) -> str:
+    """A number and what is counted: "1 exemplar", "1,234 exemplars"."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def span(files: Sequence[Path]) -> str:

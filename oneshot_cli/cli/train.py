@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import (
     DataDirOption,
     Device,
@@ -17,7 +18,7 @@ from oneshot_cli.cli.options import (
     VerboseOption,
 )
 from oneshot_cli.cli.resuming import refuse_changes
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, loading_program
 from oneshot_cli.cli.train_options import (
     MODEL,
     PRESET,
@@ -42,6 +43,7 @@ def train(
             help="omniglot, glyphs (generated, no download) or another of `oneshot data`. The "
             "default is omniglot if it is on this machine, otherwise glyphs.",
             show_default=False,
+            autocompletion=completion.datasets,
         ),
     ] = None,
     output: Annotated[
@@ -114,6 +116,7 @@ def train(
             metavar="CHECKPOINT",
             help="Start with the model and the weights of a checkpoint, on the same or other data.",
             rich_help_panel=MODEL,
+            autocompletion=completion.checkpoints,
         ),
     ] = None,
     model: Annotated[
@@ -122,6 +125,7 @@ def train(
             metavar="NAME",
             help=f"What to train: {', '.join(PRESETS)}.",
             show_default="flagship",
+            autocompletion=completion.models,
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -337,15 +341,16 @@ def train(
     changed = {name: value for name, value in given.items() if value is not None}
     changed |= assignments(fields or [])
 
-    import torch
+    with loading_program(quiet):
+        import torch
 
-    from oneshot_cli.cli.training_display import display, print_result
-    from oneshot_cli.distributed import is_main_process, join_world
-    from oneshot_cli.experiment import Experiment
-    from oneshot_cli.training.folder import RunFolder
-    from oneshot_cli.training.loop import Intervals
-    from oneshot_cli.workflows import train as workflow
-    from oneshot_cli.workflows.prepare import DataChoice, prepare
+        from oneshot_cli.cli.training_display import display, print_result
+        from oneshot_cli.distributed import is_main_process, join_world
+        from oneshot_cli.experiment import Experiment
+        from oneshot_cli.training.folder import RunFolder
+        from oneshot_cli.training.loop import Intervals
+        from oneshot_cli.workflows import train as workflow
+        from oneshot_cli.workflows.prepare import DataChoice, prepare
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -357,7 +362,7 @@ def train(
         intervals=Intervals(log_every, eval_every, save_every, sample_every),
         compiled=compiled,
         tensorboard=tensorboard,
-        display=partial(display, quiet=screen.quiet),
+        display=partial(display, quiet=screen.quiet, max_seconds=limit),
         reporter=screen,
     )
     with join_world(device.value) as world:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from oneshot_cli.data.folder import pictures_below
 from oneshot_cli.errors import OneshotError, UsageError
-from oneshot_cli.imaging.exemplar import Picture
+from oneshot_cli.imaging.exemplar import Drawing, Picture
 from oneshot_cli.ranges import MOST_SEED, SHARE, Range
 
 Exemplars: TypeAlias = "Picture | Iterable[Picture]"
@@ -81,7 +81,7 @@ def _expanded(given: Any, *, nested: bool = False) -> Iterator[Picture]:
         yield from _in_folder(path) if path.is_dir() else [path]
     elif isinstance(given, np.ndarray | Tensor):
         yield from given if given.ndim == 4 else [given]
-    elif isinstance(given, bytes | Image.Image) or hasattr(given, "read"):
+    elif isinstance(given, bytes | Image.Image | Drawing) or hasattr(given, "read"):
         yield given
     elif isinstance(given, Iterable) and not nested:
         for each in given:

@@ -14,13 +14,12 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.files import refuse_to_overwrite
 from oneshot_cli.imaging import distances
 from oneshot_cli.imaging.formats import npz_of
 from oneshot_cli.imaging.grid import Group, arranged, beside
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.workflows.pictures import description, draw_and_write, sheet_content
-from oneshot_cli.workflows.targets import opened, write
+from oneshot_cli.workflows.targets import opened, refuse_conflicts, write
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def sample(
     with opened(output, format, "sample") as opened_target:
         target = opened_target.of_pictures(1 if n == 1 and not nearest else n + 1)
         files, grid = target.numbered("sample", n), target.grid("samples")
-        refuse_to_overwrite([*files, *([grid] if grid else [])], force)
+        refuse_conflicts([*files, *([grid] if grid else [])], [], overwrite=force)
 
         model = load(checkpoint, device)
         if nearest and model.model.config.channels != 1:
@@ -116,8 +115,9 @@ def sample(
             )
         found = None
         if nearest:
-            inks = model.sample(n, seed=seed, spread=temperature)[:, 0] > 0.5
-            found = _nearest(model, inks, data_dir)
+            with reporter.progress("finding the nearest training drawings", None):
+                inks = model.sample(n, seed=seed, spread=temperature)[:, 0] > 0.5
+                found = _nearest(model, inks, data_dir)
         if grid and target.format == "npz":
             write(grid, npz_of({"pictures": drawn.levels}, about))
         elif grid:

@@ -167,3 +167,9 @@ def test_published_rows_name_presets_that_there_are() -> None:
     assert {name for name in PRESETS if PRESETS[name].task == 1} - set(named) == {"vae"}
     flagship = SequentialConfig(prior="learned", output="residual")
     assert asdict(SequentialConfig(**PRESETS["flagship"].model)) == asdict(flagship)
+
+
+def test_the_table_of_reading_is_that_of_its_results() -> None:
+    page = (DOCS / "reading.md").read_text(encoding="utf-8")
+    made = runpy.run_path(str(DOCS / "make_reading.py"))["with_table"](page)
+    assert made == page, "run docs/make_reading.py"

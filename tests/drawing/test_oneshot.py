@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from oneshot_cli.drawing.oneshot import CLOSENESS, Oneshot
 from oneshot_cli.drawing.variations import VariationInputs, contexts_of, noise_for, select_distinct
 from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.imaging.distances import ink_distance
+from oneshot_cli.imaging.exemplar import Picture, drawing
 from oneshot_cli.model import Context, VAEConfig, build
 
 
@@ -51,6 +53,17 @@ def glyph(seed: int = 0) -> np.ndarray:
         picture[y : y + 12, x : x + 3] = 0
         picture[y : y + 3, x : x + 14] = 0
     return picture
+
+
+def test_bytes_open_files_and_colours_are_exemplars_too(model: Oneshot, tmp_path: Path) -> None:
+    picture = Image.fromarray(np.uint8(255 * glyph())).convert("RGB")
+    picture.save(tmp_path / "glyph.png")
+    expected = model.vary(tmp_path / "glyph.png", n=2)
+    content = (tmp_path / "glyph.png").read_bytes()
+    given: list[Picture] = [content, BytesIO(content), picture, np.asarray(picture)]
+    given.append(drawing(content, model.size))
+    for each in given:
+        assert torch.equal(model.vary(each, n=2), expected), type(each).__name__
 
 
 def test_variations_have_the_shape_and_range_promised(model: Oneshot) -> None:
