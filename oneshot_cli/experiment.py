@@ -14,6 +14,7 @@ from typing import Any
 
 from oneshot_cli.checkpoint import Header, read_header
 from oneshot_cli.data.spec import DataSpec
+from oneshot_cli.documents import parse
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import atomic_write_bytes
 from oneshot_cli.model import Config, config_from
@@ -81,7 +82,7 @@ class Experiment:
             header = read_header(path)
             return _named(path, lambda: cls.of_header(header))
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parse(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise OneshotError(f"{path}: there is no such file") from error
         except (OSError, ValueError) as error:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from oneshot_cli.documents import parse
 from oneshot_cli.errors import OneshotError
 
 About: TypeAlias = dict[str, Any]
@@ -78,7 +79,7 @@ def about_of(path: Path) -> dict[str, Any] | None:
     readers = {".svg": _svg_text, ".npz": _npz_text}
     try:
         text = readers.get(path.suffix.lower(), _image_text)(path)
-        found = json.loads(text) if text else None
+        found = parse(text) if text else None
     except (OSError, ValueError, KeyError, SyntaxError, Image.DecompressionBombError):
         raise OneshotError(f"{path}: neither a checkpoint nor a picture that can be read") from None
     return found if isinstance(found, dict) else None
@@ -92,7 +93,7 @@ def _image_text(path: Path) -> str | None:
     held = held.decode("utf-8", "replace") if isinstance(held, bytes) else held
     if not held or not str(held).startswith(f'{{"{KEY}"'):
         return None
-    return json.dumps(json.loads(held)[KEY])
+    return json.dumps(parse(held)[KEY])
 
 
 def _svg_text(path: Path) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from oneshot_cli.documents import parse
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.experiment import Experiment
 from oneshot_cli.files import atomic_write_bytes, write_errors
@@ -87,7 +88,7 @@ class RunFolder:
         rows = []
         for line in self.metrics.read_text().splitlines():
             with suppress(ValueError):
-                rows.append(json.loads(line))
+                rows.append(parse(line))
         return rows
 
     def drop_rows_after(self, step: int) -> None:

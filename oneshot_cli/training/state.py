@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from oneshot_cli.documents import parse
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import atomic_write
 from oneshot_cli.model.legacy import current_weight
@@ -85,7 +86,7 @@ def read(path: Path) -> State:
         raise OneshotError(f"{path}: no state to resume from; start without --resume")
     try:
         with safe_open(path, "pt") as file:
-            counters = Counters(**json.loads((file.metadata() or {})[HEADER]))
+            counters = Counters(**parse((file.metadata() or {})[HEADER]))
             tensors = {current_weight(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise OneshotError(f"{path}: cannot resume from it ({error})") from error

@@ -110,7 +110,10 @@ def train(
         weights = None
         if start is not None:
             weights, header = checkpoint.load(start)
-            training = experiment.training.after(header.training)
+            try:
+                training = experiment.training.after(header.training)
+            except OneshotError as error:
+                raise OneshotError(f"{start}: {error}") from error
             experiment = replace(experiment, training=training)
         if loaded is None:
             loaded = _load(experiment, options, world)
