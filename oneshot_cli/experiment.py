@@ -14,6 +14,7 @@ from typing import Any
 
 from oneshot_cli.checkpoint import Header, read_header
 from oneshot_cli.data.spec import DataSpec
+from oneshot_cli.documents import parse
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import atomic_write_bytes, read_file
 from oneshot_cli.model import Config, config_from
@@ -94,8 +95,8 @@ class Experiment:
             return _named(path, lambda: cls.of_header(header))
         text = read_file(path, MAX_BYTES)
         try:
-            content = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            content = parse(text)
+        except ValueError as error:
             raise OneshotError(f"{path}: cannot be read as JSON ({error})") from error
         if not isinstance(content, dict):
             raise OneshotError(f"{path}: does not describe an experiment")

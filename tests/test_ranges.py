@@ -17,7 +17,7 @@ from oneshot_cli.data.augmentation import Augmentation
 from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.model.config import DRAWConfig, NADEConfig, SequentialConfig, VAEConfig
 from oneshot_cli.presets import PRESETS
-from oneshot_cli.ranges import MOST_SEED, MOST_STEPS, Range, check_numbers, range_of
+from oneshot_cli.ranges import MOST_SEED, MOST_STEPS, Range, check_fields, range_of
 from oneshot_cli.training.config import TrainConfig
 
 CONFIGURATIONS: tuple[type[Any], ...] = (
@@ -86,7 +86,7 @@ def test_every_number_of_a_configuration_has_a_range() -> None:
 
 @pytest.mark.parametrize("kind", CONFIGURATIONS)
 def test_the_defaults_lie_in_their_ranges(kind: type[Any]) -> None:
-    check_numbers(kind())
+    check_fields(kind())
 
 
 def test_a_whole_number_is_no_fraction() -> None:

@@ -15,7 +15,9 @@ from typing import Any, cast, get_args, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from oneshot_cli.cli.terminal import clean, say, say_json
 from oneshot_cli.errors import OneshotError, UsageError
+from oneshot_cli.files import NO_SPACE
 
 ClickException = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """The base of errors in what was typed. Typer may carry a Click of its own."""
@@ -50,6 +52,7 @@ class Program(TyperGroup):
         try:
             yield
         except ClickException as error:
+            error.message = clean(error.message)  # it may have the name of a file
             if self.json:
                 print_error("usage", error.format_message())
             raise
@@ -70,10 +73,10 @@ class Command(TyperCommand):
             _refuse_not_finite(ctx.params)
             return super().invoke(ctx)
         except UsageError as error:
-            raise typer.BadParameter(str(error)) from error
+            raise typer.BadParameter(clean(str(error))) from error
         except KeyboardInterrupt:
             self._report(ctx, "stopped", "stopped")
-            typer.echo("stopped", err=True)
+            say("stopped", err=True)
             raise typer.Exit(KINDS["stopped"]) from None
         except Exception as error:
             if not _is_failure(error):
@@ -82,7 +85,7 @@ class Command(TyperCommand):
             self._report(ctx, kind, message)
             if ctx.params.get("verbose"):
                 raise
-            typer.echo(f"error: {message}", err=True)
+            say(f"error: {message}", err=True)
             raise typer.Exit(KINDS[kind]) from None
 
     def _report(self, ctx: Any, kind: str, message: str) -> None:
@@ -110,7 +113,7 @@ def with_plain_types(params: list[Any], function: Callable[..., Any] | None) -> 
 def print_error(kind: str, message: str) -> None:
     """Print an error of one of KINDS as a JSON document on stdout."""
     error = {"kind": kind, "message": message, "exit_code": KINDS[kind]}
-    typer.echo(json.dumps({"error": error}, indent=2, ensure_ascii=False))
+    say_json(json.dumps({"error": error}, indent=2, ensure_ascii=False))
 
 
 def _refuse_not_finite(given: Mapping[str, Any]) -> None:
@@ -131,12 +134,24 @@ def _explain(error: Exception) -> tuple[str, str]:
     """The kind of a failure, and what to say of it."""
     if isinstance(error, OneshotError):
         return "failure", str(error)
+    if _is_out_of_memory(error):
+        return "failure", (
+            "out of memory: this needs more than the machine or the process has left\n"
+            "try fewer pictures (-n), a smaller --size or --batch, or --device cpu"
+        )
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return "failure", f"{where}{error.strerror}"
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "failure", "out of memory; try a smaller --size or batch, or --device cpu"
+        return "failure", f"{where}{NO_SPACE.get(error.errno or 0, error.strerror)}"
     return "bug", (
         f"{type(error).__name__}: {error}\n"
         "this is a bug in oneshot; --verbose shows where it happened"
     )
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: in Python, in the system, or in torch, which has several words."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    words = ("can't allocate memory", "out of memory", "Storage size calculation overflowed")
+    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return known or (isinstance(error, RuntimeError) and any(w in str(error) for w in words))

@@ -73,23 +73,33 @@ def info(
     table = Table(title=str(path), title_justify="left", show_header=False, box=None)
     table.add_column(style="bold")
     table.add_column()
-    for name, text in _summary(document):
+    for name, text in _rows(path, document):
         table.add_row(name, text)
-    table.add_row()
-    for part in ("model", "data", "training", "figures", "sampling"):
-        for i, (name, value) in enumerate(_flat(document[part])):
-            table.add_row(part if i == 0 else "", f"{name}: {_readable(name, value)}")
     screen.console.print(table)
+
+
+def _rows(path: Path, document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The summary, and all fields. Raises OneshotError if they are none of oneshot's."""
+    from oneshot_cli.errors import OneshotError
+
+    try:
+        rows = [*_summary(document), ("", "")]
+        for part in ("model", "data", "training", "figures", "sampling"):
+            for i, (name, value) in enumerate(_flat(document[part])):
+                rows.append((part if i == 0 else "", f"{name}: {_readable(name, value)}"))
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        raise OneshotError(
+            f"{path}: its header is not as oneshot writes it ({error}); --json shows it"
+        ) from error
+    return rows
 
 
 def _describe_picture(path: Path, screen: Screen) -> None:
     """Print how a picture was drawn. Raises OneshotError if it does not say so."""
     from rich.table import Table
-    from rich.text import Text
 
     from oneshot_cli.errors import OneshotError
     from oneshot_cli.imaging.formats import about_of
-    from oneshot_cli.paths import printable
 
     about = about_of(path)
     if about is None:
@@ -97,14 +107,14 @@ def _describe_picture(path: Path, screen: Screen) -> None:
     screen.document({"picture": path, **about})
     if screen.json_only:
         return
-    table = Table(title=Text(printable(str(path))), title_justify="left", show_header=False)
+    table = Table(title=str(path), title_justify="left", show_header=False)
     table.box = None
     table.add_column(style="bold")
     table.add_column()
     for name, value in about.items():
         if value is not None:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            table.add_row(name.replace("_", " "), Text(printable(shown)))
+            table.add_row(name.replace("_", " "), shown)
     screen.console.print(table)
 
 

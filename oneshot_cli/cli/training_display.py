@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich import progress
-from rich.console import Console
 from rich.text import Text
 
 from oneshot_cli.cli.screen import Screen, counted
+from oneshot_cli.cli.terminal import console, say
 from oneshot_cli.training.evaluations import VALIDATION, evaluated, in_words, nats
 from oneshot_cli.workflows.train import TrainResult
 
@@ -32,7 +32,7 @@ class Display:
                 self._bar.console.print(_evaluation(row))
         elif not self._quiet:
             line = _evaluation(row) if evaluated(row) else _numbers(row)
-            print(f"{row['step']:>7} {line}", file=sys.stderr, flush=True)
+            say(f"{row['step']:>7} {line}", err=True)
 
 
 def _numbers(row: dict[str, Any]) -> str:
@@ -90,7 +90,7 @@ def display(
         progress.TextColumn("{task.fields[numbers]}"),
         TimeLeft(max_seconds),
     )  # at most 79 columns, to fit a usual terminal
-    with progress.Progress(*columns, console=Console(stderr=True, highlight=False)) as bar:
+    with progress.Progress(*columns, console=console(err=True)) as bar:
         task = bar.add_task("", total=iterations, completed=step, numbers="")
         yield Display(bar, task, quiet)
 

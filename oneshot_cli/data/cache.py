@@ -25,6 +25,7 @@ from torch import Tensor
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import cache_folder
 from oneshot_cli.data.splits import Selection
+from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import atomic_write
 from oneshot_cli.imaging.resampling import resampled
 
@@ -105,7 +106,7 @@ def cached(name: str, source: str, build: Callable[[], Packed]) -> Packed:
     packed = _read(path, source)
     if packed is None:
         packed = build()
-        with suppress(OSError):  # a full disk or a read-only folder
+        with suppress(OneshotError):  # a full disk or a read-only folder
             _write(path, source, packed)
     return packed
 

@@ -12,7 +12,12 @@ from pathlib import Path
 
 from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError, UsageError
-from oneshot_cli.files import atomic_write_bytes, refuse_to_overwrite, require_folder
+from oneshot_cli.files import (
+    atomic_write_bytes,
+    refuse_to_overwrite,
+    require_folder,
+    write_errors,
+)
 from oneshot_cli.imaging.formats import require_pdf
 from oneshot_cli.workflows.jobs import STANDARD, URL
 
@@ -111,8 +116,9 @@ class Target:
 def write(path: Path, content: bytes) -> None:
     """Write a file, whole or not at all; or write to standard output, if `path` is `-`."""
     if path == STANDARD:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        with write_errors("standard output"):
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
     else:
         atomic_write_bytes(path, content)
 

@@ -110,7 +110,10 @@ def train(
         weights = None
         if start is not None:
             weights, header = checkpoint.load(start)
-            experiment = experiment.after(header)
+            try:
+                experiment = experiment.after(header)
+            except OneshotError as error:
+                raise OneshotError(f"{start}: {error}") from error
         if loaded is None:
             loaded = _load(experiment, options, world)
         experiment = _with_precision(experiment, world, options.reporter)
