@@ -16,7 +16,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format train publish compare bench gallery screens tables docs man site clean
+.PHONY: help install demo test lint format train rows publish compare bench gallery screens tables docs man site clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ format: $(INSTALLED)  ## put the code into the style that lint asks for
 
 train: $(INSTALLED)  ## train a checkpoint that ships, or go on (NAME=mnist ARGS="--max-time 9m")
 	$(BIN)/python checkpoints/train.py $(NAME) $(ARGS)
+
+rows: $(INSTALLED)  ## train the rows of the MNIST tables, or go on (ARGS="--list", ARGS="--max-time 9m")
+	$(BIN)/python checkpoints/train.py tables $(ARGS)
 
 publish: $(INSTALLED)  ## measure that run and make it the checkpoint that ships
 	$(BIN)/python checkpoints/publish.py runs/$(NAME) $(NAME) $(ARGS)

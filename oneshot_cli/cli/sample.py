@@ -40,7 +40,7 @@ def sample(
         bool,
         typer.Option(
             "--nearest",
-            help="Also show the nearest training drawing of each sample. The training data have to "
+            help="Also show the training picture nearest to each sample. The training data have to "
             "be on this machine.",
         ),
     ] = False,

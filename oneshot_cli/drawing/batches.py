@@ -43,11 +43,11 @@ class Batches:
         return next(self.model.parameters()).device
 
     def sample(self, context: Context, noise: Tensor, temperature: float, size: int) -> Tensor:
-        """Probabilities of ink (B, 1, size, size), for noise (B, ...) and contexts (E).
+        """Probabilities of ink (B, C, size, size), for noise (B, ...) and contexts (E).
 
         Each context gets B / E drawings in a row. It is encoded once for all of them in a batch.
         """
-        each, pictures = len(noise) // max(1, len(context)), [torch.empty(0, 1, size, size)]
+        each, pictures = len(noise) // max(1, len(context)), [self._no_pictures(size)]
         for number, part in enumerate(noise.split(each)) if each else ():
             given = select_contexts(context, torch.tensor([number])).to(self.device)
             for rows, count in self._batches(each, size):
@@ -64,7 +64,7 @@ class Batches:
         """Probabilities of ink (E * n, 1, size, size) of all variations."""
         if closeness == 0:
             return self.sample(inputs.contexts, inputs.noise, temperature, size)
-        pictures, model = [torch.empty(0, 1, size, size)], self._sequential
+        pictures, model = [self._no_pictures(size)], self._sequential
         for rows, count in self._batches(len(inputs), size):
             context, target = inputs.deformed(rows, temperature)
             with torch.inference_mode():
@@ -116,6 +116,10 @@ class Batches:
         """The model, which has to be of the kind that takes a target. Callers have checked that."""
         assert isinstance(self.model, SequentialGenerator)
         return self.model
+
+    def _no_pictures(self, size: int) -> Tensor:
+        """What pictures are appended to: (0, C, size, size)."""
+        return torch.empty(0, self.model.config.channels, size, size)
 
     def _batches(self, drawings: int, size: int) -> Iterator[tuple[Tensor, int]]:
         """The numbers of the drawings in each batch, and how many of them count.

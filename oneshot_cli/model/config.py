@@ -188,9 +188,13 @@ class VAEConfig(Config):
     """Hidden layers of each network."""
     flow: int = number(0, OR_NONE)
     """Planar transformations of each layer's posterior; 0: a Gaussian."""
+    activation: str = "silu"
+    """Of the hidden units: silu or tanh."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.activation not in ("silu", "tanh"):
+            raise ValueError(f"activation is silu or tanh, not {self.activation!r}")
         for name in ("latent", "hidden"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has lists
             if not getattr(self, name) or min(getattr(self, name)) < 1:

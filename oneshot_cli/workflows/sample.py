@@ -13,7 +13,6 @@ from torch import Tensor
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import Oneshot, load
-from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging import distances
 from oneshot_cli.imaging.formats import npz_of
 from oneshot_cli.imaging.grid import Group, arranged, beside
@@ -27,7 +26,8 @@ class Nearest:
     """The nearest training drawing of each of n samples.
 
     `drawings` are all training drawings, `index` (n,) the nearest ones, `distance` (n,) their
-    distances in pixels at the model's size.
+    distances: the Jaccard distance of the ink, centred, or in colour the root mean squared
+    difference of the levels, which are in [0, 1].
     """
 
     drawings: Drawings
@@ -101,8 +101,6 @@ def sample(
         refuse_conflicts([*files, *([grid] if grid else [])], [], overwrite=force)
 
         model = load(checkpoint, device)
-        if nearest and model.model.config.channels != 1:
-            raise OneshotError("--nearest compares ink, but this model draws in colour")
         temperature = 1.0 if spread is None else spread
         settings = {"n": n, "seed": seed, "spread": temperature, "size": size}
         about = description(model, "sample", **settings, pen=model.pen(size, pen))
@@ -117,8 +115,8 @@ def sample(
         found = None
         if nearest:
             with reporter.progress("finding the nearest training drawings", None):
-                inks = model.sample(n, seed=seed, spread=temperature)[:, 0] > 0.5
-                found = _nearest(model, inks, data_dir)
+                pictures = model.sample(n, seed=seed, spread=temperature)
+                found = _nearest(model, pictures, data_dir)
         if grid and target.format == "npz":
             write(grid, npz_of({"pictures": drawn.levels}, about))
         elif grid:
@@ -126,8 +124,7 @@ def sample(
             label = "samples" if nearest else ""
             sheet = arranged([Group(label, list(drawn.levels), paths=drawn.paths)], columns)
             if found:
-                images = found.drawings.images
-                levels = model.render(images[found.index, None] / int(images.max()))
+                levels = model.render(found.drawings.pictures(found.index))
                 label = "the nearest training drawings"
                 sheet = beside(sheet, arranged([Group(label, list(levels))], columns))
             write(grid, sheet_content(target.format, sheet, about))
@@ -145,9 +142,12 @@ def sample(
     )
 
 
-def _nearest(model: Oneshot, inks: Tensor, data_dir: Path | None) -> Nearest:
-    """The training drawing of the model that is nearest to each of `inks` (n, S, S)."""
+def _nearest(model: Oneshot, pictures: Tensor, data_dir: Path | None) -> Nearest:
+    """The training drawing of the model that is nearest to each of `pictures` (n, C, S, S)."""
     drawings = model.trained_on.load(size=model.size, data_dir=data_dir)
+    if drawings.channels > 1:
+        index, distance = distances.nearest_in_colour(pictures, drawings.images)
+        return Nearest(drawings, index, distance)
     ink: Tensor = drawings.images > 0.5 * int(drawings.images.max())
-    index, distance = distances.nearest_drawings(inks, ink)
+    index, distance = distances.nearest_drawings(pictures[:, 0] > 0.5, ink)
     return Nearest(drawings, torch.as_tensor(index), torch.as_tensor(distance))
