@@ -65,8 +65,8 @@ class Parameter:
         if isinstance(self.kind, type) and issubclass(self.kind, Enum):
             return " \\| ".join(str(member.value) for member in self.kind)
         if self.info.min is not None:
-            up = f" to {self.info.max:g}" if self.info.max is not None else " or more"
-            return f"{self.info.min:g}{up}"
+            up = f" to {self.info.max:,.10g}" if self.info.max is not None else " or more"
+            return f"{self.info.min:,.10g}{up}"
         return self.info.metavar or WORDS.get(self.kind, "VALUE")
 
     @property

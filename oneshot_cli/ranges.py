@@ -13,6 +13,14 @@ has to be below 2**63."""
 MOST_STEPS = 10**9
 """The largest number of iterations of a run."""
 
+MOST = 10**6
+"""The largest count: of drawings, of a batch, of units."""
+
+MOST_THREADS = 1024
+
+NO_LIMIT = 10**12
+"""The largest limit of a gradient's norm, which is none."""
+
 
 @dataclass(frozen=True)
 class Range:
@@ -42,7 +50,7 @@ class Range:
         return " and ".join(f"{words} {end:,}" for words, end in limits.items() if end is not None)
 
 
-COUNT = Range(least=1, most=10**6)
+COUNT = Range(least=1, most=MOST)
 """The range of whole numbers that declare none."""
 SHARE = Range(least=0, most=1)
 SPREAD = Range(least=0, most=2)

@@ -179,7 +179,7 @@ def test_nesting_without_end_is_refused(
         Experiment.read(config)
 
 
-@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_weights_that_are_no_finite_numbers_are_refused(
     value: float, whole: tuple[dict[str, torch.Tensor], str], tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from oneshot_cli.cli.options import (
 )
 from oneshot_cli.cli.screen import Screen, loading_program
 from oneshot_cli.data.splits import OFFICIAL, SPLITS
-from oneshot_cli.ranges import MOST_SEED
+from oneshot_cli.ranges import MOST, MOST_SEED
 
 DATA, OUTPUT = "Data", "Output files"
 
@@ -34,13 +34,14 @@ class Part(str, Enum):
 
 
 def parse_counts(text: str, least: int, what: str) -> list[int]:
-    """Numbers separated by commas, such as "1,50", each at least `least`. Raises BadParameter."""
+    """Numbers separated by commas, such as "1,50", each from `least`. Raises BadParameter."""
     try:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         raise typer.BadParameter(f"{what} {text!r}: give numbers, such as 1,50") from None
-    if min(numbers) < least:
-        raise typer.BadParameter(f"{what} has to be at least {least}, not {min(numbers)}")
+    for number in numbers:
+        if not least <= number <= MOST:
+            raise typer.BadParameter(f"{what} has to be {least} to {MOST:,}, not {number}")
     return numbers
 
 
@@ -72,6 +73,7 @@ def eval_nll(
         int | None,
         typer.Option(
             min=1,
+            max=MOST,
             help="Largest number of images, taken at even distances.",
             show_default="all test images, 3000 training images",
         ),
@@ -105,6 +107,8 @@ def eval_nll(
         int | None,
         typer.Option(
             metavar="PIXELS",
+            min=1,
+            max=512,
             help="Height and width, for a model of several sizes.",
             show_default="the smallest",
             rich_help_panel=DATA,
@@ -130,7 +134,10 @@ def eval_nll(
         ),
     ] = None,
     batch: Annotated[
-        int, typer.Option(min=1, help="Images times particles in a batch; does not change results.")
+        int,
+        typer.Option(
+            min=1, max=MOST, help="Images times particles in a batch; does not change results."
+        ),
     ] = 250,
     seed: Annotated[
         int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same results.")

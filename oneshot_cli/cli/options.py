@@ -15,7 +15,7 @@ import typer
 from oneshot_cli.cli import completion
 from oneshot_cli.drawing.defaults import PEN_WIDTHS
 from oneshot_cli.paths import examples
-from oneshot_cli.ranges import MOST_SEED
+from oneshot_cli.ranges import MOST, MOST_SEED
 
 
 class Device(str, Enum):
@@ -86,6 +86,7 @@ FrameOption = Annotated[
         "--frame",
         metavar="N",
         min=1,
+        max=MOST,
         help="The frame of an animation or the page of a TIFF to read, from 1.",
         show_default="the first; if it is blank, the last of an animation or the next page",
     ),

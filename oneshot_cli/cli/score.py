@@ -20,7 +20,7 @@ from oneshot_cli.cli.options import (
     VerboseOption,
 )
 from oneshot_cli.cli.screen import Screen, loading_program
-from oneshot_cli.ranges import MOST_SEED
+from oneshot_cli.ranges import MOST, MOST_SEED
 
 OUTPUT, PARTS, OTHER = "Output files", "Measurements", "Instead of a checkpoint"
 
@@ -36,12 +36,16 @@ def score(
     ] = None,
     named: CheckpointOption = None,
     n: Annotated[
-        int, typer.Option("-n", min=2, help="Variations of each character.", rich_help_panel=PARTS)
+        int,
+        typer.Option(
+            "-n", min=2, max=1000, help="Variations of each character.", rich_help_panel=PARTS
+        ),
     ] = 20,
     limit: Annotated[
         int | None,
         typer.Option(
             min=2,
+            max=MOST,
             help="Largest number of characters, spread over the alphabets.",
             show_default="all 150",
             rich_help_panel=PARTS,
@@ -78,7 +82,12 @@ def score(
     ] = None,
     particles: Annotated[
         int,
-        typer.Option(min=1, help="Importance samples for classification.", rich_help_panel=PARTS),
+        typer.Option(
+            min=1,
+            max=MOST,
+            help="Importance samples for classification.",
+            rich_help_panel=PARTS,
+        ),
     ] = 5,
     memorization: Annotated[
         bool,

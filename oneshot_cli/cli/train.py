@@ -28,12 +28,13 @@ from oneshot_cli.cli.train_options import (
     Objective,
     assignments,
     field,
+    interval,
     seconds,
 )
 from oneshot_cli.data.splits import DEFAULT_VALIDATION_SHARE, MAX_VALIDATION_SHARE
 from oneshot_cli.model.registry import ATTENTIONS, CANVASES, OUTPUTS, PRIORS
 from oneshot_cli.presets import PRESETS
-from oneshot_cli.ranges import MOST_SEED
+from oneshot_cli.ranges import MOST_SEED, MOST_THREADS
 
 
 def train(
@@ -272,20 +273,13 @@ def train(
     ] = None,
     device: DeviceOption = Device.auto,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")
+        int | None,
+        typer.Option(min=1, max=MOST_THREADS, help="CPU threads.", show_default="all cores"),
     ] = None,
-    eval_every: Annotated[
-        int, typer.Option(min=1, help="Iterations between evaluations.", rich_help_panel=RUN)
-    ] = 1_000,
-    sample_every: Annotated[
-        int, typer.Option(min=1, help="Iterations between pictures.", rich_help_panel=RUN)
-    ] = 1_000,
-    save_every: Annotated[
-        int, typer.Option(min=1, help="Iterations between saves.", rich_help_panel=RUN)
-    ] = 500,
-    log_every: Annotated[
-        int, typer.Option(min=1, help="Iterations between metrics.", rich_help_panel=RUN)
-    ] = 50,
+    eval_every: Annotated[int, interval("Iterations between evaluations.")] = 1_000,
+    sample_every: Annotated[int, interval("Iterations between pictures.")] = 1_000,
+    save_every: Annotated[int, interval("Iterations between saves.")] = 500,
+    log_every: Annotated[int, interval("Iterations between metrics.")] = 50,
     eval_drawings: Annotated[
         int | None,
         typer.Option(

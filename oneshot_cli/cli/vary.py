@@ -91,6 +91,7 @@ def vary(
             "--keep-best",
             metavar="K",
             min=1,
+            max=1000,
             help="Draw n and keep the K with the highest log p(x | exemplar) - log p(x), best "
             "first.",
             show_default=False,

@@ -15,13 +15,14 @@ from oneshot_cli.ranges import (
     COUNT,
     MOST_SEED,
     MOST_STEPS,
+    NO_LIMIT,
     SHARE,
     Range,
     check_fields,
     number,
 )
 
-NORM = Range(above=0, most=10**12)
+NORM = Range(above=0, most=NO_LIMIT)
 """Range of the limits of gradient norms. The largest value means no limit."""
 DECAY = Range(least=0, below=1)
 """Range of the decay of moving averages."""
