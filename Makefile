@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PACKAGE := $(VENV)/.package
 INSTALLED := $(VENV)/.installed
 CONSTRAINTS ?= constraints.txt
 ARGS ?=
@@ -23,12 +24,16 @@ help:  ## this list
 
 install: $(INSTALLED)  ## the virtual environment, with the package and its development tools
 
-$(INSTALLED): pyproject.toml $(CONSTRAINTS)
+$(PACKAGE): pyproject.toml $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[pad]'
+	touch $@
+
+$(INSTALLED): $(PACKAGE)
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@
 
-demo: $(INSTALLED)  ## variations of three characters, in out/demo, and what to try next
+demo: $(PACKAGE)  ## variations of three characters, in out/demo, and what to try next
 	$(BIN)/oneshot vary --example --output out/demo --force $(ARGS)
 	@echo
 	@echo 'Now open out/demo/grid.png. Then try:'
