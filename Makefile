@@ -17,10 +17,10 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format train rows publish compare bench gallery screens tables docs man site clean
+.PHONY: help install demo test lint audit format train rows publish compare bench reliability gallery screens tables docs man site clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED)  ## the virtual environment, with the package and its development tools
 
@@ -50,6 +50,9 @@ lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+audit: $(INSTALLED)  ## published advisories on the versions in constraints.txt
+	$(BIN)/python -m benchmarks.reliability.audit $(CONSTRAINTS)
+
 format: $(INSTALLED)  ## put the code into the style that lint asks for
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -68,6 +71,11 @@ compare: $(INSTALLED)  ## the recipe's table: short runs at equal time, changing
 
 bench: $(INSTALLED)  ## how fast training and drawing are on this machine
 	$(BIN)/python -m benchmarks $(ARGS)
+
+reliability: $(INSTALLED)  ## docs/reliability.md: kills, damaged files, faults; takes half an hour
+	@for part in kills fuzz faults; do \
+		$(BIN)/python -m benchmarks.reliability $$part --output docs/results/reliability || failed=1; \
+	done; $(BIN)/python docs/make_reliability.py; exit $${failed:-0}
 
 gallery: $(INSTALLED)  ## the pictures of the README and docs/gallery.md, drawn again
 	$(BIN)/python docs/make_gallery.py

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.__main__ import describe_machine
+from benchmarks.reliability.lives import in_memory
 from oneshot_cli.files import atomic_write_bytes
 
 RESULTS = Path("docs/results/reliability")
@@ -58,14 +59,14 @@ def _fuzz(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 def _kills(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     from benchmarks.reliability.kills import kills
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=in_memory()) as folder:
         return kills(Path(folder), options.kills, options.seed)
 
 
 def _faults(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     from benchmarks.reliability.faults import faults
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=in_memory()) as folder:
         return faults(Path(folder))
 
 

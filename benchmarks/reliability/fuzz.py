@@ -22,6 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from benchmarks.reliability.lives import in_memory
 from benchmarks.reliability.mutation import damaged
 from oneshot_cli.errors import OneshotError
 
@@ -112,7 +113,7 @@ def fuzz(target: Target, count: int, first: int = 0) -> Outcome:
     seeds = target.seeds()
     started = time.monotonic()
     number, end = first, first + count
-    with tempfile.TemporaryDirectory(dir=_in_memory()) as folder:
+    with tempfile.TemporaryDirectory(dir=in_memory()) as folder:
         path = Path(folder) / target.file
         for seed in seeds:  # an intact file has to be read, or the cases test nothing
             if seed.intact:
@@ -122,11 +123,6 @@ def fuzz(target: Target, count: int, first: int = 0) -> Outcome:
             number = _in_child(target, seeds, number, end, path, outcome)
     outcome.seconds = time.monotonic() - started
     return outcome
-
-
-def _in_memory() -> str | None:
-    """A folder in memory, where there is one: a disk would be most of the time."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def _in_child(

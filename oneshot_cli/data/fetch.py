@@ -15,6 +15,12 @@ from oneshot_cli.errors import OneshotError
 Progress = Callable[[str, int, int], None]
 """Called as `progress(what, done, total)` during long work; a total of 0 means unknown."""
 
+TIMEOUT = 30.0
+"""Seconds without a byte after which a server is given up."""
+
+MAX_BYTES = 1_000_000_000
+"""A download with more bytes is given up; the largest official file has 182 million."""
+
 
 @dataclass(frozen=True)
 class RemoteFile:
@@ -117,6 +123,8 @@ def _first_served(file: RemoteFile, folder: Path, progress: Progress | None) -> 
             return _retrieve(url, file, folder, progress)
         except ValueError:  # noqa: PERF203 (one of two addresses, not a hot loop)
             why = f"what {url} serves is not the official file (its hash differs)"
+        except OneshotError as error:
+            why = str(error)
         except OSError as error:  # errors of requests, or a folder that cannot be written
             why = str(error) if error.filename else f"{url} cannot be reached"
     raise OneshotError(
@@ -129,20 +137,27 @@ def _retrieve(url: str, file: RemoteFile, folder: Path, progress: Progress | Non
     import pooch
 
     pooch.get_logger().setLevel(logging.ERROR)
-    bar = _Bar(file.name, progress) if progress else False
-    downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=30)
+    bar = _Bar(url, file.name, progress or _no_progress)
+    downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=TIMEOUT)
     return Path(pooch.retrieve(url, file.known_hash, file.name, folder, downloader=downloader))
+
+
+def _no_progress(what: str, done: int, total: int) -> None:
+    pass
 
 
 class _Bar:
     """The interface of a tqdm bar, as pooch expects it, which reports to a Progress."""
 
-    def __init__(self, name: str, progress: Progress) -> None:
-        self.name, self.progress = name, progress
+    def __init__(self, url: str, name: str, progress: Progress) -> None:
+        self.url, self.name, self.progress = url, name, progress
         self.total, self.done = 0, 0
 
     def update(self, count: int) -> None:
+        """Report `count` more bytes. Raises OneshotError if they are too many."""
         self.done += count
+        if self.done > MAX_BYTES:
+            raise OneshotError(f"{self.url} serves more than {MAX_BYTES:,} bytes")
         done = min(self.done, self.total) if self.total else self.done
         self.progress(f"downloading {self.name}", done, self.total)
 

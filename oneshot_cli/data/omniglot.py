@@ -130,7 +130,15 @@ def _members(path: Path, archive: Archive, alphabets: dict[str, int]) -> dict[st
 
 
 def _pixels(path: Path, archive: Archive, member: str) -> NDArray[np.uint8]:
-    """One drawing with eight pixels a byte, ink 1. Files are black on white."""
+    """One drawing with eight pixels a byte, ink 1."""
+    return np.packbits(zipped_drawing(path, archive, member))
+
+
+def zipped_drawing(path: Path, archive: Archive, member: str) -> NDArray[np.uint8]:
+    """The drawing (105, 105) in the PNG `member` of the archive at `path`, ink 1.
+
+    Files are black on white. Raises OneshotError if it is missing or no such picture.
+    """
     if isinstance(archive, UnpackedArchive):
         data = archive.read(member)
     else:
@@ -145,4 +153,4 @@ def _pixels(path: Path, archive: Archive, member: str) -> NDArray[np.uint8]:
             grey = np.asarray(image.convert("L"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise OneshotError(f"{path}: {member} is not a readable picture ({error})") from None
-    return np.packbits(grey <= 127)
+    return (grey <= 127).astype(np.uint8)

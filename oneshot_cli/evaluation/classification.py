@@ -7,7 +7,6 @@ image that maximizes p(test | training), or p(test | training) p(training | test
 
 from __future__ import annotations
 
-import io
 import math
 import zipfile
 from collections.abc import Callable, Mapping
@@ -17,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from oneshot_cli.data.archives import opened_zip, zip_member
 from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.data.omniglot import zipped_drawing
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.critics import Critic, features
 from oneshot_cli.evaluation.oneshot_scores import Estimate, bootstrap
@@ -29,7 +28,6 @@ from oneshot_cli.imaging.resampling import box_ink
 from oneshot_cli.model import Context, GenerativeModel
 
 WAYS = 20
-SIDE = 105
 MAX_RUNS = 100
 MAX_WAYS = 100
 MAX_MEMBER_BYTES = 100_000
@@ -109,7 +107,7 @@ def official_runs(path: str | Path, size: int = 28) -> Runs:
     with opened_zip(path) as archive:
         names = archive.namelist()
         folders = sorted({n.split("/")[0] for n in names if n.endswith("class_labels.txt")})
-        runs = [_official_run(archive, folder) for folder in folders[:MAX_RUNS]]
+        runs = [_official_run(path, archive, folder) for folder in folders[:MAX_RUNS]]
     if not runs:
         raise OneshotError(f"{path}: holds no run (no class_labels.txt)")
     if len({tuple(len(part) for part in run) for run in runs}) > 1:
@@ -122,23 +120,19 @@ def official_runs(path: str | Path, size: int = 28) -> Runs:
     return Runs(small[0], small[1], label, f"{len(runs)} official runs ({path.name})")
 
 
-def _official_run(archive: zipfile.ZipFile, folder: str) -> tuple[Tensor, Tensor, Tensor]:
+def _official_run(
+    path: Path, archive: zipfile.ZipFile, folder: str
+) -> tuple[Tensor, Tensor, Tensor]:
     lines = zip_member(archive, f"{folder}/class_labels.txt", MAX_MEMBER_BYTES).decode().split()
     pairs = list(zip(lines[::2], lines[1::2], strict=True))
     shown = sorted({training for _, training in pairs})
     if not 1 <= len(pairs) <= MAX_WAYS:
         raise ValueError(f"{folder} has {len(pairs)} drawings to classify")
-    train = torch.stack([_drawing(archive, name) for name in shown])
-    test = torch.stack([_drawing(archive, name) for name, _ in pairs])
+    train, test = (
+        torch.from_numpy(np.stack([zipped_drawing(path, archive, name) for name in names]))
+        for names in (shown, [name for name, _ in pairs])
+    )
     return train, test, torch.tensor([shown.index(training) for _, training in pairs])
-
-
-def _drawing(archive: zipfile.ZipFile, name: str) -> Tensor:
-    content = zip_member(archive, name, MAX_MEMBER_BYTES)
-    with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
-        if picture.size != (SIDE, SIDE):
-            raise ValueError(f"{name} is not {SIDE} x {SIDE} pixels")
-        return torch.from_numpy((np.asarray(picture.convert("L")) < 128).astype(np.uint8))
 
 
 def seeded_runs(drawings: Drawings, runs: int = 20, ways: int = WAYS, seed: int = 0) -> Runs:

@@ -107,7 +107,8 @@ def ink_strength(levels: Levels) -> Inked:
 def _shaded_border(dark: Grey, threshold: float) -> bool:
     """Whether a dark region wider than strokes, a shadow or a table, reaches the border."""
     framed = np.pad(dark, 8, constant_values=1)  # so that a stroke along the border is not wide
-    paper = local_paper(framed)[12:-12, 12:-12]
+    inset = 8 + min(4, (min(dark.shape) - 1) // 2)  # of a picture a few pixels wide, its middle
+    paper = local_paper(framed)[inset:-inset, inset:-inset]
     border = np.concatenate([paper[0], paper[-1], paper[:, 0], paper[:, -1]])
     return bool((border < threshold).mean() > SHADED)
 

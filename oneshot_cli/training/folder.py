@@ -14,6 +14,7 @@ from oneshot_cli.documents import parse
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.experiment import Experiment
 from oneshot_cli.files import atomic_write_bytes, read_file, write_errors
+from oneshot_cli.training.evaluations import evaluated
 
 MAX_BYTES = 300_000_000
 """A metrics.jsonl with more bytes is refused: that is a million rows."""
@@ -99,8 +100,16 @@ class RunFolder:
                     rows.append(row)
         return rows
 
-    def drop_rows_after(self, step: int) -> None:
-        """Drop the metrics of iterations after `step`, which a resumed run repeats."""
-        kept = [json.dumps(row) + "\n" for row in self.rows() if row["step"] <= step]
+    def drop_rows_after(self, step: int, *, evaluated_again: bool = False) -> None:
+        """Drop the metrics of iterations after `step`, which a resumed run repeats.
+
+        With `evaluated_again` the evaluation after that iteration is repeated, too.
+        """
+        kept = [
+            json.dumps(row) + "\n"
+            for row in self.rows()
+            if row["step"] < step
+            or (row["step"] == step and not (evaluated_again and evaluated(row)))
+        ]
         if self.metrics.exists():
             atomic_write_bytes(self.metrics, "".join(kept).encode())

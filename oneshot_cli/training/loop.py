@@ -110,7 +110,9 @@ class Trainer:
         found = self.world.from_main(lambda: state.read(self.folder.state))
         found.restore(self.model, self.average, self.optimizer)
         self.counters = found.counters
-        self.world.from_main(lambda: self.folder.drop_rows_after(self.counters.step))
+        step = self.counters.step
+        over = step >= self.config.iterations  # `fit` then only evaluates
+        self.world.from_main(lambda: self.folder.drop_rows_after(step, evaluated_again=over))
 
     def begin(self) -> None:
         """Save the state before the first iteration, so that the run can always be resumed."""

@@ -39,7 +39,14 @@ def test_an_idx_file_is_read_gzipped_or_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [IDX[:-1], gzip.compress(IDX, mtime=0)[:-9], gzip.compress(IDX, mtime=0)[:20], b"\x1f\x8b", b""]
+    "data",
+    [
+        IDX[:-1],
+        gzip.compress(IDX, mtime=0)[:-9],
+        gzip.compress(IDX, mtime=0)[:20],
+        b"\x1f\x8b",
+        b"",
+    ],
 )
 def test_a_damaged_idx_file_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "file.gz").write_bytes(data)

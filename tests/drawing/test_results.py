@@ -52,7 +52,7 @@ def test_a_part_of_the_drawings_is_drawings(drawn: Pictures) -> None:
 
 
 def test_drawings_survive_pickling(drawn: Pictures) -> None:
-    again = pickle.loads(pickle.dumps(drawn))
+    again = pickle.loads(pickle.dumps(drawn))  # noqa: S301
     assert torch.equal(again, drawn)
     assert again._repr_png_() == drawn._repr_png_()
 
