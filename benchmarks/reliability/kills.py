@@ -137,9 +137,9 @@ def _kill_later(run: Path, random: Random, moment: Path) -> None:
             return
         strike(f"before {event.removeprefix('os.')}")
 
-    def fsync(file: Any) -> None:
+    def fsync(fd: Any) -> None:
         strike("before fsync")
-        sync(file)
+        sync(fd)
 
     os.fsync = fsync
     sys.addaudithook(hook)
