@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PACKAGE := $(VENV)/.package
 INSTALLED := $(VENV)/.installed
 CONSTRAINTS ?= constraints.txt
 ARGS ?=
@@ -16,23 +17,33 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint audit format train publish compare bench reliability gallery tables docs clean
+.PHONY: help install demo test lint audit format train rows publish compare bench reliability gallery screens tables docs man site clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED)  ## the virtual environment, with the package and its development tools
 
-$(INSTALLED): pyproject.toml $(CONSTRAINTS)
+$(PACKAGE): pyproject.toml $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[pad]'
+	touch $@
+
+$(INSTALLED): $(PACKAGE)
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@
 
-demo: $(INSTALLED)  ## ten variations of each of a few real characters, in out/demo
-	$(BIN)/oneshot vary docs/exemplars -n 10 --output out/demo --force $(ARGS)
+demo: $(PACKAGE)  ## variations of three characters, in out/demo, and what to try next
+	$(BIN)/oneshot vary --example --output out/demo --force $(ARGS)
+	@echo
+	@echo 'Now open out/demo/grid.png. Then try:'
+	@echo '  $(BIN)/oneshot vary --example --closeness 0.5 -o freer.png   freer variations, in one picture'
+	@echo '  $(BIN)/oneshot vary photo.jpg                                a character of your own'
+	@echo '  $(BIN)/oneshot animate --example                             a film of the drawing'
+	@echo '  $(BIN)/oneshot pad                                           draw on a page in the browser'
 
-test: $(INSTALLED)  ## the tests (ARGS="-k splits" for some of them)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED)  ## the tests, in two processes (ARGS="-k splits" for some of them)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
@@ -48,6 +59,9 @@ format: $(INSTALLED)  ## put the code into the style that lint asks for
 
 train: $(INSTALLED)  ## train a checkpoint that ships, or go on (NAME=mnist ARGS="--max-time 9m")
 	$(BIN)/python checkpoints/train.py $(NAME) $(ARGS)
+
+rows: $(INSTALLED)  ## train the rows of the MNIST tables, or go on (ARGS="--list", ARGS="--max-time 9m")
+	$(BIN)/python checkpoints/train.py tables $(ARGS)
 
 publish: $(INSTALLED)  ## measure that run and make it the checkpoint that ships
 	$(BIN)/python checkpoints/publish.py runs/$(NAME) $(NAME) $(ARGS)
@@ -66,12 +80,22 @@ reliability: $(INSTALLED)  ## docs/reliability.md: kills, damaged files, faults;
 gallery: $(INSTALLED)  ## the pictures of the README and docs/gallery.md, drawn again
 	$(BIN)/python docs/make_gallery.py
 
-tables: $(INSTALLED)  ## docs/results.md, from the measured figures in docs/results
+screens: $(INSTALLED)  ## the pictures of terminals and of an output folder, taken again (needs tmux)
+	$(BIN)/python docs/make_screens.py
+
+tables: $(INSTALLED)  ## docs/results.md and docs/reading.md, from the figures in docs/results
 	$(BIN)/python docs/make_tables.py
+	$(BIN)/python docs/make_reading.py
 
 docs: $(INSTALLED)  ## the references of commands and of Python, from the program itself
 	$(BIN)/python docs/make_commands.py
 	$(BIN)/python docs/make_api.py
 
+man: $(INSTALLED)  ## the manual page, docs/oneshot.1, from the program itself
+	$(BIN)/python docs/make_man.py
+
+site: $(INSTALLED)  ## the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+
 clean:  ## remove the environment and what was built, drawn and cached here; runs stay
-	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist out site .pytest_cache .mypy_cache .ruff_cache

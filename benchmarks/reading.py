@@ -437,12 +437,15 @@ class Reading:
 
 
 def readings(
-    glyphs: tuple[str, ...] = CLEAN, kinds: tuple[str, ...] = tuple(KINDS), per_grade: int = 3
+    glyphs: tuple[str, ...] = CLEAN,
+    kinds: tuple[str, ...] = tuple(KINDS),
+    per_grade: int = 3,
+    seed: int = 0,
 ) -> Iterator[Reading]:
-    """Each kind at each strength with `per_grade` glyphs, read. The same on every call."""
+    """Each kind at each strength with `per_grade` glyphs, read. The same for the same seed."""
     for kind in kinds:
         for strength in STRENGTHS:
-            rng = np.random.default_rng([list(KINDS).index(kind), strength])
+            rng = np.random.default_rng([list(KINDS).index(kind), strength, seed])
             for name in rng.choice(glyphs, per_grade, replace=False):
                 ink = glyph_ink(str(name))
                 picture = KINDS[kind](ink, rng, strength)
@@ -463,11 +466,12 @@ def main() -> None:
     parser.add_argument("--per-grade", type=int, default=5)
     parser.add_argument("--save", type=Path, help="write the pictures that are read wrongly here")
     parser.add_argument("--json", type=Path, help="write the shares here")
+    parser.add_argument("--seed", type=int, default=1, help="the reader was made with seed 0")
     options = parser.parse_args()
     shares: dict[str, list[float]] = {}
     right = number = 0
     for kind in options.kinds:
-        found = list(readings(kinds=(kind,), per_grade=options.per_grade))
+        found = list(readings(kinds=(kind,), per_grade=options.per_grade, seed=options.seed))
         shares[kind] = [
             float(np.mean([each.right for each in found if each.strength == strength]))
             for strength in STRENGTHS
@@ -482,7 +486,7 @@ def main() -> None:
                 (options.save / name).write_bytes(each.file)
     print(f"read right: {right} of {number}, {right / number:.1%}")
     if options.json:
-        document = {"right": right, "pictures": number, "shares": shares}
+        document = {"right": right, "pictures": number, "seed": options.seed, "shares": shares}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
 
 

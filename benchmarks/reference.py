@@ -60,13 +60,14 @@ class Gates(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.gates = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1)
-        self.candidate = nn.Conv2d(2 * channels, channels, 3, padding=1)
+        self.gates = nn.Conv2d(channels, 2 * channels, 3, padding=1)
+        self.candidate = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, canvas: Tensor, write: Tensor) -> Tensor:
-        update, reset = torch.sigmoid(self.gates(torch.cat([canvas, write], 1))).chunk(2, 1)
-        candidate = torch.tanh(self.candidate(torch.cat([reset * canvas, write], 1)))
-        return update * canvas + (1 - update) * candidate
+        added = canvas + write
+        update, reset = torch.sigmoid(self.gates(added)).chunk(2, 1)
+        candidate = torch.tanh(self.candidate(reset * added))
+        return update * added + (1 - update) * candidate
 
 
 class Reference(nn.Module):

@@ -122,10 +122,10 @@ def _canvas(
 ) -> Callable[[], None]:
     """The convolutions of the gated canvas at every step."""
     channels, size = config.canvas_channels, config.size
-    image = torch.randn(batch, 2 * channels, size, size, dtype=dtype, device=device)
+    image = torch.randn(batch, channels, size, size, dtype=dtype, device=device)
     image = image.to(memory_format=torch.channels_last).requires_grad_()
     weights = [
-        torch.randn(n * channels, 2 * channels, 3, 3, dtype=dtype, device=device).requires_grad_()
+        torch.randn(n * channels, channels, 3, 3, dtype=dtype, device=device).requires_grad_()
         for n in (2, 1)
     ]
     work = [_convolution(image, weight, (1, 1)) for weight in weights]

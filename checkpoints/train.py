@@ -1,4 +1,4 @@
-"""Trains a checkpoint that ships: `python checkpoints/train.py NAME`.
+"""Trains a checkpoint that ships, or a row of the tables: `python checkpoints/train.py NAME`.
 
 An interrupted training is resumed; `--max-time 9m` trains in chunks.
 
@@ -10,12 +10,14 @@ a run is in bfloat16 depends on the machine; the shipped checkpoints were traine
 from __future__ import annotations
 
 import argparse
+import math
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from oneshot_cli.cli.train_options import seconds
+from oneshot_cli.experiment import Experiment
 from oneshot_cli.training.folder import RunFolder
 
 RUNS = Path("runs")
@@ -30,13 +32,37 @@ RECIPES = {
         "omniglot",
     ],
     "mnist": ["mnist"],
+    "mnist-own": ["mnist-own"],
     "omniglot-weak": ["omniglot-weak"],
     "omniglot-30-20": ["omniglot-30-20"],
     "omniglot-40-10": ["omniglot-40-10"],
     "omniglot-45-5": ["omniglot-45-5"],
     "omniglot-45-5-26": ["omniglot-45-5", "omniglot-45-5-26"],
+    "st-add-30": ["st-add-30"],
+    "st-cgru-30": ["st-cgru-30"],
+    "st-add-80": ["st-add-30", "st-add-80"],
+    "st-cgru-80": ["st-cgru-30", "st-cgru-80"],
+    "fc-cgru-80": ["fc-cgru-30", "fc-cgru-80"],
+    "draw-64-gauss": ["draw-64-gauss"],
+    "draw-64-noattn": ["draw-64-noattn"],
+    "iwae-2l-50": ["iwae-2l-50"],
+    "vae-nf": ["vae-nf"],
+    "nade": ["nade"],
 }
 """The experiments of each recipe. Runs are in `runs`, in folders named after the experiments."""
+TABLES = (
+    "st-add-30",
+    "st-cgru-30",
+    "st-add-80",
+    "st-cgru-80",
+    "fc-cgru-80",
+    "draw-64-gauss",
+    "draw-64-noattn",
+    "iwae-2l-50",
+    "vae-nf",
+    "nade",
+)
+"""The recipes of the rows of the two MNIST tables, in the order in which `tables` trains them."""
 
 
 def finished(folder: RunFolder) -> bool:
@@ -48,18 +74,33 @@ def finished(folder: RunFolder) -> bool:
 
 
 def main() -> None:
-    """Train the remaining runs of a recipe."""
+    """Train the remaining runs of a recipe, or of all rows."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=RECIPES)
+    parser.add_argument("name", choices=(*RECIPES, "tables"), help="tables: all rows of MNIST's")
     parser.add_argument(
         "--max-time", default="1000h", help="stop after this time; the same command resumes"
     )
+    parser.add_argument(
+        "--list", action="store_true", help="say how far each run came, and train nothing"
+    )
     options, further = parser.parse_known_args()
+    recipes = TABLES if options.name == "tables" else (options.name,)
+    if options.list:
+        for name in dict.fromkeys(each for recipe in recipes for each in RECIPES[recipe]):
+            print(progress(name))
+        return
     end = time.monotonic() + seconds(options.max_time)
+    for recipe in recipes:
+        if not train(recipe, end, further):
+            return
+
+
+def train(recipe: str, end: float, further: list[str]) -> bool:
+    """Train the remaining runs of a recipe until the time `end`. Returns whether it is finished."""
     before: RunFolder | None = None
-    for name in RECIPES[options.name]:
+    for name in RECIPES[recipe]:
         folder = RunFolder(RUNS / name)
-        left = int(end - time.monotonic())
+        left = math.ceil(end - time.monotonic())
         if not finished(folder) and left > 0:
             if folder.state.exists():
                 words = ["--resume"]
@@ -72,9 +113,19 @@ def main() -> None:
             )
         if not finished(folder):
             print(f"not finished: {name}; the same command resumes it")
-            return
+            return False
         before = folder
     print(f"finished: {before.last}" if before else "nothing to do")
+    return True
+
+
+def progress(name: str) -> str:
+    """One line: an experiment, its iterations, and how many its run has done."""
+    wanted = Experiment.read(EXPERIMENTS / f"{name}.json").training.iterations
+    folder = RunFolder(RUNS / name)
+    rows = folder.rows() if folder.state.exists() else []
+    done = max((int(row["step"]) for row in rows), default=0)
+    return f"{name:16} {done:>7,} of {wanted:,} iterations"
 
 
 if __name__ == "__main__":

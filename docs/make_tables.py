@@ -27,6 +27,8 @@ DATA_FIELDS = ("size", "channels", "observation", "ink")
 CONTEXTS = (0, 1, 2, 4, 8)
 SPLITS = ("weak", "strong-30-20", "strong-40-10", "strong-45-5")
 ABSENT = "not measured"
+NOT_MEASUREMENTS = ("recipes.json", "reading.json")
+"""Files of the folder for other purposes; reading.json is that of make_reading.py."""
 
 HEAD = """# Results
 
@@ -35,9 +37,11 @@ eval-nll`; [evaluation.md](evaluation.md) explains how to add one. Results are u
 p in nats per image, unless another unit is named. Lower is better. ± is the standard error.
 Drawings of one held-out character or alphabet resemble each other, so standard errors are
 clustered by these. Errors marked as naive come from older measurements that treated all drawings
-as independent; the true errors are several times as large. Settings, iterations and times come
-from the checkpoints. **Full preset** means the preset's model and schedule, unchanged. The other
-rows list the differences from the preset, with the preset's value in brackets.
+as independent; the true errors are several times as large. Where IWAE was measured on a part of the
+images, the figure is the ELBO of all of them minus the gap between the two on that part ("gap on").
+Settings, iterations and times come from the checkpoints. **Full preset** means the preset's model
+and schedule, unchanged. The other rows list the differences from the preset, with the
+preset's value in brackets.
 """
 
 MNIST = """
@@ -141,7 +145,7 @@ def runs(folder: Path) -> list[Run]:
     recipes = json.loads((folder / "recipes.json").read_text())
     found = []
     for file in sorted(folder.glob("*.json")):
-        if file.name == "recipes.json":
+        if file.name in NOT_MEASUREMENTS:
             continue
         content, name = json.loads(file.read_text()), file.name.partition(".")[0]
         if name not in recipes:
@@ -176,9 +180,23 @@ def mnist(measured: Sequence[Run]) -> str:
 def _digits(run: Run, result: dict[str, Any], name: str, figure: str) -> list[str]:
     label = f"{name}: `{run.name}`" if name else f"`{run.name}`"
     images = f"{_images(result)}, {run.data.get('binarization', 'static')}"
-    particles = max(result["iwae"], key=int, default=None)
-    iwae = f"{_nats(result['iwae'][particles])} (K = {int(particles):,})" if particles else ""
-    return [label, figure, _nats(result["elbo"]), iwae, images, run.trained]
+    bounds = _whole(result)
+    particles = max(bounds["iwae"], key=int, default=None)
+    iwae = (
+        f"{_nats(bounds['iwae'][particles])} ({_samples(result, particles)})" if particles else ""
+    )
+    return [label, figure, _nats(bounds["elbo"]), iwae, images, run.trained]
+
+
+def _whole(result: dict[str, Any]) -> dict[str, Any]:
+    """The bounds of all images: estimates if a part was measured, otherwise the result itself."""
+    return dict(result.get("whole_set") or result)
+
+
+def _samples(result: dict[str, Any], particles: str) -> str:
+    """The number of particles, and of the images whose gap to the ELBO was measured with them."""
+    measured = f", gap on {result['images']:,}" if result.get("whole_set") else ""
+    return f"K = {int(particles):,}{measured}"
 
 
 def _naive(result: dict[str, Any], split: str) -> bool:
@@ -236,13 +254,14 @@ def _by_context(
 
 
 def _images(result: dict[str, Any]) -> str:
-    return f"{result['images']:,} {result['part']}"
+    return f"{_whole(result)['images']:,} {result['part']}"
 
 
 def _tightest(result: dict[str, Any], scale: int, split: str) -> str:
-    particles = max(result["iwae"], key=int, default=None)
-    samples = f" (K = {int(particles):,})" if particles else ""
-    figure = result["iwae"][particles] if particles else result["elbo"]
+    bounds = _whole(result)
+    particles = max(bounds["iwae"], key=int, default=None)
+    samples = f" ({_samples(result, particles)})" if particles else ""
+    figure = bounds["iwae"][particles] if particles else bounds["elbo"]
     return _nats(figure, scale) + (" (naive)" if _naive(result, split) else "") + samples
 
 

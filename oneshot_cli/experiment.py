@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from oneshot_cli.checkpoint import Header, read_header
 from oneshot_cli.data.spec import DataSpec
+from oneshot_cli.documents import parse
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import atomic_write_bytes, read_file
 from oneshot_cli.model import Config, config_from
@@ -27,17 +28,25 @@ MAX_BYTES = 10_000_000
 class Experiment:
     """A model, how it is trained, and on which data.
 
-    Two runs of the same experiment on the same kind of machine are bit for bit equal.
+    `sampling` is the default spread and closeness of the model that it starts from. Two runs of the
+    same experiment on the same kind of machine are bit for bit equal.
     """
 
     model: Config
     training: TrainConfig
     data: DataSpec
+    sampling: dict[str, float] = field(default_factory=dict)
+
+    def after(self, header: Header) -> Experiment:
+        """The same, for a run that starts from the weights of the checkpoint with that header."""
+        sampling = dict(header.sampling) if header.model == self.model.kind else {}
+        return replace(self, training=self.training.after(header.training), sampling=sampling)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: {"model": {"kind": ...}, "training": ..., "data": ...}."""
         model = {"kind": self.model.kind, **self.model.to_dict()}
-        return {"model": model, "training": self.training.to_dict(), "data": self.data.to_dict()}
+        content = {"model": model, "training": self.training.to_dict(), "data": self.data.to_dict()}
+        return content | ({"sampling": self.sampling} if self.sampling else {})
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Experiment:
@@ -52,6 +61,7 @@ class Experiment:
                 config_from(kind, model),
                 TrainConfig.from_dict(content["training"]),
                 DataSpec.from_dict(content["data"]),
+                dict(content.get("sampling", {})),
             )
         except KeyError as error:
             raise OneshotError(f"does not describe an experiment: it has no {error}") from error
@@ -85,8 +95,8 @@ class Experiment:
             return _named(path, lambda: cls.of_header(header))
         text = read_file(path, MAX_BYTES)
         try:
-            content = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            content = parse(text)
+        except ValueError as error:
             raise OneshotError(f"{path}: cannot be read as JSON ({error})") from error
         if not isinstance(content, dict):
             raise OneshotError(f"{path}: does not describe an experiment")

@@ -1,18 +1,39 @@
 """Files are written whole or not at all, and only regular files of a known size are read.
 
-Writing goes to a temporary file in the same folder, which is synced and then renamed.
+Writing goes to a temporary file in the same folder, which is synced and then renamed. A failure to
+write names the file and says what is wrong, such as a full disk.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from oneshot_cli.errors import OneshotError
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks: there abandoned files are left alone
+    fcntl = None  # type: ignore[assignment]
+
+PARTIAL = ".partial-"
+"""How the names of temporary files begin."""
+
+TEMPORARY = re.compile(re.escape(PARTIAL) + r"[a-z0-9_]{8}(\.[^.]*)?")
+"""The names of temporary files."""
+
+NO_SPACE = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file is larger than the limit for files",
+}
 
 
 @contextmanager
@@ -20,33 +41,118 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder and rename it to `path` at the end of the block.
 
     If the block is interrupted, `path` keeps its old content. A link stays; its file is written.
-    Raises OneshotError for a device or a pipe.
+    Temporary files of processes that were killed are removed. Raises OneshotError for a device or a
+    pipe, and if the file cannot be written.
     """
     path = Path(path)
-    if path.is_symlink():
-        path = path.resolve()
-    if path.exists() and not path.is_file():
-        raise OneshotError(f"{path} is no file that can be replaced")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with write_errors(path):
+        if path.is_symlink():
+            path = path.resolve()
+        if path.exists() and not path.is_file():
+            raise OneshotError(f"{path} is no file that can be replaced")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path.parent.resolve())
+        with _temporary_file(path) as temporary:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
 
 
 def atomic_write_bytes(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path`, whole or not at all."""
+    """Write `data` to `path`, whole or not at all. Raises as `atomic_write`."""
     with atomic_write(path) as temporary:
         temporary.write_bytes(data)
+
+
+@contextmanager
+def write_errors(path: str | Path) -> Iterator[None]:
+    """Turn errors of the system while `path` is written into an OneshotError that names it.
+
+    Those of safetensors have the system's number in their text. A closed pipe stays what it is.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritable(path, error.errno, error.strerror or str(error)) from error
+    except Exception as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None:
+            raise
+        code = int(number[1])
+        raise _unwritable(path, code, os.strerror(code)) from error
+
+
+def _unwritable(path: str | Path, code: int | None, reason: str) -> OneshotError:
+    if code in NO_SPACE:
+        return OneshotError(
+            f"{path} cannot be written: {NO_SPACE[code]}\n"
+            "make room there, or write somewhere else; what was written before is whole"
+        )
+    return OneshotError(f"{path} cannot be written: {reason}")
+
+
+@contextmanager
+def _temporary_file(path: Path) -> Iterator[Path]:
+    """A new file beside `path`, which is removed after the block unless it was renamed.
+
+    It is locked during the block. A lock ends with its process, so a file without one is abandoned.
+    """
+    handle, temporary = None, None
+    try:
+        while temporary is None:
+            handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=path.suffix, dir=path.parent)
+            if _locked(handle) and os.path.exists(name):
+                temporary = Path(name)
+            if temporary is None or fcntl is None:
+                os.close(handle)
+                handle = None
+        yield temporary
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    """Lock a file of this process. False if another process has taken it for abandoned."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # the file system has no locks
+        pass
+    return True
+
+
+@cache
+def _remove_abandoned(folder: Path) -> None:
+    """Remove temporary files that no process has locked: theirs was killed. Once a process."""
+    if fcntl is None:
+        return
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if TEMPORARY.fullmatch(name):
+                _remove_if_unlocked(folder / name)
+
+
+def _remove_if_unlocked(file: Path) -> None:
+    if file.is_symlink() or not file.is_file():
+        return
+    with suppress(OSError):  # another process has locked or removed it, or there are no locks
+        handle = os.open(file, os.O_RDWR)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.unlink()
+        finally:
+            os.close(handle)
 
 
 def refuse_to_overwrite(paths: Iterable[Path], force: bool) -> None:

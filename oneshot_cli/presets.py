@@ -30,7 +30,7 @@ _VAE = {**_DENSE, "batch": 100, "iterations": 36_000, "decay": 0.6}
 
 
 def _sequential(steps: int, canvas: str, attention: str = "spatial-transformer") -> Preset:
-    """A row of the table in Rezende et al. 2016, with the paper's own settings."""
+    """A row of the table in Rezende et al. 2016, with the paper's sizes and bounded windows."""
     fields = {**_PAPER, "steps": steps, "canvas": canvas, "attention": attention}
     return Preset("sequential", f"{attention}, {canvas} canvas, {steps} steps", fields)
 
@@ -42,7 +42,12 @@ PRESETS: dict[str, Preset] = {
         {"prior": "learned", "output": "residual"},
         task=None,
     ),
-    "paper": Preset("sequential", "the settings of Rezende et al. 2016", _PAPER, task=None),
+    "paper": Preset(
+        "sequential",
+        "the settings of Rezende et al. 2016, with its free windows",
+        {**_PAPER, "attention": "free-transformer"},
+        task=None,
+    ),
     "st-cgru-80": _sequential(80, "gated"),
     "st-add-80": _sequential(80, "additive"),
     "st-cgru-30": _sequential(30, "gated"),
@@ -55,7 +60,7 @@ PRESETS: dict[str, Preset] = {
     "iwae-2l-50": Preset(
         "vae",
         "two stochastic layers, 50 particles (Burda et al. 2015)",
-        {"latent": (100, 50), "hidden": (200, 100)},
+        {"latent": (100, 50), "hidden": (200, 100), "activation": "tanh"},
         {**_DENSE, "batch": 20, "particles": 50, "learning_rate": 1e-3},
     ),
     "vae": Preset("vae", "50 latents, two hidden layers of 500", {}, _VAE),

@@ -13,6 +13,14 @@ has to be below 2**63."""
 MOST_STEPS = 10**9
 """The largest number of iterations of a run."""
 
+MOST = 10**6
+"""The largest count: of drawings, of a batch, of units."""
+
+MOST_THREADS = 1024
+
+NO_LIMIT = 10**12
+"""The largest limit of a gradient's norm, which is none."""
+
 
 @dataclass(frozen=True)
 class Range:
@@ -25,7 +33,7 @@ class Range:
 
     def __contains__(self, value: float) -> bool:
         return (
-            math.isfinite(value)
+            (isinstance(value, int) or math.isfinite(value))
             and (self.least is None or value >= self.least)
             and (self.above is None or value > self.above)
             and (self.most is None or value <= self.most)
@@ -42,9 +50,11 @@ class Range:
         return " and ".join(f"{words} {end:,}" for words, end in limits.items() if end is not None)
 
 
-COUNT = Range(least=1, most=10**6)
+COUNT = Range(least=1, most=MOST)
 """The range of whole numbers that declare none."""
 SHARE = Range(least=0, most=1)
+SPREAD = Range(least=0, most=2)
+"""Temperatures of drawings."""
 
 
 def number(default: Any, within: Range) -> Any:
@@ -60,12 +70,14 @@ def range_of(each: Field[Any]) -> Range | None:
     return each.metadata.get("range", COUNT)
 
 
-def check_numbers(config: Any) -> None:
-    """Raise ValueError for the first number in a dataclass that is out of its range.
+def check_fields(config: Any) -> None:
+    """Raise ValueError for the first field of a dataclass of the wrong type or out of its range.
 
-    A field whose default is a whole number has to be a whole number.
+    A field whose default is a whole number has to be a whole number. Texts, and switches that are
+    true or false, have the type of their defaults.
     """
     for each in fields(config):
+        _check_kind(each, getattr(config, each.name))
         within = range_of(each)
         if within is None:
             continue
@@ -77,6 +89,14 @@ def check_numbers(config: Any) -> None:
                 raise ValueError(f"{each.name} must be {kind}, not {one!r}")
             if one not in within:
                 raise ValueError(f"{each.name} must be {within}, not {one}")
+
+
+def _check_kind(each: Field[Any], value: Any) -> None:
+    """Raise ValueError if a text or a switch is none."""
+    for kind, words in ((bool, "true or false"), (str, "a text")):
+        optional = value is None and "None" in str(each.type)
+        if isinstance(each.default, kind) and not isinstance(value, kind) and not optional:
+            raise ValueError(f"{each.name} must be {words}, not {value!r}")
 
 
 def _first_default(each: Field[Any]) -> Any:

@@ -139,7 +139,7 @@ def test_an_interrupted_save_leaves_the_old_file(
         raise OSError("disk full")
 
     monkeypatch.setattr(checkpoint, "save_file", fails)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OneshotError, match="disk full"):
         checkpoint.save(path, model, header)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]

@@ -11,7 +11,17 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "oneshot_cli"
 DOCS = Path(__file__).parents[1] / "docs"
 
-COMMON = {"affine", "errors", "files", "paths", "ranges", "reporting", "devices", "distributed"}
+COMMON = {
+    "affine",
+    "documents",
+    "errors",
+    "files",
+    "paths",
+    "ranges",
+    "reporting",
+    "devices",
+    "distributed",
+}
 """Small modules that know nothing of models or data; each layer may use them, with exceptions."""
 
 ABOUT_MODELS = {"checkpoint", "compiling", "precision"}

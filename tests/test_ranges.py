@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
 from tiny import tiny_drawings
+from typer.models import OptionInfo
 from typer.testing import CliRunner
 
 from oneshot_cli.cli.app import app
@@ -17,7 +18,7 @@ from oneshot_cli.data.augmentation import Augmentation
 from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.model.config import DRAWConfig, NADEConfig, SequentialConfig, VAEConfig
 from oneshot_cli.presets import PRESETS
-from oneshot_cli.ranges import MOST_SEED, MOST_STEPS, Range, check_numbers, range_of
+from oneshot_cli.ranges import MOST_SEED, MOST_STEPS, Range, check_fields, range_of
 from oneshot_cli.training.config import TrainConfig
 
 CONFIGURATIONS: tuple[type[Any], ...] = (
@@ -86,7 +87,7 @@ def test_every_number_of_a_configuration_has_a_range() -> None:
 
 @pytest.mark.parametrize("kind", CONFIGURATIONS)
 def test_the_defaults_lie_in_their_ranges(kind: type[Any]) -> None:
-    check_numbers(kind())
+    check_fields(kind())
 
 
 def test_a_whole_number_is_no_fraction() -> None:
@@ -167,3 +168,50 @@ def test_other_commands_refuse_seeds_and_numbers_alike() -> None:
 def test_presets_lie_in_their_ranges(name: str) -> None:
     config = TrainConfig(**PRESETS[name].training).to_dict()
     assert {field: config[field] for field in PRESETS[name].training} == PRESETS[name].training
+
+
+def numeric_options() -> list[tuple[str, str, OptionInfo]]:
+    """Command, flag and declaration of each option that is one number.
+
+    Without those of `train` that are fields of its configuration, which has their ranges.
+    """
+    configured = {name for kind, name, _ in NUMBERS if kind is TrainConfig}
+    configured |= {"epochs", "eval_drawings", "augment", "turn"}
+    found = []
+    for command in app.registered_commands:
+        assert command.callback is not None
+        name = command.name or command.callback.__name__.replace("_", "-")
+        for parameter, hint in get_type_hints(command.callback, include_extras=True).items():
+            declared = next((m for m in get_args(hint) if isinstance(m, OptionInfo)), None)
+            kinds = {get_args(hint)[0], *get_args(get_args(hint)[0])} if declared else set()
+            own = name != "train" or parameter not in configured - {"seed"}
+            if declared is not None and kinds & {int, float} and own:
+                usual = f"--{parameter.replace('_', '-')}"
+                flag = next((word for word in declared.param_decls or () if word), usual)
+                found.append((name, flag, declared))
+    return found
+
+
+def test_every_option_that_is_a_number_has_two_ends() -> None:
+    assert len(numeric_options()) > 30
+    for command, flag, declared in numeric_options():
+        assert declared.min is not None, (command, flag)
+        assert declared.max is not None, (command, flag)
+        assert declared.min < declared.max
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["eval-nll", "--particles", str(2**70)],
+        ["eval-nll", "--particles", "1,0"],
+        ["eval-nll", "--context", "-1"],
+        ["eval-nll", "--size", "0"],
+        ["train", "--threads", "10000"],
+        ["train", "--max-time", "9999999999h"],
+        ["vary", "x.png", "--pen", "1e30"],
+    ],
+    ids=" ".join,
+)
+def test_numbers_in_texts_are_in_range_too(words: list[str]) -> None:
+    assert words[-2].strip("-") in wrong_use(*words)

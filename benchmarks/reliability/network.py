@@ -99,9 +99,8 @@ PAGES = (
 def network_faults() -> Iterator[tuple[str, str, str]]:
     """Each fault: its name, what was said, and what went wrong, or ""."""
     with server() as base:
-        cases: dict[str, tuple[tuple[str, ...], str]] = {
-            page: ((f"{base}/{page}",), "") for page in PAGES
-        }
+        cases: dict[str, tuple[tuple[str, ...], str]]
+        cases = {page: ((f"{base}/{page}",), "") for page in PAGES}
         cases["next address"] = ((f"{base}/cut", f"{base}/whole"), "")
         cases["nobody"] = ((f"{nobody()}/whole",), "")
         cases["no such host"] = (("http://no-such-host.invalid/whole",), "")

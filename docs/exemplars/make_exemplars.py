@@ -1,4 +1,4 @@
-"""Draws the exemplars of this folder: `python docs/exemplars/make_exemplars.py`.
+"""Draws the exemplars of this folder, and the letters: `python docs/exemplars/make_exemplars.py`.
 
 The real drawings come from Omniglot (`--data-dir` or ONESHOT_DATA), held-out characters of the weak
 split; the others are invented here. Needs matplotlib, for its DejaVu Sans.
@@ -15,12 +15,16 @@ from PIL import Image, ImageDraw, ImageFont
 from oneshot_cli import data
 
 HERE = Path(__file__).parent
+LETTERS = HERE.parent / "letters"
 OVERSAMPLED = 2
 
 OMNIGLOT = {
-    "omniglot-sanskrit-01.png": ("Sanskrit/character01", 3),
-    "omniglot-tibetan-02.png": ("Tibetan/character02", 5),
-    "omniglot-futhorc-03.png": ("Anglo-Saxon_Futhorc/character03", 7),
+    HERE / "omniglot-sanskrit-01.png": ("Sanskrit/character01", 3),
+    HERE / "omniglot-tibetan-02.png": ("Tibetan/character02", 5),
+    HERE / "omniglot-futhorc-03.png": ("Anglo-Saxon_Futhorc/character03", 7),
+    LETTERS / "futhorc-01.png": ("Anglo-Saxon_Futhorc/character01", 2),
+    LETTERS / "futhorc-02.png": ("Anglo-Saxon_Futhorc/character02", 2),
+    LETTERS / "futhorc-03.png": ("Anglo-Saxon_Futhorc/character03", 2),
 }
 
 
@@ -91,10 +95,10 @@ def main() -> None:
     chalk().save(HERE / "chalk-transparent.png", optimize=True)
     symbol().save(HERE / "font-umbrella.png", optimize=True)
     drawings = data.load("omniglot", split="weak", part="test", size=105)
-    for name, (character, number) in OMNIGLOT.items():
+    for path, (character, number) in OMNIGLOT.items():
         index = drawings.characters.index(character)
         ink = drawings.images[drawings.character == index][number].numpy()
-        Image.fromarray(255 - 255 * ink).convert("1").save(HERE / name, optimize=True)
+        Image.fromarray(255 - 255 * ink).convert("1").save(path, optimize=True)
 
 
 if __name__ == "__main__":

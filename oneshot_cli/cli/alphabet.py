@@ -8,11 +8,16 @@ from typing import Annotated
 import typer
 
 from oneshot_cli.cli.options import (
+    Box,
+    BoxOption,
     CheckpointOption,
     Device,
     DeviceOption,
+    EachOption,
+    ExampleOption,
     ForceOption,
     FormatOption,
+    FrameOption,
     JsonOption,
     OutputOption,
     PenOption,
@@ -21,22 +26,25 @@ from oneshot_cli.cli.options import (
     SizeOption,
     SpreadOption,
     VerboseOption,
+    exemplars_or_example,
     pen_width,
     refuse_json_too,
+    required,
 )
-from oneshot_cli.cli.screen import Screen, span
+from oneshot_cli.cli.screen import Screen, loading_program, span
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
+from oneshot_cli.paths import LETTERS
 
 
 def alphabet(
     exemplars: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             help="Pictures of different characters of one alphabet, or a folder of them. - is "
             "standard input.",
             show_default=False,
         ),
-    ],
+    ] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=200, help="Number of new characters.")] = 20,
     output: OutputOption = None,
     format: FormatOption = None,
@@ -44,6 +52,10 @@ def alphabet(
     seed: SeedOption = 0,
     spread: SpreadOption = None,
     pen: PenOption = None,
+    example: ExampleOption = False,
+    each: EachOption = False,
+    frame: FrameOption = None,
+    box: BoxOption = Box.auto,
     checkpoint: CheckpointOption = None,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
@@ -62,11 +74,12 @@ def alphabet(
     width = pen_width(pen)
     refuse_json_too(output, json)
 
-    from oneshot_cli.workflows import alphabet as workflow
+    with loading_program(quiet):
+        from oneshot_cli.workflows import alphabet as workflow
 
     screen = Screen(json, quiet, verbose)
     result = workflow.alphabet(
-        exemplars,
+        required(exemplars_or_example(exemplars, example, LETTERS)),
         output,
         n=n,
         size=size,
@@ -74,6 +87,9 @@ def alphabet(
         spread=spread,
         pen=width,
         format=format.value if format else None,
+        each=each,
+        frame=frame,
+        box=box.value,
         checkpoint=checkpoint,
         device=device.value,
         force=force,

@@ -8,22 +8,29 @@ from typing import Annotated
 import typer
 
 from oneshot_cli.cli.options import (
+    Box,
+    BoxOption,
     CheckpointOption,
     ClosenessOption,
     Device,
     DeviceOption,
+    EachOption,
+    ExampleOption,
     FilmFormat,
     ForceOption,
+    FrameOption,
     JsonOption,
     QuietOption,
     SeedOption,
     SizeOption,
     SpreadOption,
     VerboseOption,
+    exemplars_or_example,
     refuse_json_too,
 )
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, counted, loading_program
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
+from oneshot_cli.paths import CHARACTERS
 
 
 def animate(
@@ -77,6 +84,10 @@ def animate(
     hold: Annotated[
         float, typer.Option(min=0.1, max=60, help="Seconds that the last frame is shown.")
     ] = 2.0,
+    example: ExampleOption = False,
+    each: EachOption = False,
+    frame: FrameOption = None,
+    box: BoxOption = Box.auto,
     checkpoint: CheckpointOption = None,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
@@ -93,11 +104,12 @@ def animate(
     """
     refuse_json_too(output, json)
 
-    from oneshot_cli.workflows import animate as workflow
+    with loading_program(quiet):
+        from oneshot_cli.workflows import animate as workflow
 
     screen = Screen(json, quiet, verbose)
     result = workflow.animate(
-        exemplars or (),
+        exemplars_or_example(exemplars, example, CHARACTERS),
         output,
         n=n,
         size=size,
@@ -110,6 +122,9 @@ def animate(
         fps=fps,
         hold=hold,
         format=format.value if format else None,
+        each=each,
+        frame=frame,
+        box=box.value,
         checkpoint=checkpoint,
         device=device.value,
         force=force,
@@ -119,7 +134,7 @@ def animate(
     if result.animation:
         screen.result(str(result.animation))
     screen.note(
-        f"{result.frames} frames of {result.width} x {result.height} pixels, "
+        f"{counted(result.frames, 'frame')} of {result.width} x {result.height} pixels, "
         f"{result.bytes / 1000:,.0f} kB"
     )
     if result.failed:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import (
     DataDirOption,
     JsonOption,
     QuietOption,
     VerboseOption,
 )
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, counted
 
 if TYPE_CHECKING:
     from oneshot_cli.data import DataSet
@@ -25,6 +26,7 @@ def data(
         typer.Argument(
             help="The data set to download and verify; without it, all are listed.",
             show_default=False,
+            autocompletion=completion.datasets,
         ),
     ] = None,
     data_dir: DataDirOption = None,
@@ -104,8 +106,9 @@ def _fetch(dataset: DataSet, data_dir: Path | None, screen: Screen) -> None:
         }
     )
     screen.result(
-        f"{dataset.name}: {len(drawings):,} drawings of {len(drawings.characters):,} characters "
-        f"of {len(drawings.alphabets)} alphabets, complete"
+        f"{dataset.name}: {counted(len(drawings), 'drawing')} of "
+        f"{counted(len(drawings.characters), 'character')} of "
+        f"{counted(len(drawings.alphabets), 'alphabet')}, complete"
     )
     for split, sizes in splits.items():
         if sizes:
@@ -113,7 +116,8 @@ def _fetch(dataset: DataSet, data_dir: Path | None, screen: Screen) -> None:
                 f"  {split}: {sizes['train']:,} training and {sizes['test']:,} test characters"
             )
     for file in files:
-        screen.result(f"  {file} ({file.stat().st_size / 1e6:.1f} MB)")
+        size = "unpacked" if file.is_dir() else f"{file.stat().st_size / 1e6:.1f} MB"
+        screen.result(f"  {file} ({size})")
 
 
 def _sizes(split: str, characters: tuple[str, ...]) -> dict[str, int] | None:

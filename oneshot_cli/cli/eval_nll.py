@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import (
     DataDirOption,
     Device,
@@ -17,9 +18,9 @@ from oneshot_cli.cli.options import (
     QuietOption,
     VerboseOption,
 )
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, loading_program
 from oneshot_cli.data.splits import OFFICIAL, SPLITS
-from oneshot_cli.ranges import MOST_SEED
+from oneshot_cli.ranges import MOST, MOST_SEED
 
 DATA, OUTPUT = "Data", "Output files"
 
@@ -33,13 +34,14 @@ class Part(str, Enum):
 
 
 def parse_counts(text: str, least: int, what: str) -> list[int]:
-    """Numbers separated by commas, such as "1,50", each at least `least`. Raises BadParameter."""
+    """Numbers separated by commas, such as "1,50", each from `least`. Raises BadParameter."""
     try:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         raise typer.BadParameter(f"{what} {text!r}: give numbers, such as 1,50") from None
-    if min(numbers) < least:
-        raise typer.BadParameter(f"{what} has to be at least {least}, not {min(numbers)}")
+    for number in numbers:
+        if not least <= number <= MOST:
+            raise typer.BadParameter(f"{what} has to be {least} to {MOST:,}, not {number}")
     return numbers
 
 
@@ -50,6 +52,7 @@ def eval_nll(
             metavar="CHECKPOINT...",
             help="One or more .safetensors checkpoints; without one, the flagship.",
             show_default=False,
+            autocompletion=completion.checkpoints,
         ),
     ] = None,
     part: Annotated[
@@ -70,6 +73,7 @@ def eval_nll(
         int | None,
         typer.Option(
             min=1,
+            max=MOST,
             help="Largest number of images, taken at even distances.",
             show_default="all test images, 3000 training images",
         ),
@@ -79,6 +83,7 @@ def eval_nll(
         typer.Option(
             help="The data set; by default, and without the next two, that of the checkpoint.",
             show_default=False,
+            autocompletion=completion.datasets,
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -102,6 +107,8 @@ def eval_nll(
         int | None,
         typer.Option(
             metavar="PIXELS",
+            min=1,
+            max=512,
             help="Height and width, for a model of several sizes.",
             show_default="the smallest",
             rich_help_panel=DATA,
@@ -127,7 +134,10 @@ def eval_nll(
         ),
     ] = None,
     batch: Annotated[
-        int, typer.Option(min=1, help="Images times particles in a batch; does not change results.")
+        int,
+        typer.Option(
+            min=1, max=MOST, help="Images times particles in a batch; does not change results."
+        ),
     ] = 250,
     seed: Annotated[
         int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same results.")
@@ -144,12 +154,17 @@ def eval_nll(
     particles. Standard errors are clustered by the characters or alphabets that the split holds
     out. The context of a drawing is other drawings of its character. Published results on the same
     data are shown for comparison.
+
+    Of several checkpoints, the paired difference of each from the first is given. With --limit, the
+    IWAE bound of all images is their ELBO minus the gap on the limited ones, where that ELBO takes
+    no longer to measure than those images did.
     """
     numbers = parse_counts(particles, 1, "--particles")
     contexts = None if context is None else parse_counts(context, 0, "--context")
 
-    from oneshot_cli.distributed import is_main_process
-    from oneshot_cli.workflows.nll import nll
+    with loading_program(quiet):
+        from oneshot_cli.distributed import is_main_process
+        from oneshot_cli.workflows.nll import nll
 
     screen = Screen(json, quiet or not is_main_process(), verbose)
     result = nll(

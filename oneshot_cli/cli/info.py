@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import JsonOption, QuietOption, VerboseOption
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, counted
 
 WRITTEN_ENDINGS = frozenset(
     {".png", ".apng", ".webp", ".svg", ".npz", ".gif", ".jpg", ".jpeg", ".tif", ".tiff"}
@@ -24,6 +25,7 @@ def info(
             help="A .safetensors checkpoint, the folder of a run, or a picture that oneshot wrote; "
             "without it, the flagship that ships with oneshot.",
             show_default=False,
+            autocompletion=completion.checkpoints,
         ),
     ] = None,
     json: JsonOption = False,
@@ -32,7 +34,8 @@ def info(
 ) -> None:
     """Describe a checkpoint: its model, data, split, training and measured results.
 
-    Only the header of the file is read. Of a picture it tells how it was drawn: the exemplar, the
+    What it draws, what it was trained on and how good it is come first, then all fields of its
+    header. The weights are not read. Of a picture it tells how it was drawn: the exemplar, the
     seed, the settings, and the version of oneshot.
     """
     if checkpoint is not None and checkpoint.suffix.lower() in WRITTEN_ENDINGS:
@@ -70,22 +73,33 @@ def info(
     table = Table(title=str(path), title_justify="left", show_header=False, box=None)
     table.add_column(style="bold")
     table.add_column()
-    table.add_row("size", f"{document['bytes'] / 1e6:.2f} MB, {parameters:,} parameters")
-    for part in ("model", "data", "training", "figures", "sampling"):
-        for i, (name, value) in enumerate(_flat(document[part])):
-            table.add_row(part if i == 0 else "", f"{name}: {_readable(name, value)}")
-    table.add_row("written by", f"oneshot {header.version}")
+    for name, text in _rows(path, document):
+        table.add_row(name, text)
     screen.console.print(table)
+
+
+def _rows(path: Path, document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The summary, and all fields. Raises OneshotError if they are none of oneshot's."""
+    from oneshot_cli.errors import OneshotError
+
+    try:
+        rows = [*_summary(document), ("", "")]
+        for part in ("model", "data", "training", "figures", "sampling"):
+            for i, (name, value) in enumerate(_flat(document[part])):
+                rows.append((part if i == 0 else "", f"{name}: {_readable(name, value)}"))
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        raise OneshotError(
+            f"{path}: its header is not as oneshot writes it ({error}); --json shows it"
+        ) from error
+    return rows
 
 
 def _describe_picture(path: Path, screen: Screen) -> None:
     """Print how a picture was drawn. Raises OneshotError if it does not say so."""
     from rich.table import Table
-    from rich.text import Text
 
     from oneshot_cli.errors import OneshotError
     from oneshot_cli.imaging.formats import about_of
-    from oneshot_cli.paths import printable
 
     about = about_of(path)
     if about is None:
@@ -93,15 +107,62 @@ def _describe_picture(path: Path, screen: Screen) -> None:
     screen.document({"picture": path, **about})
     if screen.json_only:
         return
-    table = Table(title=Text(printable(str(path))), title_justify="left", show_header=False)
+    table = Table(title=str(path), title_justify="left", show_header=False)
     table.box = None
     table.add_column(style="bold")
     table.add_column()
     for name, value in about.items():
         if value is not None:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            table.add_row(name.replace("_", " "), Text(printable(shown)))
+            table.add_row(name.replace("_", " "), shown)
     screen.console.print(table)
+
+
+def _summary(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What matters most of a checkpoint: a word, and what there is to say."""
+    model, data, training = (document[part] for part in ("model", "data", "training"))
+    size, conditional = model["size"], model.get("conditional", False)
+    pictures = "new drawings of exemplars, or free ones" if conditional else "free drawings"
+    yield "draws", f"{pictures}, {size} x {size} pixels ({model['kind']} model)"
+    if data:
+        split = f", {data['split']} split" if data.get("split") else ""
+        yield "trained on", f"{data.get('dataset', 'other data')}{split}{_effort(training)}"
+    for i, line in enumerate(_measured(document["figures"])):
+        yield "measured" if i == 0 else "", line
+    parameters = f"{document['parameters']:,} parameters"
+    written = f", written by oneshot {document['version']}" if document["version"] else ""
+    yield "file", f"{document['bytes'] / 1e6:.2f} MB, {parameters}{written}"
+
+
+def _effort(training: Mapping[str, Any]) -> str:
+    steps = training.get("step", training.get("iterations"))
+    if steps is None:
+        return ""
+    seconds = training.get("seconds")
+    time = f" in {_readable('seconds', seconds)}" if seconds is not None else ""
+    before = training.get("steps_before")
+    return f"; {counted(steps, 'iteration')}{time}" + (
+        f", after {before:,} before" if before else ""
+    )
+
+
+def _measured(figures: Mapping[str, Any]) -> Iterator[str]:
+    """A line for the bounds at each size, for those of a run, and for the scores."""
+    for name, measured in figures.items():
+        bounds = [
+            f"{measured[bound]['nats']:.1f} \u00b1 {measured[bound]['standard_error']:.1f} "
+            f"({bound.upper()})"
+            for bound in ("iwae", "elbo")
+            if isinstance(measured, Mapping) and bound in measured
+        ]
+        if bounds:
+            yield f"{name}: -log p <= {', '.join(bounds)} nats"
+        elif name.endswith("_bound") and isinstance(measured, int | float):
+            yield f"{name.removesuffix('_bound').replace('_', ' ')}: -log p <= {-measured:.2f} nats"
+    scores = figures.get("score", {}).get("default", {})
+    shares = [f"{name.replace('_', ' ')} {each['value']:.2f}" for name, each in scores.items()]
+    if shares:
+        yield f"variations: {', '.join(shares)}"
 
 
 def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group
 from rich.table import Table
 
-from oneshot_cli.evaluation.nll import Figure, Nll, gaps, short_names
+from oneshot_cli.evaluation.nll import Nll, differences, gaps, short_names
+from oneshot_cli.evaluation.per_image import Figure
 from oneshot_cli.evaluation.published import Published
 from oneshot_cli.evaluation.published import Table as PublishedTable
 
 
 def bounds_table(title: str, rows: Sequence[Nll]) -> Group:
-    """The bounds of each row, and the gaps between test and training images if both were measured.
+    """The bounds of each row, and estimates for all images where a part was measured; paired
+    differences of checkpoints; the gaps between test and training images if both were measured.
 
     The reconstruction and the KL add up to the ELBO.
     """
@@ -24,26 +26,51 @@ def bounds_table(title: str, rows: Sequence[Nll]) -> Group:
     table.add_column("", overflow="fold")
     for column in ("ELBO", "recon.", "KL", *(f"IWAE {k}" for k in particles), "bits/px"):
         table.add_column(column, no_wrap=True)
+
+    def add(name: str, elbo: Figure, iwae: Mapping[int, Figure], *more: str) -> None:
+        """A row; `more` are the reconstruction, the KL and the bits per pixel."""
+        parts, bits = more[:2] or ("", ""), more[2:]
+        table.add_row(name, _number(elbo), *parts, *(_number(iwae[k]) for k in particles), *bits)
+
     names = short_names(rows)
     for row in rows:
-        table.add_row(
-            _name(names, row),
-            _number(row.elbo),
-            f"{row.reconstruction.value:.2f}",
-            f"{row.kl.value:.2f}",
-            *(_number(row.iwae[k]) for k in particles),
-            f"{row.bits_per_pixel:.4f}",
-        )
+        parts = (f"{row.reconstruction.value:.2f}", f"{row.kl.value:.2f}")
+        add(_name(names, row), row.elbo, row.iwae, *parts, f"{row.bits_per_pixel:.4f}")
+        if row.whole is not None:
+            add(f"  all {row.whole.images:,} images", row.whole.elbo, row.whole.iwae)
+    for each in differences(rows):
+        pair = f"{names[each.checkpoint]} - {names[each.other]}"
+        add(f"{pair} {each.part}, context {each.context}", each.elbo, each.iwae)
+        if each.whole is not None:
+            add(f"  all {each.whole.images:,} images", each.whole.elbo, each.whole.iwae)
     for gap in gaps(rows):
-        table.add_row(
-            f"{names[gap.checkpoint]} test - train, context {gap.context}",
-            _number(gap.elbo),
-            *("", ""),
-            *(_number(gap.iwae[k]) for k in particles),
-        )
-    units = dict.fromkeys(row.unit for row in rows if row.unit != "image")
-    errors = f"; standard errors clustered by {' and '.join(units)}" if units else ""
-    return Group(f"-log p <= nats per image, on {images} images of {title}{errors}", table)
+        name = f"{names[gap.checkpoint]} test - train, context {gap.context}"
+        add(name, gap.elbo, gap.iwae)
+    head = f"-log p <= nats per image, on {images} images of {title}{_clustering(rows)}"
+    return Group(head, table, *_explanations(rows))
+
+
+def _clustering(rows: Sequence[Nll]) -> str:
+    """By what standard errors are clustered, and into how many clusters."""
+    units = dict.fromkeys((r.unit, r.per_image.clusters) for r in rows if r.unit != "image")
+    if not units:
+        return ""
+    return "; standard errors clustered by " + " and ".join(f"{u} ({n})" for u, n in units)
+
+
+def _explanations(rows: Sequence[Nll]) -> list[str]:
+    """The naive errors, and what the rows of estimates and of differences are."""
+    lines = []
+    if any(row.unit != "image" for row in rows):
+        naive = ", ".join(f"{row.elbo.naive_error:.2f}" for row in rows)
+        lines.append(f"naive errors of the ELBOs, as if drawings were independent: {naive}")
+    if any(row.whole is not None for row in rows):
+        lines.append("all images: their ELBO minus, for IWAE, the gap between the two on the part")
+    if differences(rows):
+        lines.append("a - b: paired differences on the same images; negative if a is better")
+    elif len({row.checkpoint for row in rows}) > 1:
+        lines.append("no paired differences: the checkpoints were measured on different images")
+    return lines
 
 
 def latents_table(rows: Sequence[Nll]) -> Group:

@@ -5,14 +5,17 @@ Nothing here imports torch or numpy, so that `oneshot --help` is fast.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.drawing.defaults import PEN_WIDTHS
-from oneshot_cli.ranges import MOST_SEED
+from oneshot_cli.paths import examples
+from oneshot_cli.ranges import MOST, MOST_SEED
 
 
 class Device(str, Enum):
@@ -33,6 +36,7 @@ CheckpointOption = Annotated[
         help="A .safetensors checkpoint, or the folder of a run, which stands for its best one; "
         "without it, the flagship that ships with oneshot.",
         show_default=False,
+        autocompletion=completion.checkpoints,
     ),
 ]
 
@@ -57,6 +61,14 @@ class FilmFormat(str, Enum):
     webm = "webm"
 
 
+class Box(str, Enum):
+    """What may become of a box around a drawing."""
+
+    auto = "auto"
+    keep = "keep"
+    remove = "remove"
+
+
 OutputOption = Annotated[
     str | None,
     typer.Option(
@@ -67,6 +79,31 @@ OutputOption = Annotated[
         "is standard output, for the grid, or for the picture if it is only one.",
         show_default="a new folder in out",
     ),
+]
+FrameOption = Annotated[
+    int | None,
+    typer.Option(
+        "--frame",
+        metavar="N",
+        min=1,
+        max=MOST,
+        help="The frame of an animation or the page of a TIFF to read, from 1.",
+        show_default="the first; if it is blank, the last of an animation or the next page",
+    ),
+]
+BoxOption = Annotated[
+    Box,
+    typer.Option(
+        "--box",
+        help="Whether a box around the drawing is part of it: keep it, remove it, or remove it if "
+        "its lines are finer or fainter than the strokes inside (auto).",
+    ),
+]
+ExampleOption = Annotated[
+    bool, typer.Option("--example", help="Take pictures that ship with oneshot as exemplars.")
+]
+EachOption = Annotated[
+    bool, typer.Option("--each", help="Take each character in a picture as an exemplar.")
 ]
 FormatOption = Annotated[
     PictureFormat | None,
@@ -136,6 +173,25 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only res
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Print more details, and tracebacks of errors.")
 ]
+
+
+def exemplars_or_example(
+    given: Sequence[Path] | None, example: bool, names: Sequence[str]
+) -> Sequence[Path]:
+    """The pictures that are given, or with `--example` those that ship under these names.
+
+    Raises BadParameter for both.
+    """
+    if example and given:
+        raise typer.BadParameter("--example goes without pictures of your own")
+    return examples(names) if example else given or ()
+
+
+def required(exemplars: Sequence[Path]) -> Sequence[Path]:
+    """The exemplars. Raises BadParameter if there are none."""
+    if not exemplars:
+        raise typer.BadParameter("name a picture; --example takes some that ship with oneshot")
+    return exemplars
 
 
 def refuse_json_too(output: str | None, json: bool) -> None:

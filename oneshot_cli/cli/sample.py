@@ -24,7 +24,7 @@ from oneshot_cli.cli.options import (
     pen_width,
     refuse_json_too,
 )
-from oneshot_cli.cli.screen import Screen, span
+from oneshot_cli.cli.screen import Screen, loading_program, span
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 
 
@@ -40,7 +40,7 @@ def sample(
         bool,
         typer.Option(
             "--nearest",
-            help="Also show the nearest training drawing of each sample. The training data have to "
+            help="Also show the training picture nearest to each sample. The training data have to "
             "be on this machine.",
         ),
     ] = False,
@@ -60,7 +60,8 @@ def sample(
     width = pen_width(pen)
     refuse_json_too(output, json)
 
-    from oneshot_cli.workflows import sample as workflow
+    with loading_program(quiet):
+        from oneshot_cli.workflows import sample as workflow
 
     screen = Screen(json, quiet, verbose)
     result = workflow.sample(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import (
     CheckpointOption,
     ClosenessOption,
@@ -18,8 +19,8 @@ from oneshot_cli.cli.options import (
     QuietOption,
     VerboseOption,
 )
-from oneshot_cli.cli.screen import Screen
-from oneshot_cli.ranges import MOST_SEED
+from oneshot_cli.cli.screen import Screen, loading_program
+from oneshot_cli.ranges import MOST, MOST_SEED
 
 OUTPUT, PARTS, OTHER = "Output files", "Measurements", "Instead of a checkpoint"
 
@@ -30,16 +31,21 @@ def score(
         typer.Argument(
             help="A .safetensors checkpoint; without it, the flagship that ships with oneshot.",
             show_default=False,
+            autocompletion=completion.checkpoints,
         ),
     ] = None,
     named: CheckpointOption = None,
     n: Annotated[
-        int, typer.Option("-n", min=2, help="Variations of each character.", rich_help_panel=PARTS)
+        int,
+        typer.Option(
+            "-n", min=2, max=1000, help="Variations of each character.", rich_help_panel=PARTS
+        ),
     ] = 20,
     limit: Annotated[
         int | None,
         typer.Option(
             min=2,
+            max=MOST,
             help="Largest number of characters, spread over the alphabets.",
             show_default="all 150",
             rich_help_panel=PARTS,
@@ -60,7 +66,15 @@ def score(
         bool,
         typer.Option(
             "--classify/--no-classify",
-            help="Measure one-shot classification by the model.",
+            help="Measure one-shot classification, by a model that did not see those alphabets.",
+            rich_help_panel=PARTS,
+        ),
+    ] = True,
+    both_directions: Annotated[
+        bool,
+        typer.Option(
+            "--both-directions/--one-direction",
+            help="Classify by p(training | test), too, as BPL does; it takes twice as long.",
             rich_help_panel=PARTS,
         ),
     ] = True,
@@ -76,7 +90,12 @@ def score(
     ] = None,
     particles: Annotated[
         int,
-        typer.Option(min=1, help="Importance samples for classification.", rich_help_panel=PARTS),
+        typer.Option(
+            min=1,
+            max=MOST,
+            help="Importance samples for classification.",
+            rich_help_panel=PARTS,
+        ),
     ] = 5,
     memorization: Annotated[
         bool,
@@ -137,6 +156,14 @@ def score(
     seed: Annotated[
         int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same results.")
     ] = 0,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Measure the headline with this many seeds: other exemplars, other noise.",
+            rich_help_panel=PARTS,
+        ),
+    ] = 1,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
     json: JsonOption = False,
@@ -157,7 +184,10 @@ def score(
 
     Strokes are compared with people's: parts, loose ends, widths, blobs and fog.
 
-    One-shot classification: for which of 20 training images is a test image most likely?
+    One-shot classification: for which of 20 training images is a test image most likely? It is
+    measured for models alone that saw no drawing of these alphabets, those of the split
+    strong-30-20.
+
     Memorization: the distance from variations to the nearest training drawings.
     """
     if checkpoint is not None and named is not None:
@@ -166,8 +196,9 @@ def score(
         raise typer.BadParameter("give only one of a checkpoint, --images and --train-critics")
     screen = Screen(json, quiet, verbose)
 
-    from oneshot_cli.cli import score_tables as show
-    from oneshot_cli.workflows import score as workflow
+    with loading_program(quiet):
+        from oneshot_cli.cli import score_tables as show
+        from oneshot_cli.workflows import score as workflow
 
     if train_critics:
         from oneshot_cli.workflows.train_critics import train_critics as train
@@ -198,10 +229,12 @@ def score(
         size=size,
         closeness=closeness,
         classify=classify,
+        both_directions=both_directions,
         runs=runs,
         particles=particles,
         memorization=memorization,
         seed=seed,
+        seeds=seeds,
         output=output,
         plot=plot,
         report=report,

@@ -13,11 +13,12 @@ from oneshot_cli.evaluation.penmanship import Penmanship
 from oneshot_cli.evaluation.published import tables
 from oneshot_cli.evaluation.report import (
     blobs_note,
+    classification_rows,
     headline,
     interval,
+    not_measured_note,
     recall_note,
     score_rows,
-    seen_note,
     stroke_rows,
 )
 from oneshot_cli.workflows.score import PicturesResult, ScoreResult
@@ -41,8 +42,10 @@ def checkpoint(screen: Screen, result: ScoreResult) -> None:
     screen.console.print(_penmanship(scores.penmanship))
     screen.console.print(blobs_note(scores.penmanship))
     if result.runs is not None:
-        screen.console.print(_classification(result.runs))
-        screen.console.print(seen_note(result.runs), style="dim")
+        if result.runs.source:
+            screen.console.print(_classification(result.runs))
+        if result.runs.not_measured:
+            screen.console.print(not_measured_note(result.runs))
     if result.recall is not None:
         screen.console.print(recall_note(result.recall))
 
@@ -69,12 +72,10 @@ def _penmanship(found: Penmanship) -> Table:
 
 
 def _classification(runs: RunsResult) -> Table:
-    published = tables()["classification"]
-    table = _table(f"\n{published.title}: {runs.source}", "", "error", "source")
-    table.add_row("this model", interval(runs.model.error), f"{runs.particles} particles")
-    table.add_row("prototypical network, ours", interval(runs.protonet.error), "")
-    for row in published.rows:
-        table.add_row(row.name, f"{row.value:.3f}", row.authors)
+    title = f"\n{tables()['classification'].title}: {runs.source}"
+    table = _table(title, "", "error", "source")
+    for row in classification_rows(runs):
+        table.add_row(*row)
     return table
 
 

@@ -6,6 +6,7 @@ Nothing here imports torch, numpy or rich at module level, so that `oneshot --he
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,9 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from oneshot_cli.paths import printable
+from oneshot_cli.cli.terminal import clean, console, say, say_json
 from oneshot_cli.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -39,35 +38,32 @@ class Screen(Reporter):
     def result(self, text: str) -> None:
         """Print a line of the result."""
         if not self.json_only:
-            typer.echo(_printable(text))
+            say(text)
 
     def note(self, text: str) -> None:
         """Print additional information, unless `quiet`."""
         if not self.quiet:
-            typer.echo(_printable(text), err=True)
+            say(text, err=True)
 
     def error(self, text: str) -> None:
         """Print a failure that does not stop the work."""
-        typer.echo(f"error: {_printable(text)}", err=True)
+        say(f"error: {text}", err=True)
 
     def detail(self, text: str) -> None:
         """Print a detail, if `verbose`."""
         if self.verbose:
-            typer.echo(text, err=True)
+            say(text, err=True)
 
     def document(self, content: Mapping[str, Any]) -> None:
         """Print the JSON document, if `json_only`. Paths become strings."""
         if self.json_only:
             text = json.dumps(content, indent=2, default=str, ensure_ascii=False)
-            # a file name that is not UTF-8 has surrogates, which only JSON's escapes can express
-            typer.echo(text.encode("utf-8", "backslashreplace").decode())
+            say_json(text)
 
     @cached_property
     def console(self) -> Console:
-        """A rich console on stdout, without colour if it is no terminal or NO_COLOR is set."""
-        from rich.console import Console
-
-        return Console(highlight=False)
+        """The console on stdout, for tables."""
+        return console()
 
     @contextmanager
     def progress(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
@@ -79,16 +75,15 @@ class Screen(Reporter):
             yield lambda steps: None
             return
         from rich import progress
-        from rich.console import Console
 
         columns = (
-            progress.TextColumn("{task.description}"),
+            progress.TextColumn("{task.description}", markup=False),
             progress.BarColumn(),
             progress.MofNCompleteColumn(),
             progress.TimeRemainingColumn(),
         )
-        with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(label, total=total)
+        with progress.Progress(*columns, console=console(err=True), transient=True) as bar:
+            task = bar.add_task(clean(label), total=total)
             yield lambda steps: bar.advance(task, steps)
 
     @contextmanager
@@ -97,30 +92,49 @@ class Screen(Reporter):
         if self.quiet or not sys.stderr.isatty():
             yield None
             return
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             Progress,
             TaskID,
             TaskProgressColumn,
+            TextColumn,
             TimeRemainingColumn,
         )
 
-        columns = ("{task.description}", BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console(err=True), transient=True) as bars:
             tasks: dict[str, TaskID] = {}
 
             def show(what: str, done: int, total: int) -> None:
                 if what not in tasks:
-                    tasks[what] = bars.add_task(what)
+                    tasks[what] = bars.add_task(clean(what))
                 bars.update(tasks[what], completed=done, total=total or None)
 
             yield show
 
 
-def _printable(text: str) -> str:
-    """Lines without what a file name may have to control the terminal."""
-    return "\n".join(map(printable, text.split("\n")))
+@contextmanager
+def loading_program(quiet: bool) -> Iterator[None]:
+    """Say on stderr that the program is loading while the block imports large libraries.
+
+    Without a terminal, if `quiet`, and in all but the first process of torchrun, nothing is shown.
+    """
+    if quiet or not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0":
+        yield
+        return
+
+    with console(err=True).status("loading"):
+        yield
+
+
+def counted(number: int, word: str) -> str:
+    """A number and what is counted: "1 exemplar", "1,234 exemplars"."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def span(files: Sequence[Path]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import (
     DataDirOption,
     Device,
@@ -17,7 +18,7 @@ from oneshot_cli.cli.options import (
     VerboseOption,
 )
 from oneshot_cli.cli.resuming import refuse_changes
-from oneshot_cli.cli.screen import Screen
+from oneshot_cli.cli.screen import Screen, loading_program
 from oneshot_cli.cli.train_options import (
     MODEL,
     PRESET,
@@ -27,12 +28,13 @@ from oneshot_cli.cli.train_options import (
     Objective,
     assignments,
     field,
+    interval,
     seconds,
 )
 from oneshot_cli.data.splits import DEFAULT_VALIDATION_SHARE, MAX_VALIDATION_SHARE
 from oneshot_cli.model.registry import ATTENTIONS, CANVASES, OUTPUTS, PRIORS
 from oneshot_cli.presets import PRESETS
-from oneshot_cli.ranges import MOST_SEED
+from oneshot_cli.ranges import MOST_SEED, MOST_THREADS
 
 
 def train(
@@ -42,6 +44,7 @@ def train(
             help="omniglot, glyphs (generated, no download) or another of `oneshot data`. The "
             "default is omniglot if it is on this machine, otherwise glyphs.",
             show_default=False,
+            autocompletion=completion.datasets,
         ),
     ] = None,
     output: Annotated[
@@ -112,8 +115,10 @@ def train(
         typer.Option(
             "--from",
             metavar="CHECKPOINT",
-            help="Start with the model and the weights of a checkpoint, on the same or other data.",
+            help="Start with the model and the weights of a checkpoint, on the same or other data. "
+            "--steps, --prior and --output-network may differ.",
             rich_help_panel=MODEL,
+            autocompletion=completion.checkpoints,
         ),
     ] = None,
     model: Annotated[
@@ -122,6 +127,7 @@ def train(
             metavar="NAME",
             help=f"What to train: {', '.join(PRESETS)}.",
             show_default="flagship",
+            autocompletion=completion.models,
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -267,20 +273,13 @@ def train(
     ] = None,
     device: DeviceOption = Device.auto,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")
+        int | None,
+        typer.Option(min=1, max=MOST_THREADS, help="CPU threads.", show_default="all cores"),
     ] = None,
-    eval_every: Annotated[
-        int, typer.Option(min=1, help="Iterations between evaluations.", rich_help_panel=RUN)
-    ] = 1_000,
-    sample_every: Annotated[
-        int, typer.Option(min=1, help="Iterations between pictures.", rich_help_panel=RUN)
-    ] = 1_000,
-    save_every: Annotated[
-        int, typer.Option(min=1, help="Iterations between saves.", rich_help_panel=RUN)
-    ] = 500,
-    log_every: Annotated[
-        int, typer.Option(min=1, help="Iterations between metrics.", rich_help_panel=RUN)
-    ] = 50,
+    eval_every: Annotated[int, interval("Iterations between evaluations.")] = 1_000,
+    sample_every: Annotated[int, interval("Iterations between pictures.")] = 1_000,
+    save_every: Annotated[int, interval("Iterations between saves.")] = 500,
+    log_every: Annotated[int, interval("Iterations between metrics.")] = 50,
     eval_drawings: Annotated[
         int | None,
         typer.Option(
@@ -337,15 +336,16 @@ def train(
     changed = {name: value for name, value in given.items() if value is not None}
     changed |= assignments(fields or [])
 
-    import torch
+    with loading_program(quiet):
+        import torch
 
-    from oneshot_cli.cli.training_display import display, print_result
-    from oneshot_cli.distributed import is_main_process, join_world
-    from oneshot_cli.experiment import Experiment
-    from oneshot_cli.training.folder import RunFolder
-    from oneshot_cli.training.loop import Intervals
-    from oneshot_cli.workflows import train as workflow
-    from oneshot_cli.workflows.prepare import DataChoice, prepare
+        from oneshot_cli.cli.training_display import display, print_result
+        from oneshot_cli.distributed import is_main_process, join_world
+        from oneshot_cli.experiment import Experiment
+        from oneshot_cli.training.folder import RunFolder
+        from oneshot_cli.training.loop import Intervals
+        from oneshot_cli.workflows import train as workflow
+        from oneshot_cli.workflows.prepare import DataChoice, prepare
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -357,7 +357,7 @@ def train(
         intervals=Intervals(log_every, eval_every, save_every, sample_every),
         compiled=compiled,
         tensorboard=tensorboard,
-        display=partial(display, quiet=screen.quiet),
+        display=partial(display, quiet=screen.quiet, max_seconds=limit),
         reporter=screen,
     )
     with join_world(device.value) as world:

@@ -8,6 +8,8 @@ from typing import Any
 
 import typer
 
+from oneshot_cli.ranges import MOST_STEPS
+
 
 class Objective(str, Enum):
     """The bound that is raised."""
@@ -23,6 +25,7 @@ class Engine(str, Enum):
     plain = "plain"
 
 
+MOST_SECONDS = 10**9
 MODEL, TRAINING, RUN = "Model", "Training", "Run"
 PRESET = "the model's"
 
@@ -34,12 +37,19 @@ def field(metavar: str, explanation: str) -> Any:
     )
 
 
+def interval(explanation: str) -> Any:
+    """An option that is a number of iterations."""
+    return typer.Option(min=1, max=MOST_STEPS, help=explanation, rich_help_panel=RUN)
+
+
 def seconds(text: str) -> float:
     """A length of time: "90", "90s", "45m", "2h" or "1h30m". Raises BadParameter."""
     match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
     if not match or not any(match.groups()):
         raise typer.BadParameter(f"{text!r} is no length of time; write 90s, 45m, 2h or 1h30m")
     hours, minutes, rest = (int(group or 0) for group in match.groups())
+    if max(hours, minutes, rest) > MOST_SECONDS:
+        raise typer.BadParameter(f"--max-time has to be at most {MOST_SECONDS:,} seconds")
     return 3600.0 * hours + 60 * minutes + rest
 
 

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oneshot_cli.cli.options import (
+    Box,
+    BoxOption,
     CheckpointOption,
     ClosenessOption,
     Device,
     DeviceOption,
+    EachOption,
+    ExampleOption,
     ForceOption,
     FormatOption,
+    FrameOption,
     JsonOption,
     OutputOption,
     PenOption,
@@ -23,11 +28,14 @@ from oneshot_cli.cli.options import (
     SizeOption,
     SpreadOption,
     VerboseOption,
+    exemplars_or_example,
     pen_width,
     refuse_json_too,
+    required,
 )
-from oneshot_cli.cli.screen import Screen, span
+from oneshot_cli.cli.screen import Screen, counted, loading_program, span
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
+from oneshot_cli.paths import CHARACTERS
 
 if TYPE_CHECKING:
     from oneshot_cli.workflows.vary import VaryReport
@@ -46,12 +54,12 @@ class Layout(str, Enum):
 
 def vary(
     exemplars: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             help="Pictures of a character, or folders of them. - is standard input.",
             show_default=False,
         ),
-    ],
+    ] = None,
     n: Annotated[
         int, typer.Option("-n", min=1, max=1000, help="Variations of each exemplar.")
     ] = 10,
@@ -83,6 +91,7 @@ def vary(
             "--keep-best",
             metavar="K",
             min=1,
+            max=1000,
             help="Draw n and keep the K with the highest log p(x | exemplar) - log p(x), best "
             "first.",
             show_default=False,
@@ -95,12 +104,19 @@ def vary(
         ),
     ] = Layout.sheet,
     show_input: Annotated[
-        bool, typer.Option("--show-input", help="Also write each exemplar as the model reads it.")
+        bool,
+        typer.Option(
+            "--show-input", help="Also write what was made of each picture, step by step."
+        ),
     ] = False,
     skip_existing: Annotated[
         bool,
         typer.Option("--skip-existing", help="Skip exemplars whose variations all exist."),
     ] = False,
+    example: ExampleOption = False,
+    each: EachOption = False,
+    frame: FrameOption = None,
+    box: BoxOption = Box.auto,
     checkpoint: CheckpointOption = None,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
@@ -128,12 +144,13 @@ def vary(
     width = pen_width(pen)
     refuse_json_too(output, json)
 
-    from oneshot_cli.distributed import is_main_process
-    from oneshot_cli.workflows import vary as workflow
+    with loading_program(quiet):
+        from oneshot_cli.distributed import is_main_process
+        from oneshot_cli.workflows import vary as workflow
 
     screen = Screen(json, quiet or not is_main_process(), verbose)
     result = workflow.vary(
-        exemplars,
+        required(exemplars_or_example(exemplars, example, CHARACTERS)),
         output,
         n=n,
         per_class=per_class,
@@ -148,6 +165,9 @@ def vary(
         format=format.value if format else None,
         show_input=show_input,
         skip_existing=skip_existing,
+        each=each,
+        frame=frame,
+        box=box.value,
         checkpoint=checkpoint,
         device=device.value,
         force=force,
@@ -175,8 +195,8 @@ def _print(screen: Screen, report: VaryReport, seconds: float) -> None:
         screen.note(f"note: {concern}")
     if len(report.concerns) > MAX_LISTED:
         screen.note(f"note: and {len(report.concerns) - MAX_LISTED:,} more, see --json")
-    count = len(report.exemplars)
-    parts = [f"{report.pictures:,} variations of {count:,} exemplar{'' if count == 1 else 's'}"]
+    exemplars = counted(len(report.exemplars), "exemplar")
+    parts = [f"{counted(report.pictures, 'variation')} of {exemplars}"]
     parts += [f"{report.skipped:,} skipped"] if report.skipped else []
     parts += [f"{len(report.failed):,} failed"] if report.failed else []
     rate = report.pictures / max(seconds, 1e-9)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from oneshot_cli.affine import transform
 from oneshot_cli.imaging.resampling import resampled
-from oneshot_cli.ranges import SHARE, check_numbers, number
+from oneshot_cli.ranges import SHARE, check_fields, number
 
 CHUNK = 32
 """Drawings transformed in one chunk on the CPU. Its samples fit in the processor's cache."""
@@ -35,7 +35,7 @@ class Augmentation:
     plain: float = number(0.0, SHARE)
 
     def __post_init__(self) -> None:
-        check_numbers(self)
+        check_fields(self)
 
     @property
     def any(self) -> bool:

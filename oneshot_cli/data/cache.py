@@ -25,6 +25,7 @@ from torch import Tensor
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import cache_folder
 from oneshot_cli.data.splits import Selection
+from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import atomic_write
 from oneshot_cli.imaging.resampling import resampled
 
@@ -72,13 +73,28 @@ class Packed:
 
 
 def fingerprint(*paths: Path) -> str:
-    """A hash of the files' bytes, which identifies the source of a cache."""
+    """A hash of the files' bytes, which identifies the source of a cache.
+
+    Of a folder it is one of the names, sizes and times of its files, which may be many.
+    """
     digest = blake2b(digest_size=16)
     for path in paths:
+        if path.is_dir():
+            digest.update(_listing(path).encode())
+            continue
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _listing(folder: Path) -> str:
+    """The files below `folder`, one in a line, with their sizes and times of change."""
+    stats = {path: path.stat() for path in sorted(folder.rglob("*.png"))}
+    return "\n".join(
+        f"{path.relative_to(folder.parent).as_posix()} {stat.st_size} {stat.st_mtime_ns}"
+        for path, stat in stats.items()
+    )
 
 
 def cached(name: str, source: str, build: Callable[[], Packed]) -> Packed:
@@ -90,7 +106,7 @@ def cached(name: str, source: str, build: Callable[[], Packed]) -> Packed:
     packed = _read(path, source)
     if packed is None:
         packed = build()
-        with suppress(OSError):  # a full disk or a read-only folder
+        with suppress(OneshotError):  # a full disk or a read-only folder
             _write(path, source, packed)
     return packed
 

@@ -12,6 +12,7 @@ from oneshot_cli.data.fetch import (
     data_folder,
     download,
     find,
+    fullest,
     obtain,
 )
 from oneshot_cli.data.splits import OFFICIAL, SPLITS, WEAK
@@ -96,8 +97,9 @@ class DataSet:
         found = self.local_files(data_dir)
         if found is not None or not self.files:
             return found or []
-        root = data_folder(data_dir) or cache_folder()
-        return download(self.files, root / self.folders[0], progress)
+        place = fullest(self.files, self.folders, data_folder(data_dir) or cache_folder())
+        download([file for file in self.files if not file.within(place)], place, progress)
+        return [path for file in self.files if (path := file.within(place))]
 
     @property
     def downloadable(self) -> bool:
@@ -137,7 +139,7 @@ _MNIST_FILES = tuple(
         ("t10k-labels-idx1", "ec29112dd5afa0611ce80d1b7f02629c"),
     )
 )
-_MNIST_FOLDERS = ("mnist", "MNIST/raw")
+_MNIST_FOLDERS = ("mnist", "MNIST/raw", "raw")
 _AMAT = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist"
 
 _ALL = (
@@ -147,7 +149,12 @@ _ALL = (
         module="omniglot",
         splits=SPLITS,
         files=tuple(
-            RemoteFile(f"images_{part}.zip", (f"{_OMNIGLOT}/images_{part}.zip",), f"md5:{md5}")
+            RemoteFile(
+                f"images_{part}.zip",
+                (f"{_OMNIGLOT}/images_{part}.zip",),
+                f"md5:{md5}",
+                unpacked=f"images_{part}",
+            )
             for part, md5 in (
                 ("background", "68d2efa1b9178cc56df9314c21c6e718"),
                 ("evaluation", "6b91aef0f799c5bb55b94e3f2daec811"),

@@ -13,7 +13,7 @@ from torch import Tensor
 from oneshot_cli.data.augmentation import NO_AUGMENTATION, Augmentation, warped
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.devices import to_device
-from oneshot_cli.ranges import SHARE, Range, check_numbers, number
+from oneshot_cli.ranges import SHARE, Range, check_fields, number
 
 SEVERAL = Range(least=2, most=1_000)
 """The range of the largest number of images in a context of several."""
@@ -36,7 +36,7 @@ class TaskMix:
     alphabet_context: int = number(6, SEVERAL)
 
     def __post_init__(self) -> None:
-        check_numbers(self)
+        check_fields(self)
 
     @classmethod
     def of_task(cls, task: int) -> TaskMix:

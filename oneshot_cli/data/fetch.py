@@ -27,18 +27,22 @@ class RemoteFile:
     """A file of a data set: its official name and, if it is public, its addresses and its hash.
 
     `known_hash` is "md5:..." or "sha256:..."; a file without one is never downloaded. `other_names`
-    are names that the user's copy may have instead.
+    are names that the user's copy may have instead, `unpacked` that of a folder with its content.
     """
 
     name: str
     urls: tuple[str, ...] = ()
     known_hash: str = ""
     other_names: tuple[str, ...] = ()
+    unpacked: str = ""
 
     def within(self, folder: Path) -> Path | None:
-        """The path of the file in `folder` under any of its names, or None."""
+        """The path of the file in `folder` under any of its names, or of its content, or None."""
         paths = (folder / name for name in (self.name, *self.other_names))
-        return next((path for path in paths if path.is_file()), None)
+        found = next((path for path in paths if path.is_file()), None)
+        if found is None and self.unpacked and (folder / self.unpacked).is_dir():
+            return folder / self.unpacked
+        return found
 
 
 def cache_folder() -> Path:
@@ -68,6 +72,12 @@ def find(
     return None
 
 
+def fullest(files: Sequence[RemoteFile], folders: Sequence[str], root: Path) -> Path:
+    """Of `root` and its `folders` the one with most of the files; the first folder if all lack."""
+    places = [root / folders[0], root, *(root / folder for folder in folders[1:])]
+    return max(places, key=lambda place: sum(bool(file.within(place)) for file in files))
+
+
 def obtain(
     files: Sequence[RemoteFile],
     folders: Sequence[str],
@@ -83,12 +93,13 @@ def obtain(
         return download(files, cache_folder() / folders[0], progress)
     paths = find(files, folders, root)
     if paths is None:
-        places = [root, *(root / folder for folder in folders)]
-        missing = [f.name for f in files if not any(f.within(place) for place in places)]
+        place = fullest(files, folders, root)
+        missing = [file.name for file in files if not file.within(place)]
+        others = len(missing) < len(files)
+        where = f"{place}, beside the others" if others else f"{root} or {root / folders[0]}"
         raise OneshotError(
-            f"{', '.join(missing or [f.name for f in files])} not found in {root} or "
-            f"{root / folders[0]}\nput the official files there, or name no folder (--data-dir, "
-            "ONESHOT_DATA) to download them"
+            f"{', '.join(missing)} not found in {where}\nput the official files there, or name no "
+            "folder (--data-dir, ONESHOT_DATA) to download them"
         )
     return paths
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +21,7 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import Progress
 from oneshot_cli.data.splits import OMNIGLOT_BACKGROUND, OMNIGLOT_EVALUATION, Selection
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.files import read_file
 
 SIZE = 105
 DRAWINGS = 20
@@ -32,8 +37,9 @@ def load(
     """Load the drawings that `selection` keeps of all 32,460.
 
     The background set comes first, then the evaluation set, each sorted by name. The user's
-    archives are checked by their content instead of a hash, since the same pictures may be packed
-    differently. Raises OneshotError if something is missing or damaged.
+    archives, or folders that they were unpacked to, are checked by their content instead of a hash,
+    since the same pictures may be packed differently. Raises OneshotError if one is
+    missing or damaged.
     """
     paths = DATASETS["omniglot"].obtain(data_dir, progress)
     packed = cached("omniglot", fingerprint(*paths), lambda: decode(paths, progress))
@@ -46,12 +52,12 @@ def is_local(data_dir: str | Path | None = None) -> bool:
 
 
 def decode(paths: list[Path], progress: Progress | None = None) -> Packed:
-    """Decode the background and the evaluation archive, in this order."""
+    """Decode the background and the evaluation set, in this order: archives or folders."""
     bits: list[NDArray[np.uint8]] = []
     names: list[str] = []
     total = DRAWINGS * sum(sum(alphabets.values()) for alphabets in PARTS.values())
     for path, alphabets in zip(paths, PARTS.values(), strict=True):
-        with opened_zip(path) as archive:
+        with _opened(path) as archive:
             for character, members in _members(path, archive, alphabets).items():
                 names.append(character)
                 bits.extend(_pixels(path, archive, member) for member in members)
@@ -69,9 +75,35 @@ def decode(paths: list[Path], progress: Progress | None = None) -> Packed:
     )
 
 
-def _members(
-    path: Path, archive: zipfile.ZipFile, alphabets: dict[str, int]
-) -> dict[str, list[str]]:
+@dataclass(frozen=True)
+class UnpackedArchive:
+    """A folder that an archive was unpacked to, which is read like the archive."""
+
+    path: Path
+
+    def namelist(self) -> list[str]:
+        """The files, with the name of the folder before theirs."""
+        return [path.relative_to(self.path.parent).as_posix() for path in self.path.rglob("*.png")]
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file. Raises OneshotError."""
+        return read_file(self.path.parent / name, MAX_DRAWING_BYTES)
+
+
+Archive: TypeAlias = zipfile.ZipFile | UnpackedArchive
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Archive]:
+    """Open an archive. Damage that is found in the block is raised as an OneshotError."""
+    if path.is_dir():
+        yield UnpackedArchive(path)
+        return
+    with opened_zip(path) as archive:
+        yield archive
+
+
+def _members(path: Path, archive: Archive, alphabets: dict[str, int]) -> dict[str, list[str]]:
     """The names of each character's files, by names such as "Latin/character01".
 
     Raises OneshotError if a character or a drawing is missing.
@@ -97,17 +129,20 @@ def _members(
     return {character: found[character] for character in expected}
 
 
-def _pixels(path: Path, archive: zipfile.ZipFile, member: str) -> NDArray[np.uint8]:
+def _pixels(path: Path, archive: Archive, member: str) -> NDArray[np.uint8]:
     """One drawing with eight pixels a byte, ink 1."""
     return np.packbits(zipped_drawing(path, archive, member))
 
 
-def zipped_drawing(path: Path, archive: zipfile.ZipFile, member: str) -> NDArray[np.uint8]:
+def zipped_drawing(path: Path, archive: Archive, member: str) -> NDArray[np.uint8]:
     """The drawing (105, 105) in the PNG `member` of the archive at `path`, ink 1.
 
     Files are black on white. Raises OneshotError if it is missing or no such picture.
     """
-    data = zip_member(archive, member, MAX_DRAWING_BYTES)
+    if isinstance(archive, UnpackedArchive):
+        data = archive.read(member)
+    else:
+        data = zip_member(archive, member, MAX_DRAWING_BYTES)
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             if image.size != (SIZE, SIZE):

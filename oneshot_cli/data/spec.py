@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneshot_cli.data.catalogue import DATASETS, DataSet, get_dataset
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.ranges import COUNT, SHARE
 
 if TYPE_CHECKING:
     from oneshot_cli.data.drawings import Drawings
@@ -35,6 +36,19 @@ class DataSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further options of the data set, such as binarization."""
 
+    def __post_init__(self) -> None:
+        """Raise OneshotError for a field of the wrong type."""
+        texts = (self.dataset, self.split or "", self.resample or "")
+        share = 0.0 if self.validation is None else self.validation
+        sizes = (self.size, *self.sizes)
+        if not (
+            all(isinstance(text, str) for text in texts)
+            and all(isinstance(size, int) and size in COUNT for size in sizes)
+            and isinstance(share, int | float)
+            and share in SHARE
+        ):
+            raise OneshotError("the data that it was trained on are not as oneshot describes them")
+
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> DataSpec:
         """Build from JSON. Keys that are neither fields nor options of the data set are ignored.
@@ -43,11 +57,14 @@ class DataSpec:
         """
         if "dataset" not in content:
             raise OneshotError("it does not say what data it was trained on")
+        sizes = content.get("sizes", ())
+        if not isinstance(content["dataset"], str) or not isinstance(sizes, list | tuple):
+            raise OneshotError("the data that it was trained on are not as oneshot describes them")
         takes = DATASETS[content["dataset"]].options if content["dataset"] in DATASETS else ()
         own = {f.name for f in fields(cls)} - {"options", "sizes"}
         return cls(
             **{name: value for name, value in content.items() if name in own},
-            sizes=tuple(content.get("sizes", ())),
+            sizes=tuple(sizes),
             options={name: content[name] for name in takes if name in content},
         )
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from oneshot_cli.data.folder import pictures_below
 from oneshot_cli.errors import OneshotError, UsageError
-from oneshot_cli.imaging.exemplar import Picture
-from oneshot_cli.ranges import MOST_SEED, SHARE, Range
+from oneshot_cli.imaging.exemplar import Drawing, Picture
+from oneshot_cli.ranges import MOST_SEED, SHARE, SPREAD, Range
 
 Exemplars: TypeAlias = "Picture | Iterable[Picture]"
 """One picture, several in any iterable, or a folder of pictures."""
@@ -24,7 +24,7 @@ Exemplars: TypeAlias = "Picture | Iterable[Picture]"
 ARGUMENTS = {
     "n": Range(least=0, most=10**6),
     "seed": Range(least=0, most=MOST_SEED),
-    "spread": Range(least=0, most=2),
+    "spread": SPREAD,
     "closeness": SHARE,
     "size": Range(least=1, most=512),
     "keep_best": Range(least=1, most=10**6),
@@ -81,7 +81,7 @@ def _expanded(given: Any, *, nested: bool = False) -> Iterator[Picture]:
         yield from _in_folder(path) if path.is_dir() else [path]
     elif isinstance(given, np.ndarray | Tensor):
         yield from given if given.ndim == 4 else [given]
-    elif isinstance(given, bytes | Image.Image) or hasattr(given, "read"):
+    elif isinstance(given, bytes | Image.Image | Drawing) or hasattr(given, "read"):
         yield given
     elif isinstance(given, Iterable) and not nested:
         for each in given:

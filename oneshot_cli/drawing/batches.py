@@ -1,9 +1,14 @@
-"""A model applied to any number of drawings, in batches of bounded memory."""
+"""A model applied to any number of drawings, in batches of one size.
+
+How a sum of floats is rounded depends on the shape of the batch. So on the CPU all batches have the
+same number of drawings, the last one filled up with repetitions: a drawing then has the same bits
+whatever is drawn beside it. Another number of threads, or a GPU, may round differently.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -13,6 +18,9 @@ from oneshot_cli.model import Context, GenerativeModel, SequentialGenerator
 
 PIXELS_AT_ONCE = 2**24
 """Largest number of pixels written in one batch, which bounds the memory at any size."""
+
+TOGETHER = 16
+"""Drawings in a batch on the CPU, where larger batches are no faster."""
 
 PARTICLES = 16
 """Importance samples per picture when pictures are ranked by their likelihood."""
@@ -35,30 +43,20 @@ class Batches:
         return next(self.model.parameters()).device
 
     def sample(self, context: Context, noise: Tensor, temperature: float, size: int) -> Tensor:
-        """Probabilities of ink (B, 1, size, size), for noise (B, ...) and contexts (E).
+        """Probabilities of ink (B, C, size, size), for noise (B, ...) and contexts (E).
 
-        Each context gets B / E drawings in a row. It is encoded once for all of them in a call.
+        Each context gets B / E drawings in a row. It is encoded once for all of them in a batch.
         """
-        at_once, each = self._at_once(size), len(noise) // max(1, len(context))
-        contexts = max(1, at_once // max(1, each))
-        groups = zip(
-            torch.arange(len(context)).split(contexts),
-            noise.split(max(1, contexts * each)),
-            strict=False,  # with B = 0 the second is empty
-        )
-        with torch.inference_mode():
-            pictures = [
-                self.model.sample(
-                    select_contexts(context, rows).to(self.device),
-                    part.to(self.device),
-                    temperature=temperature,
-                    size=size,
-                ).cpu()
-                for rows, drawings in groups
-                for part in drawings.split(at_once)
-                if len(part)
-            ]
-        return torch.cat(pictures) if pictures else torch.empty(0, 1, size, size)
+        each, pictures = len(noise) // max(1, len(context)), [self._no_pictures(size)]
+        for number, part in enumerate(noise.split(each)) if each else ():
+            given = select_contexts(context, torch.tensor([number])).to(self.device)
+            for rows, count in self._batches(each, size):
+                with torch.inference_mode():
+                    drawn = self.model.sample(
+                        given, part[rows].to(self.device), temperature=temperature, size=size
+                    )
+                pictures.append(drawn[:count].cpu())
+        return torch.cat(pictures)
 
     def vary(
         self, inputs: VariationInputs, temperature: float, closeness: float, size: int
@@ -66,8 +64,8 @@ class Batches:
         """Probabilities of ink (E * n, 1, size, size) of all variations."""
         if closeness == 0:
             return self.sample(inputs.contexts, inputs.noise, temperature, size)
-        pictures, model = [torch.empty(0, 1, size, size)], self._sequential
-        for rows in torch.arange(len(inputs)).split(self._at_once(size)) if len(inputs) else ():
+        pictures, model = [self._no_pictures(size)], self._sequential
+        for rows, count in self._batches(len(inputs), size):
             context, target = inputs.deformed(rows, temperature)
             with torch.inference_mode():
                 drawn = model.sample(
@@ -78,20 +76,20 @@ class Batches:
                     target=target.to(self.device),
                     closeness=closeness,
                 )
-            pictures.append(drawn.cpu())
+            pictures.append(drawn[:count].cpu())
         return torch.cat(pictures)
 
     def redraw(self, inks: Sequence[Tensor]) -> Tensor:
         """Reconstructions (N, S, S) of N exemplars (1, 1, S, S) from the posterior's mean."""
         model, pictures = self._sequential, [torch.empty(0, self.size, self.size)]
         with torch.inference_mode():
-            for rows in torch.arange(len(inks)).split(self._at_once(self.size)) if inks else ():
+            for rows, count in self._batches(len(inks), self.size):
                 chunk = [inks[row] for row in rows.tolist()]
                 context = contexts_of(chunk, 1, self.device)
                 noise = torch.zeros(len(rows), *model.noise_shape, device=self.device)
                 target = torch.cat(chunk).to(self.device)
                 drawn = model.sample(context, noise, size=self.size, target=target, closeness=1.0)
-                pictures.append(drawn[:, 0].cpu())
+                pictures.append(drawn[:count, 0].cpu())
         return torch.cat(pictures)
 
     def log_likelihood(self, images: Tensor, context: Context) -> Tensor:
@@ -118,6 +116,24 @@ class Batches:
         """The model, which has to be of the kind that takes a target. Callers have checked that."""
         assert isinstance(self.model, SequentialGenerator)
         return self.model
+
+    def _no_pictures(self, size: int) -> Tensor:
+        """What pictures are appended to: (0, C, size, size)."""
+        return torch.empty(0, self.model.config.channels, size, size)
+
+    def _batches(self, drawings: int, size: int) -> Iterator[tuple[Tensor, int]]:
+        """The numbers of the drawings in each batch, and how many of them count.
+
+        On the CPU the last batch is filled up with its first drawing.
+        """
+        at_once = self._at_once(size)
+        if self.device.type == "cpu":
+            at_once = min(TOGETHER, at_once)
+        for rows in torch.arange(drawings).split(at_once) if drawings else ():
+            count = len(rows)
+            if self.device.type == "cpu":
+                rows = torch.cat([rows, rows[:1].expand(at_once - count)])
+            yield rows, count
 
     def _at_once(self, size: int) -> int:
         """How many drawings of this size fit in one batch."""

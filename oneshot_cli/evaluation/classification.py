@@ -2,16 +2,17 @@
 
 There are 20 runs. In each, one training image shows each of 20 characters of one alphabet, and 20
 drawings by another person have to be classified. A test image is given the class of the training
-image that maximizes p(test image | training image).
+image that maximizes p(test | training), or p(test | training) p(training | test) / p(training).
 """
 
 from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +32,8 @@ MAX_RUNS = 100
 MAX_WAYS = 100
 MAX_MEMBER_BYTES = 100_000
 """A file of a run has some 2,000 bytes."""
+EVALUATION_SPLIT = "strong-30-20"
+"""The split of Omniglot whose training part has no drawing of the runs' alphabets."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,44 @@ class Classification:
 
     error: Estimate
     wrong: Tensor
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """The scores in nats of R runs of W test and W training images, each (R, W test, W train).
+
+    `forward` is log p(test | training). `backward` is log p(training | test) - log p(training),
+    what seeing the test image adds to the training image, None if it was not computed.
+    """
+
+    forward: Tensor
+    backward: Tensor | None
+
+    def rules(self) -> dict[str, Tensor]:
+        """The scores of each rule of classification, by its name. "both" is the rule of Lake et
+        al. (2015), log p(test | training) + log p(training | test) - log p(training)."""
+        if self.backward is None:
+            return {"forward": self.forward}
+        both = self.forward + self.backward
+        return {"forward": self.forward, "backward": self.backward, "both": both}
+
+
+def why_not_measured(data: Mapping[str, Any], training: Mapping[str, Any] | None = None) -> str:
+    """Why a network trained on `data` has no error of one-shot classification, "" if it has one.
+
+    The test is whether it saw drawings of the evaluation alphabets: all images of Lake's runs are
+    in the evaluation archive, so that a network that saw those alphabets was trained on the very
+    test images. `data` has the data set and split, `training` the earlier training of its weights.
+    """
+    if data.get("dataset") != "omniglot":
+        return f"its training data are {data.get('dataset', 'unknown')}, not Omniglot's"
+    if data.get("split") != EVALUATION_SPLIT:
+        return (
+            f"its split, {data.get('split')}, has drawings of these alphabets in the training part"
+        )
+    if (training or {}).get("steps_before"):
+        return "it began with other weights, whose training data are not recorded"
+    return ""
 
 
 def official_runs(path: str | Path, size: int = 28) -> Runs:
@@ -139,39 +180,73 @@ def model_scores(
     runs: Runs,
     *,
     particles: int = 10,
+    both_directions: bool = False,
     batch: int = 500,
     seed: int = 0,
     advance: Callable[[int], None] = lambda images: None,
-) -> Tensor:
-    """Importance-weighted bounds of log p(test | training) in nats, (R, W test, W train).
+) -> PairScores:
+    """Importance-weighted bounds for all pairs of a test and a training image of each run.
 
-    A test image is compared with all training images of its run with the same noise, so that the
-    differences have less variance than the bounds. `batch` limits images times particles in memory.
-    `advance` is called with the number of test images done since its last call.
+    An image is compared with all others of its run with the same noise, so that the differences
+    have less variance than the bounds. log p(training) is that without a context. `batch` limits
+    images times particles in memory. `advance` is called with the number of images that were
+    compared with all others since its last call.
     """
-    device = next(model.parameters()).device
     count, ways = runs.label.shape
-    scores = torch.empty(count, ways, ways)
-    at_once = max(1, batch // (ways * particles))
+    forward, backward = torch.empty(2, count, ways, ways)
+    bounds = _PairBounds(model, particles, batch, seed, advance)
     for run in range(count):
-        context = runs.train[run][:, None, None].float().to(device)
-        for trials in torch.arange(ways).split(at_once):
-            noise = torch.stack([_noise(model, particles, seed, run * ways + t) for t in trials])
-            images = runs.test[run][trials][:, None].float().to(device)
-            log_weight = model.bound(
-                images.repeat_interleave(ways, 0),
-                Context.of(context.repeat(len(trials), 1, 1, 1, 1)),
-                noise.repeat_interleave(ways, 0).to(device),
-            ).log_weight
-            bound = log_weight.logsumexp(1) - math.log(particles)
-            scores[run, trials] = bound.view(len(trials), ways).cpu()
-            advance(len(trials))
-    return scores
+        test, train = runs.test[run][:, None].float(), runs.train[run][:, None].float()
+        forward[run] = bounds.given_each(test, train, run * ways)
+        if both_directions:
+            first = (count + run) * ways
+            alone = bounds.alone(train, first)
+            backward[run] = (bounds.given_each(train, test, first) - alone[:, None]).T
+    return PairScores(forward, backward if both_directions else None)
 
 
-def _noise(model: GenerativeModel, particles: int, seed: int, trial: int | Tensor) -> Tensor:
+@dataclass(frozen=True)
+class _PairBounds:
+    """Bounds of images (W, 1, S, S). Image i of a call has the noise of trial `first` + i."""
+
+    model: GenerativeModel
+    particles: int
+    batch: int
+    seed: int
+    advance: Callable[[int], None]
+
+    def given_each(self, images: Tensor, given: Tensor, first: int) -> Tensor:
+        """The bounds (W, V) of log p(image | given) for all of `given` (V, 1, S, S)."""
+        others = given[:, None]
+        rows = []
+        at_once = max(1, self.batch // (len(given) * self.particles))
+        for part in torch.arange(len(images)).split(at_once):
+            context = Context.of(others.repeat(len(part), 1, 1, 1, 1))
+            noise = self._noises(first + part).repeat_interleave(len(given), 0)
+            found = self._bound(images[part].repeat_interleave(len(given), 0), context, noise)
+            rows.append(found.view(len(part), len(given)))
+            self.advance(len(part))
+        return torch.cat(rows)
+
+    def alone(self, images: Tensor, first: int) -> Tensor:
+        """The bounds (W,) of log p(image) without a context."""
+        context = Context.empty(len(images), images.shape[-1])
+        return self._bound(images, context, self._noises(first + torch.arange(len(images))))
+
+    def _noises(self, trials: Tensor) -> Tensor:
+        return torch.stack(
+            [_noise(self.model, self.particles, self.seed, int(trial)) for trial in trials]
+        )
+
+    def _bound(self, images: Tensor, context: Context, noise: Tensor) -> Tensor:
+        device = next(self.model.parameters()).device
+        found = self.model.bound(images.to(device), context.to(device), noise.to(device))
+        return (found.log_weight.logsumexp(1) - math.log(self.particles)).cpu()
+
+
+def _noise(model: GenerativeModel, particles: int, seed: int, trial: int) -> Tensor:
     """The noise (K, T, latent) of one trial: a function of the seed and the trial alone."""
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + int(trial))
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + trial)
     return torch.randn((particles, *model.noise_shape), generator=generator)
 
 

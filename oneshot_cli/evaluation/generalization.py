@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from oneshot_cli.evaluation.memorization import Memorization
 from oneshot_cli.evaluation.oneshot_scores import (
     FIGURES,
     Critics,
+    Estimate,
     Scores,
     people,
     references,
@@ -22,7 +23,7 @@ from oneshot_cli.evaluation.oneshot_scores import (
 )
 from oneshot_cli.evaluation.penmanship import Penmanship, penmanship
 from oneshot_cli.evaluation.published import tables
-from oneshot_cli.evaluation.spread_curve import SPREADS, Curve, score_curve
+from oneshot_cli.evaluation.spread_curve import SPREADS, Curve, of_seeds, score_curve
 
 Draw = Callable[[float], Tensor]
 """A function from the spread to the variations (C, n, 1, H, W) of all exemplars."""
@@ -34,6 +35,8 @@ class Generalization:
 
     `default` are the scores at `spread`, the checkpoint's own; `variations` (C, n, 1, H, W) are the
     pictures drawn at it, which `penmanship` measures, too. `closeness` is that of all variations.
+    The headline of `curve` is over all seeds, everything else is of the first; `per_seed` are the
+    headlines of each.
     """
 
     characters: tuple[str, ...]
@@ -45,6 +48,7 @@ class Generalization:
     closeness: float
     default: Scores
     penmanship: Penmanship
+    per_seed: tuple[Estimate, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: every figure with its interval, and the figures of each character."""
@@ -58,6 +62,7 @@ class Generalization:
                 "recognizability_at_peoples_diversity": curve.headline.as_dict(),
                 "overlap_at_peoples_diversity": curve.overlap.as_dict(),
                 "spread": round(curve.spread, 3) if curve.reached else None,
+                "per_seed": [each.as_dict()["value"] for each in self.per_seed],
             },
             "default": {"spread": self.spread, **scores_dict(self.default)},
             "penmanship": self.penmanship.as_dict(),
@@ -97,52 +102,70 @@ def measure(
     own: Drawings,
     spreads: tuple[float, ...] = SPREADS,
     seed: int = 0,
+    more: Mapping[int, Draw] | None = None,
 ) -> Generalization:
     """Score the variations that `draw` draws of the exemplars of `people(drawings, seed)`.
 
     `drawings` are 28 x 28; `own` are the same drawings at the model's size, at which strokes are
     measured. `spread` is the checkpoint's own, `closeness` the one that `draw` uses. `spreads` are
-    those of the curve. `seed` also draws the bootstraps.
+    those of the curve. `seed` also draws the bootstraps. `more` has further seeds for the headline,
+    and the function that draws variations of the exemplars of each.
     """
     exemplars, _ = people(drawings, seed)
     known = references(drawings, critics, seed=seed)
     curve = score_curve(draw, exemplars, known["people"], critics, spreads=spreads, seed=seed)
+    curves, theirs = [curve], [known["people"]]
+    for other, draw_other in (more or {}).items():
+        shown, others_drawings = people(drawings, other)
+        theirs.append(score(shown, others_drawings, critics, seed=seed))
+        curves.append(
+            score_curve(draw_other, shown, theirs[-1], critics, spreads=spreads, seed=seed)
+        )
     variations = draw(spread)
     return Generalization(
         characters=drawings.characters,
         exemplars=exemplars,
         variations=variations,
         references=known,
-        curve=curve,
+        curve=of_seeds(curves, theirs, seed),
         spread=spread,
         closeness=closeness,
         default=score(exemplars, variations, critics, seed=seed),
         penmanship=penmanship(variations, people(own, seed)[1], seed),
+        per_seed=tuple(each.headline for each in curves),
     )
+
+
+RULES = {
+    "forward": "p(test | training)",
+    "backward": "p(training | test) / p(training)",
+    "both": "p(test | training) p(training | test) / p(training)",
+}
+"""What each rule of classification maximizes (`PairScores.rules`)."""
 
 
 @dataclass(frozen=True)
 class RunsResult:
     """One-shot classification by the model and, on the same runs, by the prototypical network.
 
-    `seen` says which characters of the runs the two were trained on. If they were trained on any,
-    their errors are lower than the published ones for that reason.
+    `rules` has the model's errors by each rule that was computed (RULES). `not_measured` says why
+    the model or the network has none: it saw drawings of the runs' alphabets in training.
     """
 
     source: str
     particles: int
-    model: Classification
-    protonet: Classification
-    seen: str
+    rules: dict[str, Classification]
+    protonet: Classification | None
+    not_measured: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, with the published figures."""
         return {
             "runs": self.source,
             "particles": self.particles,
-            "error": self.model.error.as_dict(),
-            "protonet_error": self.protonet.error.as_dict(),
-            "seen_in_training": self.seen,
+            "errors": {rule: found.error.as_dict() for rule, found in self.rules.items()},
+            "protonet_error": None if self.protonet is None else self.protonet.error.as_dict(),
+            "not_measured": self.not_measured,
             "published": {row.name: row.value for row in tables()["classification"].rows},
         }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +16,15 @@ from oneshot_cli.data.catalogue import get_dataset
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.evaluation.bounds import evaluate
+from oneshot_cli.evaluation.bounds import BoundReport, evaluate
+from oneshot_cli.evaluation.per_image import Figure, PerImage, WholeSet
 from oneshot_cli.evaluation.published import Table, tables
-from oneshot_cli.evaluation.standard_errors import clusters, standard_error
+from oneshot_cli.evaluation.standard_errors import clusters
 from oneshot_cli.model import GenerativeModel
 from oneshot_cli.model.config import Config
 
 ACTIVE = 0.1
 """A step is active if its KL is at least this, in nats."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A mean over images, in nats per image, and its standard error.
-
-    `error` is clustered by character or alphabet (`evaluation.standard_errors`); `naive_error`
-    assumes independent images.
-    """
-
-    value: float
-    error: float
-    naive_error: float
-
-    def __sub__(self, other: Figure) -> Figure:
-        """The difference of means over two independent sets of images."""
-        return Figure(
-            self.value - other.value,
-            math.hypot(self.error, other.error),
-            math.hypot(self.naive_error, other.naive_error),
-        )
-
-    def as_dict(self) -> dict[str, float | None]:
-        """For JSON; a standard error that is undefined (one image or cluster) is None."""
-        errors = {"standard_error": self.error, "naive_standard_error": self.naive_error}
-        rounded = {name: None if math.isnan(e) else round(e, 4) for name, e in errors.items()}
-        return {"nats": round(self.value, 4), **rounded}
 
 
 @dataclass(frozen=True)
@@ -60,7 +35,7 @@ class Nll:
     al. (2015) for each number of particles K > 1. `kl_per_step` (T) is averaged over images, in
     nats. `latents` (T) is the number of latents of each step, `active` (T) that of the active ones
     (`Activity`), None for fewer than two images or particles. `pixels` is the number of values of
-    an image. Standard errors are clustered by `unit`.
+    an image. Standard errors are clustered by `unit`. `per_image` are the bounds of each image.
     """
 
     checkpoint: str
@@ -75,12 +50,19 @@ class Nll:
     kl_per_step: tuple[float, ...]
     latents: tuple[int, ...]
     active: tuple[int, ...] | None
-    unit: str = "image"
+    unit: str
+    per_image: PerImage = field(compare=False, repr=False)
+
+    @property
+    def whole(self) -> WholeSet | None:
+        """Estimates for all images, if a part was measured and the ELBO of all."""
+        return self.per_image.whole_set()
 
     @property
     def best(self) -> Figure:
-        """The tightest bound that was measured."""
-        return self.iwae[max(self.iwae)] if self.iwae else self.elbo
+        """The tightest bound that was measured, for all images if there is an estimate."""
+        source = self.whole or self
+        return source.iwae[max(source.iwae)] if source.iwae else source.elbo
 
     @property
     def bits_per_pixel(self) -> float:
@@ -100,10 +82,12 @@ class Nll:
             "context_images": self.context,
             "images": self.images,
             "errors_clustered_by": self.unit,
+            "clusters": self.per_image.clusters,
             "elbo": self.elbo.as_dict(),
             "reconstruction": self.reconstruction.as_dict(),
             "kl": self.kl.as_dict(),
             "iwae": {str(k): figure.as_dict() for k, figure in self.iwae.items()},
+            "whole_set": None if self.whole is None else self.whole.as_dict(),
             "nats_per_pixel": round(self.best.value / self.pixels, 5),
             "bits_per_pixel": round(self.bits_per_pixel, 5),
             "kl_per_step": [round(kl, 4) for kl in self.kl_per_step],
@@ -148,6 +132,69 @@ def gaps(rows: Sequence[Nll]) -> list[Gap]:
     return found
 
 
+@dataclass(frozen=True)
+class Difference:
+    """The bounds of `checkpoint` minus those of `other`, on the same images: paired differences.
+
+    A negative value means that `checkpoint` is better. The standard errors are those of the
+    differences of each image, which vary less than the bounds do. `whole` are estimates for all
+    images, if both have them.
+    """
+
+    checkpoint: str
+    other: str
+    part: str
+    context: int
+    images: int
+    elbo: Figure
+    iwae: dict[int, Figure]
+    whole: WholeSet | None
+
+    @classmethod
+    def of(cls, row: Nll, other: Nll) -> Difference:
+        """`row` minus `other`. Raises ValueError if they are not of the same images."""
+        each = row.per_image - other.per_image
+        return cls(
+            checkpoint=row.checkpoint,
+            other=other.checkpoint,
+            part=row.part,
+            context=row.context,
+            images=row.images,
+            elbo=each.mean(each.elbo),
+            iwae={k: each.mean(bound) for k, bound in each.iwae.items()},
+            whole=each.whole_set(),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "checkpoint": self.checkpoint,
+            "minus": self.other,
+            "part": self.part,
+            "context_images": self.context,
+            "images": self.images,
+            "elbo": self.elbo.as_dict(),
+            "iwae": {str(k): figure.as_dict() for k, figure in self.iwae.items()},
+            "whole_set": None if self.whole is None else self.whole.as_dict(),
+        }
+
+
+def differences(rows: Sequence[Nll]) -> list[Difference]:
+    """Each checkpoint minus the first, for each part and context that both were measured on.
+
+    Checkpoints that were not measured on the same images have no difference.
+    """
+    first = {(r.part, r.context): r for r in rows if r.checkpoint == rows[0].checkpoint}
+    pairs = [(row, first.get((row.part, row.context))) for row in rows]
+    return [
+        Difference.of(row, other)
+        for row, other in pairs
+        if other is not None
+        and row.checkpoint != other.checkpoint
+        and row.per_image.pairs_with(other.per_image)
+    ]
+
+
 def short_names(rows: Sequence[Nll]) -> dict[str, str]:
     """A short name of each checkpoint: its file's, with as many folders as make it unique."""
     parts = {row.checkpoint: Path(row.checkpoint).with_suffix("").parts for row in rows}
@@ -166,6 +213,7 @@ def measure(
     context: int,
     particles: Sequence[int],
     limit: int | None = None,
+    whole_set: bool = False,
     seed: int = 0,
     batch: int = 250,
     advance: Callable[[int], None] | None = None,
@@ -175,23 +223,23 @@ def measure(
     """Measure `model` on `drawings`, or on `limit` of them, evenly spaced.
 
     `context` is the number of context images. The ELBO, its parts and the active latents are
-    measured with the largest of `particles`. Standard errors are clustered by `unit`: "image",
+    measured with the largest of `particles`. With `whole_set` the ELBO of all drawings is measured
+    too, with one particle, for `Nll.whole`. Standard errors are clustered by `unit`: "image",
     "character" or "alphabet". The processes of a `world` divide the work between them. `advance` is
     called with images times particles that this process has done since its last call.
     """
+    everything = torch.arange(len(drawings))
     index = spread_over(len(drawings), limit)
-    cluster = clusters(drawings, index, unit)
-    figures: dict[int, Figure] = {}
-    for count in sorted(set(particles)):
 
-        def report(images: int, count: int = count) -> None:
+    def bounds(of: Tensor, count: int) -> BoundReport:
+        def report(images: int) -> None:
             if advance is not None:
                 advance(images * count)
 
-        found = evaluate(
+        return evaluate(
             model,
             drawings,
-            index=index,
+            index=of,
             context_images=context,
             particles=count,
             seed=seed,
@@ -199,31 +247,43 @@ def measure(
             advance=report,
             world=world,
         )
-        if count > 1:
-            figures[count] = _figure(found.iwae, cluster)
+
+    found = {count: bounds(index, count) for count in sorted(set(particles))}
+    most = found[max(found)]
+    each = PerImage(
+        pictures=hashlib.sha256(drawings.images.numpy().tobytes()).hexdigest(),
+        index=index,
+        cluster=clusters(drawings, everything, unit),
+        elbo=-most.elbo.double(),
+        iwae={count: -report.iwae.double() for count, report in found.items() if count > 1},
+        all_elbos=-bounds(everything, 1).elbo.double() if whole_set else None,
+    )
     return Nll(
         checkpoint=checkpoint,
         part=part,
         context=context,
         images=len(index),
         pixels=drawings.images[0].numel(),
-        elbo=_figure(found.elbo, cluster),
-        reconstruction=_figure(found.log_likelihood, cluster),
-        kl=_figure(-found.kl_per_step.sum(1), cluster),
-        iwae=figures,
-        kl_per_step=tuple(found.kl_per_step.double().mean(0).tolist()),
+        elbo=each.mean(each.elbo),
+        reconstruction=each.mean(-most.log_likelihood.double()),
+        kl=each.mean(most.kl_per_step.double().sum(1)),
+        iwae={count: each.mean(bound) for count, bound in each.iwae.items()},
+        kl_per_step=tuple(most.kl_per_step.double().mean(0).tolist()),
         latents=model.latents,
-        active=found.activity.active(model.latents),
+        active=most.activity.active(model.latents),
         unit=unit,
+        per_image=each,
     )
 
 
-def _figure(log_likelihood: Tensor, cluster: Tensor) -> Figure:
-    """The mean of -`log_likelihood` (N,) and its standard errors, clustered by `cluster` (N,)."""
-    values, each = -log_likelihood.double(), torch.arange(len(log_likelihood))
-    return Figure(
-        values.mean().item(), standard_error(values, cluster), standard_error(values, each)
-    )
+def whole_set_pays(drawings: int, limit: int | None, particles: Sequence[int]) -> bool:
+    """Whether the ELBO of all `drawings` takes no longer than the bounds of `limit` of them.
+
+    If so, it makes the IWAE bounds of the part those of the whole set at little cost.
+    """
+    if limit is None or limit >= drawings or max(particles) == 1:
+        return False
+    return drawings <= limit * sum(set(particles))
 
 
 def spread_over(count: int, limit: int | None) -> Tensor:

@@ -16,8 +16,13 @@ from torch import Tensor
 
 from oneshot_cli import __version__
 from oneshot_cli.data.drawings import Drawings
-from oneshot_cli.evaluation.generalization import Generalization, RunsResult, extremes
-from oneshot_cli.evaluation.memorization import Memorization
+from oneshot_cli.evaluation.generalization import (
+    RULES,
+    Generalization,
+    RunsResult,
+    extremes,
+)
+from oneshot_cli.evaluation.memorization import CHANGED, Memorization
 from oneshot_cli.evaluation.oneshot_scores import FIGURES, Estimate, Scores
 from oneshot_cli.evaluation.penmanship import MEASURES, Penmanship
 from oneshot_cli.evaluation.plots import nearest_distances, png, scatter
@@ -113,10 +118,24 @@ def score_rows(scores: Generalization) -> list[tuple[str, Scores]]:
     return [*rows, (f"spread {scores.spread:g}, default", scores.default)]
 
 
-def seen_note(runs: RunsResult) -> str:
-    """Why the measured errors of classification do not compare with the published ones."""
-    return (
-        f"Trained on characters of these runs, which the published systems were not: {runs.seen}."
+def classification_rows(runs: RunsResult) -> list[tuple[str, str, str]]:
+    """The rows of one-shot classification: name, error, and source or number of particles."""
+    particles = f"{runs.particles} particles"
+    rows = [
+        (f"this model, {RULES[rule]}", interval(found.error), particles)
+        for rule, found in runs.rules.items()
+    ]
+    if runs.protonet is not None:
+        rows.append(("prototypical network, ours", interval(runs.protonet.error), ""))
+    published = tables()["classification"].rows
+    return [*rows, *((row.name, f"{row.value:.3f}", row.authors) for row in published)]
+
+
+def not_measured_note(runs: RunsResult) -> str:
+    """Why the model or the critic has no error of classification."""
+    return " ".join(
+        f"One-shot classification is not measured for the {name}: {reason}."
+        for name, reason in runs.not_measured.items()
     )
 
 
@@ -135,11 +154,23 @@ def blobs_note(penmanship: Penmanship) -> str:
 
 
 def recall_note(memorized: Memorization) -> str:
-    """The shares of samples that are suspiciously close to a training drawing."""
-    return (
-        f"{memorized.closer_pixel:.1%} of the samples are closer to a training drawing than 99 % "
-        f"of people's new drawings are, by pixels; {memorized.closer_critic:.1%} by the critic."
+    """The shares of samples that are suspiciously close to a training drawing, and the control."""
+    verdict = (
+        "At least twice as many as of people's, beyond chance: the model copies."
+        if memorized.flagged
+        else "That is no sign of copying."
     )
+    return (
+        f"{_percent(memorized.closer_pixel)} of the samples are closer to a training drawing than "
+        f"99 % of people's new drawings are, by pixels; {_percent(memorized.closer_critic)} by the "
+        f"critic. {verdict} Of copies of training drawings with {CHANGED:.2%} of the pixels "
+        f"changed, {memorized.copies_pixel:.0%} and {memorized.copies_critic:.0%} are."
+    )
+
+
+def _percent(share: Estimate) -> str:
+    """0.5 % [0.2, 0.9]"""
+    return f"{100 * share.value:.1f} % [{100 * share.low:.1f}, {100 * share.high:.1f}]"
 
 
 def nearest_sheet(variations: Tensor, memorized: Memorization, training: Drawings) -> Image.Image:
@@ -191,15 +222,12 @@ def _sheets(scores: Generalization) -> list[tuple[str, bytes]]:
 
 def _classification(runs: RunsResult) -> dict[str, Any]:
     """The variables of the section on one-shot classification."""
-    published = tables()["classification"]
-    model = f"this model, p(test | training), {runs.particles} particles"
-    rows = [
-        (model, interval(runs.model.error), ""),
-        ("prototypical network of this toolkit", interval(runs.protonet.error), ""),
-        *((row.name, f"{row.value:.3f}", row.source) for row in published.rows),
-    ]
-    note = seen_note(runs)
-    return {"title": published.title, "source": runs.source, "note": note, "rows": rows}
+    return {
+        "title": tables()["classification"].title,
+        "source": runs.source,
+        "note": not_measured_note(runs),
+        "rows": classification_rows(runs),
+    }
 
 
 def _memorization(

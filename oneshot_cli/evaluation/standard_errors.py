@@ -39,14 +39,23 @@ def standard_error(values: Tensor, cluster: Tensor) -> float:
     """The standard error of the mean of `values` (N,), where values of one `cluster` (N,) may be
     dependent.
 
-    It is the square root of G / (G - 1) sum_g (sum of the residuals in g)^2 / N^2 for G clusters
-    (Liang & Zeger 1986, with the usual correction for few clusters). With one value in each cluster
-    it is the usual standard error of a mean. NaN for fewer than two clusters.
+    With one value in each cluster it is the usual standard error of a mean. NaN for fewer than two
+    clusters.
+    """
+    values = values.double()
+    return error_of_sum((values - values.mean()) / max(len(values), 1), cluster)
+
+
+def error_of_sum(terms: Tensor, cluster: Tensor) -> float:
+    """The standard error of an estimate that deviates from its expectation by the sum of `terms`
+    (N,), where terms of one `cluster` (N,) may be dependent.
+
+    It is the square root of G / (G - 1) sum_g (sum of the terms in g)^2 for G clusters (Liang &
+    Zeger 1986, with the usual correction for few clusters). NaN for fewer than two clusters.
     """
     members = torch.unique(cluster, return_inverse=True)[1]
     count = int(members.max()) + 1 if len(members) else 0
     if count < 2:
         return math.nan
-    residuals = values.double() - values.double().mean()
-    sums = torch.zeros(count, dtype=torch.float64).index_add_(0, members, residuals)
-    return math.sqrt(count / (count - 1) * sums.square().sum().item()) / len(values)
+    sums = torch.zeros(count, dtype=torch.float64).index_add_(0, members, terms.double())
+    return math.sqrt(count / (count - 1) * sums.square().sum().item())

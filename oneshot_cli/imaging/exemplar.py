@@ -34,7 +34,9 @@ from oneshot_cli.imaging.resampling import box_ink
 from oneshot_cli.imaging.rules import FAINTER, box_around, mean_width
 from oneshot_cli.imaging.sheet import on_sheet, sheet
 
-Picture: TypeAlias = "str | Path | bytes | BinaryIO | Image.Image | np.ndarray[Any, Any] | Tensor"
+Picture: TypeAlias = (
+    "str | Path | bytes | BinaryIO | Image.Image | np.ndarray[Any, Any] | Tensor | Drawing"
+)
 
 BOXES = ("auto", "keep", "remove")
 """What may become of a box around a drawing."""
@@ -77,14 +79,18 @@ class Reading:
                 raise UsageError(f"{name} is {value}, but they are numbered from 1")
 
 
-def exemplar(picture: Picture, size: int, reading: Reading = Reading()) -> Tensor:
+AUTOMATIC = Reading()
+"""A picture is read as its content suggests."""
+
+
+def exemplar(picture: Picture, size: int, reading: Reading = AUTOMATIC) -> Tensor:
     """`picture` as float ink (size, size), 0 or 1, placed and drawn like the training data.
 
     `picture` is a file (its path, its bytes or the open file), a Pillow picture, or an array or
     tensor of levels: grey (H, W) or coloured (H, W, 3 or 4), floats in [0, 1] or bytes; a tensor
-    may be (C, H, W). It may be dark on light or light on dark. Omniglot drawings are only resampled
-    as the data set is (`box_ink`). Raises OneshotError for an unreadable or blank picture, and for
-    one whose ink vanishes at that size.
+    may be (C, H, W). A `Drawing` was read before. Ink may be dark on light or light on dark.
+    Omniglot drawings are only resampled as the data set is (`box_ink`). Raises OneshotError for an
+    unreadable or blank picture, and for one whose ink vanishes at that size.
     """
     return at_size(drawing(picture, size, reading).mask, size)
 
@@ -104,12 +110,14 @@ class Drawing:
     box: str = ""
 
 
-def drawing(picture: Picture, size: int, reading: Reading = Reading()) -> Drawing:
+def drawing(picture: Picture, size: int, reading: Reading = AUTOMATIC) -> Drawing:
     """The drawing in `picture`, for a model that reads `size` x `size`.
 
     An Omniglot drawing, also one resampled to `size`, is taken as it is; anything else is redrawn.
     Raises OneshotError as `exemplar` does.
     """
+    if isinstance(picture, Drawing):
+        return picture
     try:
         levels = to_levels(picture, reading.frame)
         found = None if reading.part else omniglot_drawing(luminance(levels), size)
@@ -126,6 +134,14 @@ def _named(error: OneshotError, picture: Picture) -> OneshotError:
     if isinstance(picture, str | Path) and str(picture) not in str(error):
         return type(error)(f"{picture}: {error}")
     return error
+
+
+def count_characters(picture: Picture, reading: Reading = AUTOMATIC) -> int:
+    """How many characters a picture shows. Raises OneshotError as `exemplar` does."""
+    try:
+        return len(characters(found_ink(to_levels(picture, reading.frame), reading.box).mask))
+    except OneshotError as error:
+        raise _named(error, picture) from None
 
 
 def plain_ink(picture: Picture) -> Mask | None:
@@ -153,6 +169,8 @@ def at_size(mask: Mask, size: int) -> Tensor:
 
 def to_levels(picture: Picture, frame: int | None = None) -> Levels:
     """The levels (H, W, C) of a picture in any form, longer side <= 800."""
+    if isinstance(picture, Drawing):
+        return np.where(picture.shown, 0.0, 1.0).astype(np.float32)[..., None]
     if isinstance(picture, Image.Image):
         return picture_to_levels(picture, frame)
     if not isinstance(picture, np.ndarray | Tensor):
@@ -204,7 +222,7 @@ class Found:
     box: str = ""
 
 
-def redraw(levels: Levels, reading: Reading = Reading()) -> Drawing:
+def redraw(levels: Levels, reading: Reading = AUTOMATIC) -> Drawing:
     """The drawing in `levels` (H, W, C) in Omniglot's pen, centred on FRAME pixels."""
     found = found_ink(levels, reading.box)
     ink, mask = found.ink, found.mask

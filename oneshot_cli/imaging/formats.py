@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from oneshot_cli.documents import parse
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import regular_file
 from oneshot_cli.imaging.reading import FORMATS
@@ -85,7 +86,7 @@ def about_of(path: Path) -> dict[str, Any] | None:
     readers = {".svg": _svg_text, ".npz": _npz_text}
     try:
         text = readers.get(path.suffix.lower(), _image_text)(regular_file(path, MAX_BYTES))
-        found = json.loads(text) if text else None
+        found = parse(text) if text else None
     except OneshotError:
         raise
     except Exception:  # Pillow, zipfile and NumPy raise many kinds for damaged files
@@ -101,7 +102,7 @@ def _image_text(path: Path) -> str | None:
     held = held.decode("utf-8", "replace") if isinstance(held, bytes) else held
     if not held or not str(held).startswith(f'{{"{KEY}"'):
         return None
-    return json.dumps(json.loads(held)[KEY])
+    return json.dumps(parse(held)[KEY])
 
 
 def _svg_text(path: Path) -> str | None:

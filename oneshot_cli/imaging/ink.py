@@ -12,9 +12,9 @@ from skimage.filters import threshold_otsu
 from skimage.measure import regionprops
 
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.imaging.light import best_channel, local_paper
+from oneshot_cli.imaging.light import best_channel, local_paper, without_bias
 from oneshot_cli.imaging.reading import Grey, Levels
-from oneshot_cli.imaging.rules import without_rules
+from oneshot_cli.imaging.rules import mean_width, without_rules
 
 Mask = NDArray[np.bool_]
 """A picture of booleans (H, W): true is ink."""
@@ -99,7 +99,7 @@ def ink_strength(levels: Levels) -> Inked:
         return Inked(_stretched(1 - dark, 1 - threshold), True, 0)
     noisy = max(dark.shape) > SMALLEST_PHOTO  # a thumbnail was averaged already
     smooth = correlate(dark, BINOMIAL, mode="nearest") if noisy else dark
-    relative = 1 - np.clip(smooth / local_paper(dark), 0, 1)
+    relative = without_bias(1 - np.clip(smooth / local_paper(dark), 0, 1))
     relative, rules = without_rules(relative, _floor(relative))
     return Inked(_stretched(relative, _threshold_above_noise(relative)), False, rules)
 
@@ -208,6 +208,8 @@ def drawing_only(mask: Mask, even_light: bool) -> Mask:
     area = np.bincount(labels.ravel(), minlength=count + 1)
     area[0] = 0
     area[_punch_holes(labels, count)] = 0
+    if even_light:
+        area[_along_the_border(labels, area)] = 0
     keep = area >= max(0.02 * area.max(), 1)
     keep |= _as_thick_as_strokes(mask, labels, int(area.argmax())) & (area > 0)
     if not even_light:
@@ -217,8 +219,6 @@ def drawing_only(mask: Mask, even_light: bool) -> Mask:
         if area[inner].sum() > 0.2 * area.max():
             keep = inner
         keep &= _near_the_largest(labels, np.where(keep, area, 0))
-    else:
-        keep[_along_the_border(labels, np.where(keep, area, 0))] = False
     return keep[labels]
 
 
@@ -236,12 +236,13 @@ def with_faint_dots(mask: Mask, ink: Grey) -> Mask:
     top, bottom, left, right = rows.min(), rows.max(), columns.min(), columns.max()
     area = np.bincount(labels.ravel())
     drawn = np.bincount(labels[mask], minlength=count + 1) > 0
+    least = max(FINE_DOT, 0.4 * mean_width(mask) ** 2)
     found = []
     for part in regionprops(labels):
         long = max(part.bbox[2] - part.bbox[0], part.bbox[3] - part.bbox[1])
         row, column = part.centroid
         close = top - reach < row < bottom + reach and left - reach < column < right + reach
-        if drawn[part.label] or part.area < FINE_DOT or not close:
+        if drawn[part.label] or part.area < least or not close:
             continue
         if long > 12 or part.area < 0.5 * long**2 or part.area > 0.02 * area[drawn].max():
             return mask
@@ -257,10 +258,11 @@ def _along_the_border(labels: NDArray[np.int32], area: NDArray[np.int64]) -> NDA
     None if anything else touches the border: then the picture is cut tightly around the drawing.
     """
     sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
-    touching = {int(number) for side in sides for number in np.unique(side) if area[number]}
+    speck = 0.002 * area.max()
+    touching = {int(number) for side in sides for number in np.unique(side) if area[number] > speck}
     along = {number for side in sides for number in touching if (side == number).mean() > 0.5}
     rest = np.delete(area, sorted(touching)).sum()
-    if touching != along or rest < 0.02 * area.sum():
+    if touching != along or rest < max(0.005 * area.sum(), 20):
         return np.array([], int)
     return np.array(sorted(along), int)
 

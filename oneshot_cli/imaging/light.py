@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter, grey_closing
+from scipy.ndimage import gaussian_filter, grey_closing, percentile_filter
 
 from oneshot_cli.imaging.reading import Grey, Levels, luminance
 
@@ -16,6 +16,12 @@ SMALL = 200
 
 BETTER = 1.6
 """A colour channel is read instead of the brightness if its contrast is so many times as high."""
+
+AROUND = 9
+"""The side of a neighbourhood in SMALL pixels that shares the bias of noise."""
+
+MOST_BIAS = 0.15
+"""The most that noise adds to the strength of strokes."""
 
 NOISE = 0.02
 """Added to the noise of a channel, so that clean pictures are not judged by it."""
@@ -53,6 +59,22 @@ def _strokes(dark: Grey) -> Grey:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = np.asarray(Image.fromarray(dark).resize(size, Image.Resampling.BOX))
     return local_paper(small) - small
+
+
+def without_bias(strokes: Grey) -> Grey:
+    """The strength of strokes (H, W) without what noise adds to it on dark paper and on slopes.
+
+    The paper's brightness is a maximum, so noise makes it too high, and more so where the light
+    changes. What most pixels around share is subtracted, up to MOST_BIAS.
+    """
+    height, width = strokes.shape
+    scale = min(1.0, SMALL / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = np.asarray(Image.fromarray(strokes).resize(size, Image.Resampling.BOX))
+    shared = percentile_filter(small, 30, size=AROUND, mode="nearest")
+    shared = np.clip(shared - np.median(small), 0, MOST_BIAS)
+    bias = np.asarray(Image.fromarray(shared).resize((width, height), Image.Resampling.BILINEAR))
+    return np.maximum(strokes - bias, 0)
 
 
 def local_paper(dark: Grey) -> Grey:

@@ -77,15 +77,17 @@ BLANK = 0.02
 """A frame whose levels differ by less is blank."""
 
 
-def read_picture(source: str | Path | bytes | BinaryIO, frame: int | None = None) -> Levels:
+def read_picture(
+    source: str | Path | bytes | BinaryIO, frame: int | None = None, name: str = "the picture"
+) -> Levels:
     """The picture in a file, or in the bytes of one, as levels (H, W, C), longer side <= 800.
 
     It is rotated by its EXIF orientation and without transparency (see `flatten`). `frame` counts
     from 1; None is the first frame, unless that is blank (see `chosen_frame`). SVG needs the extra
     `svg`, HEIC the extra `heic`. Raises OneshotError, naming the file, if it is not a readable
-    picture.
+    picture; bytes are called `name`.
     """
-    name, content = _content(source)
+    name, content = _content(source, name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -109,12 +111,12 @@ def read_picture(source: str | Path | bytes | BinaryIO, frame: int | None = None
     raise OneshotError(f"{name} is {width} x {height}, more than {most:,} pixels; scale it down")
 
 
-def _content(source: str | Path | bytes | BinaryIO) -> tuple[str, Path | bytes]:
+def _content(source: str | Path | bytes | BinaryIO, name: str) -> tuple[str, Path | bytes]:
     """The name of a picture for messages, and its regular file or its bytes."""
     if isinstance(source, bytes | bytearray):
-        return "the picture", bytes(source)
+        return name, bytes(source)
     if not isinstance(source, str | Path):
-        name = str(getattr(source, "name", "the picture"))
+        name = str(getattr(source, "name", name))
         content = source.read(MAX_BYTES + 1)
         if not isinstance(content, bytes):
             raise OneshotError(f"{name} is open as text; open it in binary mode (rb)")

@@ -42,35 +42,34 @@ class AdditiveCanvas(Canvas):
 
 
 class GatedCanvas(Canvas):
-    """c_t = CGRU(c_{t-1}, w_t): a convolutional gated recurrent unit (Kaiser & Sutskever 2015).
+    """c_t = CGRU(c_{t-1} + w_t): a convolutional gated recurrent unit (Kaiser & Sutskever 2015).
 
-    u = sigmoid(U * [c, w]),  r = sigmoid(R * [c, w]),  c' = u c + (1 - u) tanh(V * [r c, w]),
+    The write is added, then the sum is gated, as in the paper: s = c_{t-1} + w_t,
+    u = sigmoid(U * s),  r = sigmoid(R * s),  c_t = u s + (1 - u) tanh(V * (r s)),
     where * is a 3 x 3 convolution.
     """
 
     def __init__(self, channels: int, start: Tensor) -> None:
         super().__init__(channels, start)
-        self.gates = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1)
-        self.candidate = nn.Conv2d(2 * channels, channels, 3, padding=1)
-        self.output = read_out(channels, start, gain=6.0 / channels)
+        self.gates = nn.Conv2d(channels, 2 * channels, 3, padding=1)
+        self.candidate = nn.Conv2d(channels, channels, 3, padding=1)
+        self.output = read_out(channels, start, gain=channels**-0.5)
         with torch.no_grad():
-            # The bias lets about a quarter of each write in, so that twenty or more writes can
-            # still be seen at the end. The canvas is in [-1, 1]; the gain of the read-out stretches
-            # that to the range of logits.
+            # At first u is about 0.98, so that the canvas nearly adds up the writes.
             assert self.gates.bias is not None
-            self.gates.bias[:channels].fill_(1.0)
+            self.gates.bias[:channels].fill_(4.0)
 
     def forward(self, canvas: Tensor, write: Tensor) -> Tensor:
         # Channels last for the convolutions, and each gate contiguous for what follows.
-        canvas, write = (t.to(memory_format=torch.channels_last) for t in (canvas, write))
+        added = (canvas + write).to(memory_format=torch.channels_last)
         update, reset = (
             torch.sigmoid(gate.contiguous(memory_format=torch.channels_last))
-            for gate in self.gates(torch.cat([canvas, write], 1)).chunk(2, 1)
+            for gate in self.gates(added).chunk(2, 1)
         )
-        candidate = self.candidate(torch.cat([reset * canvas, write], 1)).to(canvas.dtype)
+        candidate = self.candidate(reset * added).to(added.dtype)
         # 2 sigmoid(2 a) - 1 is tanh(a), which takes the CPU four times as long.
         candidate = 2 * torch.sigmoid(2 * candidate) - 1
-        return torch.lerp(candidate, canvas, update.to(canvas.dtype))
+        return torch.lerp(candidate, added, update.to(added.dtype))
 
     def read_out(self, canvas: Tensor) -> Tensor:
         return self.output(canvas)

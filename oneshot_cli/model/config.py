@@ -7,9 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeVar
 
 from oneshot_cli.model.registry import ATTENTIONS, CANVASES, OBSERVATIONS, OUTPUTS, PRIORS
-from oneshot_cli.ranges import COUNT, Range, check_numbers, number
+from oneshot_cli.ranges import COUNT, Range, check_fields, number
 
 OR_NONE = Range(least=0, most=COUNT.most)
+SIZE = Range(least=1, most=512)
+"""Heights and widths of images. The weights need not depend on it, but the memory does."""
+STEPS = Range(least=1, most=10_000)
+"""Numbers of steps, likewise."""
 SCALE = Range(above=0, most=10)
 """Half-widths of windows before training."""
 Self = TypeVar("Self", bound="Config")
@@ -21,9 +25,9 @@ class Config(ABC):
 
     kind: ClassVar[str]
 
-    size: int = 28
+    size: int = number(28, SIZE)
     """Height and width of images, in pixels; drawings can have any size."""
-    channels: int = 1
+    channels: int = number(1, Range(least=1, most=4))
     """1, or 3 in colour."""
     observation: str = "bernoulli"
     """p(x | canvas): binary images, or discretized logistics for those of 256 levels."""
@@ -31,7 +35,7 @@ class Config(ABC):
     """Mean of the data, which is the mean of an empty canvas."""
 
     def __post_init__(self) -> None:
-        check_numbers(self)
+        check_fields(self)
         OBSERVATIONS.check(self.observation)
 
     @property
@@ -77,7 +81,7 @@ class SequentialConfig(Config):
 
     kind: ClassVar[str] = "sequential"
 
-    steps: int = 20
+    steps: int = number(20, STEPS)
     """T, the number of latent groups and of writes."""
     latent: int = 16
     """Latents a step."""
@@ -148,7 +152,7 @@ class DRAWConfig(Config):
 
     kind: ClassVar[str] = "draw"
 
-    steps: int = 64
+    steps: int = number(64, STEPS)
     """T, the number of glimpses and of writes."""
     latent: int = 100
     """Latents a step."""
@@ -184,9 +188,13 @@ class VAEConfig(Config):
     """Hidden layers of each network."""
     flow: int = number(0, OR_NONE)
     """Planar transformations of each layer's posterior; 0: a Gaussian."""
+    activation: str = "silu"
+    """Of the hidden units: silu or tanh."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.activation not in ("silu", "tanh"):
+            raise ValueError(f"activation is silu or tanh, not {self.activation!r}")
         for name in ("latent", "hidden"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has lists
             if not getattr(self, name) or min(getattr(self, name)) < 1:

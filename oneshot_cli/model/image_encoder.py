@@ -44,7 +44,7 @@ class ImageEncoder(nn.Module):
 
     def _parts(self, images: Tensor) -> tuple[Tensor, ...]:
         """On the CPU a few at a time, so that their features stay in its cache between layers."""
-        if images.device.type != "cpu":
+        if torch.compiler.is_compiling() or images.device.type != "cpu":
             return (images,)
         widest = self.width * len(images) * images.shape[-1] ** 2
         return images.chunk(max(1, math.ceil(widest / AT_ONCE)))
@@ -58,6 +58,6 @@ def downsampled(images: Tensor, size: int) -> Tensor:
     """
     if images.shape[-1] == size:
         return images
-    if not len(images):
+    if images.shape[0] == 0:
         return images.new_empty(0, images.shape[1], size, size)
     return F.interpolate(images, (size, size), mode="bilinear", antialias=True)

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from oneshot_cli.model.attention import at_size, whole_image
 from oneshot_cli.model.config import NADEConfig
 from oneshot_cli.model.context import Context
-from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
+from oneshot_cli.model.engine.autoregression import conditional_logits
+from oneshot_cli.model.interface import Bound, Engine, GenerativeModel, Trace
 from oneshot_cli.model.likelihood import bernoulli_log_likelihood
 
 
@@ -28,6 +29,7 @@ class NADE(GenerativeModel):
 
     def __init__(self, config: NADEConfig) -> None:
         super().__init__(config)
+        self.engine: Engine = "auto"
         self.pixels = config.size**2
         self.read = nn.Parameter(torch.randn(self.pixels, config.hidden) * self.pixels**-0.5)
         self.write = nn.Parameter(torch.randn(self.pixels, config.hidden) * config.hidden**-0.5)
@@ -35,6 +37,10 @@ class NADE(GenerativeModel):
         self.bias = nn.Parameter(
             torch.full((self.pixels,), math.log(config.ink / (1 - config.ink)))
         )
+
+    def use_engine(self, engine: Engine) -> None:
+        """The engine computes the logits and their gradient, see `engine.autoregression`."""
+        self.engine = engine
 
     @property
     def noise_shape(self) -> tuple[int]:
@@ -46,7 +52,13 @@ class NADE(GenerativeModel):
         return (0,) * self.config.steps
 
     def logits(self, x: Tensor) -> Tensor:
-        """The logit of each pixel given those before it, (B, D), for pictures (B, D)."""
+        """The logit of each pixel given those before it, (B, D), for pictures (B, D).
+
+        All pixels are computed at once. Autograd keeps the hidden units of all of them, (B, D,
+        hidden); the engine those of a few at a time.
+        """
+        if self.engine != "plain" and not torch.compiler.is_compiling():
+            return conditional_logits(x, self.read, self.write, self.start, self.bias)
         terms = x[..., None] * self.read
         h = torch.sigmoid(self.start + terms.cumsum(-2) - terms)
         return self.bias + (h * self.write).sum(-1)

@@ -61,7 +61,7 @@ class Posterior(nn.Module):
         """The target, with what is the same at every step."""
         x = downsampled(x, self.size)
         if self.image_encoder is None or self.embed_image is None:
-            return EncodedTarget(x, x.new_zeros(len(x), 1))
+            return EncodedTarget(x, x.new_zeros(x.shape[0], 1))
         return EncodedTarget(x, self.embed_image(self.image_encoder(x)))
 
     def forward(

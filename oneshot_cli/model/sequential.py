@@ -184,14 +184,14 @@ class SequentialGenerator(GenerativeModel):
         reader: JointReader,
         x_context: EncodedContext | None,
         x: EncodedTarget | None,
-        closeness: float | None = None,
+        closeness: float | Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
         """h_t and its cell, the window on the context, and `States.latent` with a target's window.
 
         From h_{t-1}, its cell, and the noise of z_t (B, latent).
         """
         glimpses, windows = reader(h)
-        v, context_window = h.new_zeros(len(h), 0), whole_image(h, len(h))
+        v, context_window = h.new_zeros(h.shape[0], 0), whole_image(h, h.shape[0])
         if self.context is not None and x_context is not None:
             v = self.context(h, glimpses[0], x_context)
             context_window = self.context.reader.attention.frame(windows[0])
@@ -334,16 +334,16 @@ class SequentialGenerator(GenerativeModel):
 
 
 def interpolate_latent(
-    prior: tuple[Tensor, Tensor], mean: Tensor, noise: Tensor, closeness: float
+    prior: tuple[Tensor, Tensor], mean: Tensor, noise: Tensor, closeness: float | Tensor
 ) -> Tensor:
     """z_t (B, latent) between a sample of the prior and the posterior's mean.
 
         z = mu + c (mean - mu) + sqrt(1 - c^2) sigma noise
 
-    with the prior N(mu, sigma^2), given as mean and log standard deviation, and the closeness c. At
-    c = 0 it is the sample, at c = 1 the mean. If the posterior equals the prior, only the noise
-    remains. If the posterior's means are distributed like the prior, z has the prior's variance at
-    every c.
+    with the prior N(mu, sigma^2), given as mean and log standard deviation, and the closeness c,
+    one number or (B, 1). At c = 0 it is the sample, at c = 1 the mean. If the posterior equals the
+    prior, only the noise remains. If the posterior's means are distributed like the prior, z has
+    the prior's variance at every c.
     """
     prior_mean, log_std = prior
     spread = (1 - closeness**2) ** 0.5

@@ -10,6 +10,7 @@ it is the model of Burda et al. 2015 (IWAE, section 5). Each posterior may have 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -29,13 +30,17 @@ from oneshot_cli.model.gaussian import (
 from oneshot_cli.model.interface import Bound, GenerativeModel, Trace
 from oneshot_cli.model.registry import OBSERVATIONS
 
+ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "tanh": nn.Tanh}
 
-def perceptron(inputs: int, hidden: int, depth: int, outputs: int) -> nn.Sequential:
-    """`depth` hidden layers of `hidden` units, SiLU after each."""
+
+def perceptron(
+    inputs: int, hidden: int, depth: int, outputs: int, activation: str
+) -> nn.Sequential:
+    """`depth` hidden layers of `hidden` units, the activation after each."""
     widths = [inputs] + [hidden] * depth
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
-        layers += [Linear(before, after), nn.SiLU()]
+        layers += [Linear(before, after), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers, Linear(widths[-1], outputs))
 
 
@@ -60,16 +65,17 @@ class VAE(GenerativeModel):
         super().__init__(config)
         self.observation = OBSERVATIONS[config.observation](config.channels)
         pixels, numbers = config.size**2, self.observation.parameters
-        latent, hidden, depth = config.latent, config.hidden, config.depth
+        latent, hidden = config.latent, config.hidden
+        network = partial(perceptron, depth=config.depth, activation=config.activation)
         self.encoders = nn.ModuleList(
-            perceptron(below, hidden[i], depth, 2 * latent[i] + self._flow_width(latent[i]))
+            network(below, hidden[i], outputs=2 * latent[i] + self._flow_width(latent[i]))
             for i, below in enumerate([config.channels * pixels, *latent[:-1]])
         )
         self.priors = nn.ModuleList(
-            perceptron(above, hidden[i + 1], depth, 2 * latent[i])
+            network(above, hidden[i + 1], outputs=2 * latent[i])
             for i, above in enumerate(latent[1:])
         )
-        self.decoder = perceptron(latent[0], hidden[0], depth, numbers * pixels)
+        self.decoder = network(latent[0], hidden[0], outputs=numbers * pixels)
         start = self.observation.initial_parameters(config.ink)
         with torch.no_grad():
             self.decoder[-1].get_parameter("bias").copy_(start.repeat_interleave(pixels))

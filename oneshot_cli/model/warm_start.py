@@ -12,6 +12,8 @@ ADDITIONS = ("prior.", "output.")
 """Parts that do not change a model before they are trained: the other model may lack them."""
 ADDED_FIELDS = ("prior", "output", "output_channels")
 """The fields of a configuration that add these parts."""
+REPEATED_FIELDS = ("steps",)
+"""The fields that say how often the same weights are used, where a configuration has them."""
 
 
 def warm_start(model: nn.Module, weights: Mapping[str, Tensor]) -> None:

@@ -8,19 +8,21 @@ from typing import Any, get_args
 
 from oneshot_cli.data.augmentation import Augmentation
 from oneshot_cli.data.episodes import TaskMix
+from oneshot_cli.errors import OneshotError
 from oneshot_cli.model.interface import Engine
 from oneshot_cli.model.objective import Objective
 from oneshot_cli.ranges import (
     COUNT,
     MOST_SEED,
     MOST_STEPS,
+    NO_LIMIT,
     SHARE,
     Range,
-    check_numbers,
+    check_fields,
     number,
 )
 
-NORM = Range(above=0, most=10**12)
+NORM = Range(above=0, most=NO_LIMIT)
 """Range of the limits of gradient norms. The largest value means no limit."""
 DECAY = Range(least=0, below=1)
 """Range of the decay of moving averages."""
@@ -79,7 +81,7 @@ class TrainConfig:
     """Strength at the start. It decays to 0 with the learning rate."""
 
     def __post_init__(self) -> None:
-        check_numbers(self)
+        check_fields(self)
         if len(self.betas) != 2:
             raise ValueError(f"betas are two numbers, not {len(self.betas)}")
         if self.objective not in get_args(Objective):
@@ -90,12 +92,18 @@ class TrainConfig:
             raise ValueError("free_bits apply to the KL, but L_K of several particles has no KL")
 
     def after(self, before: Mapping[str, Any]) -> TrainConfig:
-        """The same, for a run that starts from a checkpoint whose training was `before`."""
-        return replace(
-            self,
-            steps_before=before.get("steps_before", 0) + before.get("step", 0),
-            seconds_before=before.get("seconds_before", 0.0) + before.get("seconds", 0.0),
-        )
+        """The same, for a run that starts from a checkpoint whose training was `before`.
+
+        Raises OneshotError if `before` has something else than numbers.
+        """
+        try:
+            return replace(
+                self,
+                steps_before=before.get("steps_before", 0) + before.get("step", 0),
+                seconds_before=before.get("seconds_before", 0.0) + before.get("seconds", 0.0),
+            )
+        except (TypeError, ValueError) as error:
+            raise OneshotError(f"its earlier training is not oneshot's ({error})") from error
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

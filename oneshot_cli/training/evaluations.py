@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 VALIDATION = "validation"
@@ -18,3 +19,12 @@ def evaluated(row: dict[str, Any]) -> str | None:
 def in_words(name: str) -> str:
     """The name for display."""
     return name.replace("_", " ")
+
+
+def nats(figures: Mapping[str, Any], name: str) -> str:
+    """The negative bound on the drawings called `name`, with its standard error if it has one.
+
+    One drawing alone has no standard error.
+    """
+    error = figures[f"{name}_error"]
+    return f"{-figures[f'{name}_bound']:.2f}" + ("" if error is None else f" +- {error:.2f}")

@@ -10,9 +10,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from oneshot_cli.documents import parse
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.experiment import Experiment
-from oneshot_cli.files import atomic_write_bytes, read_file
+from oneshot_cli.files import atomic_write_bytes, read_file, write_errors
 from oneshot_cli.training.evaluations import evaluated
 
 MAX_BYTES = 300_000_000
@@ -63,7 +64,8 @@ class RunFolder:
 
     def acquire(self, lock: FileLock) -> None:
         """Acquire `lock` for this process. Raises OneshotError if another one trains here."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        with write_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire()
         except Timeout:
@@ -80,7 +82,7 @@ class RunFolder:
 
     def log(self, row: dict[str, Any]) -> None:
         """Append a line to metrics.jsonl."""
-        with self.metrics.open("a") as file:
+        with write_errors(self.metrics), self.metrics.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
     def rows(self) -> list[dict[str, Any]]:
@@ -92,8 +94,8 @@ class RunFolder:
             return []
         rows = []
         for line in read_file(self.metrics, MAX_BYTES).splitlines():
-            with suppress(ValueError, RecursionError):
-                row = json.loads(line)
+            with suppress(ValueError):
+                row = parse(line)
                 if isinstance(row, dict) and isinstance(row.get("step"), int):
                     rows.append(row)
         return rows

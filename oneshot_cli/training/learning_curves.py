@@ -55,7 +55,7 @@ def learning_curves(rows: list[Row]) -> Figure:
         total.errorbar(
             [row["step"] for row in found],
             [-row[f"{name}_bound"] for row in found],
-            [1.96 * row[f"{name}_error"] for row in found],
+            [1.96 * (row[f"{name}_error"] or 0.0) for row in found],
             color=EVALUATED,
             fmt=".-",
             label=in_words(name),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -262,7 +263,7 @@ class Trainer:
         row: dict[str, Any] = {
             "step": self.counters.step,
             f"{name}_bound": bound,
-            f"{name}_error": error,
+            f"{name}_error": None if math.isnan(error) else error,  # JSON has no NaN
             f"{name}_kl": kl,
             "seconds": self.counters.seconds,
         }
@@ -283,6 +284,7 @@ class Trainer:
             data=self.experiment.data.to_dict(),
             training={**self.config.to_dict(), **asdict(self.counters)},
             figures=self.figures,
+            sampling=self.experiment.sampling,
             version=oneshot_cli.__version__,
         )
 

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from oneshot_cli.documents import parse
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import atomic_write, regular_file
 from oneshot_cli.model.legacy import current_weight
@@ -89,9 +90,9 @@ def read(path: Path) -> State:
     regular_file(path)
     try:
         with safe_open(path, "pt") as file:
-            counters = _counters(json.loads((file.metadata() or {})[HEADER]))
+            counters = _counters(parse((file.metadata() or {})[HEADER]))
             tensors = {current_weight(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise OneshotError(f"{path}: cannot resume from it ({error})") from error
     return State(path, counters, tensors)
 
@@ -99,14 +100,13 @@ def read(path: Path) -> State:
 def _counters(fields: dict[str, Any]) -> Counters:
     """Counters from JSON. Raises TypeError or ValueError for what are none."""
     counters = Counters(**fields)
-    values: dict[str, Any] = asdict(counters)
-    for name, value in values.items():
+    for name, value in asdict(counters).items():
         if name == "best" and value is None:
             continue
         whole = name in ("step", "skipped")
         if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
             raise TypeError(f"{name} is {value!r}")
-        if name != "best" and not 0 <= value < float("inf"):
+        if name != "best" and not 0 <= float(value) < float("inf"):
             raise ValueError(f"{name} is {value}")
     return counters
 

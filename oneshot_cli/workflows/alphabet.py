@@ -13,15 +13,14 @@ from torch import Tensor
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import ALPHABET_SPREAD, load
 from oneshot_cli.errors import UsageError
-from oneshot_cli.files import refuse_to_overwrite
-from oneshot_cli.imaging.exemplar import Picture
+from oneshot_cli.imaging.exemplar import Reading
 from oneshot_cli.imaging.formats import npz_of
 from oneshot_cli.imaging.grid import Group, arranged
 from oneshot_cli.imaging.rendering import of_mask
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.workflows.jobs import Source, find, title
-from oneshot_cli.workflows.pictures import description, draw_and_write, sheet_content
-from oneshot_cli.workflows.targets import DEFAULT_FOLDER, opened, refuse_exemplars, write
+from oneshot_cli.workflows.pictures import check_written, description, draw_and_write, sheet_content
+from oneshot_cli.workflows.targets import DEFAULT_FOLDER, opened, refuse_conflicts, write
 
 MOST = 100
 """The largest number of context images."""
@@ -86,6 +85,9 @@ def alphabet(
     spread: float | None = None,
     pen: float | None = None,
     format: str | None = None,
+    frame: int | None = None,
+    box: str = "auto",
+    each: bool = False,
     checkpoint: str | Path | None = None,
     device: str = "auto",
     force: bool = False,
@@ -96,7 +98,9 @@ def alphabet(
     `exemplars` are pictures of different characters, or folders of them. `exemplars` and `output`
     are as for `vary`. Raises OneshotError.
     """
-    found = find(exemplars, DEFAULT_FOLDER if output is None else Path(output))
+    check_written(n=n, seed=seed, spread=spread, size=size, pen=pen)
+    written = DEFAULT_FOLDER if output is None else Path(output)
+    found = find(exemplars, written, Reading(frame, box), each=each)
     found.report(reporter)
     if len(found.sources) > MOST:
         raise UsageError(f"{len(found.sources)} pictures are given, but at most {MOST} are read")
@@ -104,8 +108,7 @@ def alphabet(
         target = opened_target.of_pictures(n)
         files, grid = target.numbered("character", n), target.grid("alphabet")
         every = [*files, *([grid] if grid else [])]
-        refuse_exemplars(every, [source.path for source in found.sources])
-        refuse_to_overwrite(every, force)
+        refuse_conflicts(every, [source.path for source in found.sources], overwrite=force)
 
         model = load(checkpoint, device)
         read = found.drawings(model.size, reporter)
@@ -115,8 +118,8 @@ def alphabet(
         about = description(model, "alphabet", **settings, pen=model.pen(size, pen))
         about["exemplar"] = [source.label for source in given]
         with reporter.progress("drawing", n) as advance:
-            pictures: list[Picture] = [source.picture for source in given]
-            made = model.new_characters(pictures, n, seed=seed, spread=spread, size=size)
+            drawings = [drawing for _, drawing in read]
+            made = model.new_characters(drawings, n, seed=seed, spread=spread, size=size)
 
             def take(first: int, count: int) -> Tensor:
                 return made.pictures[first : first + count]

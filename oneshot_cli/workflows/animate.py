@@ -12,16 +12,15 @@ from typing import Any
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import load
 from oneshot_cli.errors import UsageError
-from oneshot_cli.files import refuse_to_overwrite
 from oneshot_cli.imaging.animation import Strip, film, film_bytes, film_format, require_codec
-from oneshot_cli.imaging.exemplar import Picture
+from oneshot_cli.imaging.exemplar import Picture, Reading
 from oneshot_cli.imaging.rendering import Bytes, of_mask
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.workflows.jobs import STANDARD, find, title
-from oneshot_cli.workflows.pictures import description
+from oneshot_cli.workflows.pictures import check_written, description
 from oneshot_cli.workflows.targets import (
     opened,
-    refuse_exemplars,
+    refuse_conflicts,
     refuse_terminal,
     refuse_url,
     write,
@@ -79,6 +78,9 @@ def animate(
     fps: float = 8.0,
     hold: float = 2.0,
     format: str | None = None,
+    frame: int | None = None,
+    box: str = "auto",
+    each: bool = False,
     checkpoint: str | Path | None = None,
     device: str = "auto",
     force: bool = False,
@@ -90,24 +92,23 @@ def animate(
     standard output; without it, the film is written to a new folder in `out`. `fps` is the number
     of steps a second, `hold` the seconds that the last frame is shown. Raises OneshotError.
     """
+    check_written(n=n, seed=seed, spread=spread, closeness=closeness, size=size)
     if reconstruct and not exemplars:
         raise UsageError("--reconstruct needs an exemplar")
-    found = find(exemplars)
+    found = find(exemplars, None, Reading(frame, box), each=each)
     if exemplars:
         found.report(reporter)
     if n * max(1, len(found.sources)) > MOST:
         raise UsageError(f"{n * len(found.sources)} drawings, but a film has at most {MOST}")
     with film_file(output, format, title(exemplars) if exemplars else "sample") as (file, kind):
-        if file != STANDARD:
-            refuse_exemplars([file], [source.path for source in found.sources])
-            refuse_to_overwrite([file], force)
+        refuse_conflicts([file], [source.path for source in found.sources], overwrite=force)
         model = load(checkpoint, device)
         read = found.drawings(model.size, reporter) if exemplars else []
-        each: list[tuple[Picture | None, Bytes | None]]
-        each = [(source.picture, of_mask(seen.mask, size)) for source, seen in read]
+        rows: list[tuple[Picture | None, Bytes | None]]
+        rows = [(drawing, of_mask(drawing.mask, size)) for _, drawing in read]
         strips = []
         with reporter.progress("drawing", n * max(1, len(read))) as advance:
-            for picture, seen in each or [(None, None)]:
+            for picture, seen in rows or [(None, None)]:
                 made = model.draw(
                     picture,
                     n,
@@ -127,11 +128,15 @@ def animate(
                     )
                 )
                 advance(n)
-        settings = {"n": n, "seed": seed, "spread": spread, "closeness": closeness, "size": size}
-        about = description(model, "animate", **settings)
+        about = description(model, "animate", n=n, seed=seed, size=size, reconstruct=reconstruct)
+        if not reconstruct:
+            usual = (model.spread, model.closeness) if read else (1.0, None)
+            about["spread"] = usual[0] if spread is None else spread
+            about["closeness"] = usual[1] if closeness is None or not read else closeness
         about["exemplar"] = [source.label for source, _ in read]
-        frames = film(strips, fade=fade)
-        content = film_bytes(frames, kind, fps=fps, hold=hold, about=about)
+        with reporter.progress("writing the film", None):
+            frames = film(strips, fade=fade)
+            content = film_bytes(frames, kind, fps=fps, hold=hold, about=about)
         write(file, content)
     return AnimateResult(
         checkpoint=model.path,

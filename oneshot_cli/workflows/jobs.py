@@ -9,11 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from oneshot_cli.errors import OneshotError, UsageError
-from oneshot_cli.imaging.exemplar import Drawing, drawing
-from oneshot_cli.imaging.reading import PICTURE_ENDINGS, Grey, read_picture
+from oneshot_cli.imaging.exemplar import AUTOMATIC, Drawing, Reading, count_characters, drawing
+from oneshot_cli.imaging.reading import PICTURE_ENDINGS, Levels, read_picture
 from oneshot_cli.paths import printable
 from oneshot_cli.reporting import Reporter
 
@@ -38,15 +37,16 @@ RESERVED = frozenset({"grid"})
 class Source:
     """One picture to read: its `name`, its `path`, and what the reader takes.
 
-    `picture` is the path itself, or the grey levels (H, W) of standard input or of a pipe, which
-    can be read only once. `group` is the uppermost folder that the picture is in, seen from the
-    folder that was given.
+    `picture` is the path itself, or the levels (H, W, C) of standard input or of a pipe, which can
+    be read only once. `group` is the uppermost folder that the picture is in, seen from the folder
+    that was given. `reading` says how the picture is read.
     """
 
     name: str
     path: Path
-    picture: Path | Grey
+    picture: Path | Levels
     group: str
+    reading: Reading = AUTOMATIC
 
     def __str__(self) -> str:
         return STANDARD_INPUT if self.path == STANDARD else str(self.path)
@@ -59,11 +59,24 @@ class Source:
     def drawing(self, size: int) -> Drawing:
         """The drawing in the picture, see `imaging.exemplar.drawing`. Raises OneshotError."""
         try:
-            return drawing(self.picture, size)
+            return drawing(self.picture, size, self.reading)
         except OneshotError as error:
             if isinstance(self.picture, Path):
                 raise
             raise OneshotError(f"{self}: {error}") from None
+
+    def each(self) -> list[Source]:
+        """A source for each character in the picture, or this one if there is only one."""
+        try:
+            count = count_characters(self.picture, self.reading)
+        except OneshotError:  # told when it is read
+            return [self]
+        if count == 1:
+            return [self]
+        return [
+            replace(self, name=f"{self.name}-{i}", reading=replace(self.reading, part=i))
+            for i in range(1, count + 1)
+        ]
 
 
 @dataclass
@@ -115,12 +128,19 @@ class Found:
         return read
 
 
-def find(paths: Sequence[Path], output: Path | None = None) -> Found:
+def find(
+    paths: Sequence[Path],
+    output: Path | None = None,
+    reading: Reading = AUTOMATIC,
+    *,
+    each: bool = False,
+) -> Found:
     """The pictures in `paths`: files, folders of them, or `-` for standard input.
 
     A file has its name without the ending, a picture in a folder its path from there. In folders,
     hidden files are passed over, links to folders are followed, and the folder `output`, where
     drawings are written, is not searched. One path that cannot be read does not stop the others.
+    All are read as `reading` says. With `each`, every character in a picture is a source.
     """
     found = Found()
     written = None if output is None else output.resolve()
@@ -128,7 +148,7 @@ def find(paths: Sequence[Path], output: Path | None = None) -> Found:
     for path in paths:
         try:
             if path not in folders:
-                found.sources.append(_file(path))
+                found.sources.append(_file(path, reading))
                 continue
             before = len(found.sources), len(found.failed)
             for picture in _pictures(path, (), written, found):
@@ -136,11 +156,13 @@ def find(paths: Sequence[Path], output: Path | None = None) -> Found:
                 single = path.resolve().name if len(folders) > 1 else below.stem
                 group = below.parts[0] if len(below.parts) > 1 else single
                 name = below.with_suffix("").as_posix()
-                found.sources.append(Source(_name(name), picture, picture, _name(group)))
+                found.sources.append(Source(_name(name), picture, picture, _name(group), reading))
             if before == (len(found.sources), len(found.failed)):
                 raise OneshotError(f"{path}: no pictures in this folder")
         except (OneshotError, OSError) as error:
             found.fail(str(path), error)
+    if each:
+        found.sources = [part for source in found.sources for part in source.each()]
     return found
 
 
@@ -152,32 +174,27 @@ def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # unlike Path.is_dir, no error for a name that is too long
 
 
-def _file(path: Path) -> Source:
+def _file(path: Path, reading: Reading) -> Source:
     """One picture that is named by the user. Raises OneshotError if it cannot be one."""
     if path == STANDARD:
-        return Source("stdin", path, _streamed(path), "stdin")
+        return Source("stdin", path, _streamed(path, reading), "stdin", reading)
     if _is_url(path):
         url = re.sub(":/+", "://", str(path))  # a Path has one slash
         raise OneshotError(f"{url} is a URL, but pictures are read from files; download it first")
     name = _name(path.stem.lstrip(".") or "picture")
-    return Source(name, path, _streamed(path) if path.is_fifo() else path, name)
+    picture = _streamed(path, reading) if path.is_fifo() else path
+    return Source(name, path, picture, name, reading)
 
 
-def _streamed(path: Path) -> Grey:
-    """The grey levels (H, W) of a picture from standard input or a pipe. Raises OneshotError."""
+def _streamed(path: Path, reading: Reading) -> Levels:
+    """The levels (H, W, C) of a picture from standard input or a pipe. Raises OneshotError."""
     shown = STANDARD_INPUT if path == STANDARD else str(path)
     if path == STANDARD and sys.stdin.isatty():
         raise UsageError(f"- reads a picture from {STANDARD_INPUT}, but that is a terminal")
     content = sys.stdin.buffer.read() if path == STANDARD else path.read_bytes()
     if not content:
         raise OneshotError(f"{shown} is empty, but a picture is needed there")
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "picture"
-        file.write_bytes(content)
-        try:
-            return read_picture(file)
-        except OneshotError as error:
-            raise OneshotError(str(error).replace(str(file), shown)) from None
+    return read_picture(content, reading.frame, name=shown)
 
 
 def _pictures(

@@ -16,7 +16,16 @@ from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.distributed import LONG_TIMEOUT, World, join_world
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.evaluation.nll import Nll, fitting, gaps, measure, published_beside
+from oneshot_cli.evaluation.nll import (
+    Nll,
+    differences,
+    fitting,
+    gaps,
+    measure,
+    published_beside,
+    whole_set_pays,
+)
+from oneshot_cli.evaluation.per_image import Figure
 from oneshot_cli.evaluation.plots import likelihood_plot, png, require_matplotlib
 from oneshot_cli.evaluation.published import Table as PublishedTable
 from oneshot_cli.evaluation.standard_errors import unit
@@ -68,6 +77,7 @@ class NllResult:
             "seed": self.seed,
             "results": [row.as_dict() for row in self.rows],
             "gaps": [gap.as_dict() for gap in gaps(self.rows)],
+            "differences": [each.as_dict() for each in differences(self.rows)],
             "published": [_published(table) for table in self.published],
         }
 
@@ -98,7 +108,9 @@ def nll(
     numbers of importance samples, where 1 is the ELBO; `contexts` are numbers of context images.
     Each checkpoint is evaluated on the data that it was trained on, unless `dataset`, `split` and
     the like name others. The bounds are also written to `csv` and drawn in `plot`, if these are
-    given. Under torchrun the processes share the images. Raises OneshotError.
+    given. With a `limit`, the IWAE bounds of the whole part are estimated where its ELBO takes no
+    longer than the limited images (`evaluation.nll.whole_set_pays`). Under torchrun the processes
+    share the images. Raises OneshotError.
     """
     measurement = Measurement(
         parts, particles, contexts, limit, dataset, split, resample, size, data_dir, batch, seed
@@ -168,25 +180,41 @@ def title(spec: DataSpec) -> str:
 
 
 def csv_text(rows: Sequence[Nll]) -> str:
-    """The rows as CSV, with columns for the IWAE bound of every K. Unknown values are empty."""
+    """The rows as CSV, with columns for the IWAE bound of every K. Unknown values are empty.
+
+    The columns `whole_set_...` are the estimates for all images (`WholeSet`).
+    """
     particles = sorted({k for row in rows for k in row.iwae})
     buffer = io.StringIO()
     writer = csv_format.writer(buffer, lineterminator="\n")
-    names = ["elbo", "reconstruction", "kl", *(f"iwae_{k}" for k in particles)]
-    head = ["checkpoint", "part", "context_images", "images", "latents", "active_latents"]
+    bounds = ["elbo", *(f"iwae_{k}" for k in particles)]
+    names = ["reconstruction", "kl", *bounds, *(f"whole_set_{name}" for name in bounds)]
+    head = ["checkpoint", "part", "context_images", "images", "whole_set_images"]
     errors = ("", "_standard_error", "_naive_standard_error")
-    writer.writerow([*head, *(f"{n}{s}" for n in names for s in errors)])
+    writer.writerow(
+        [*head, "latents", "active_latents", *(f"{n}{s}" for n in names for s in errors)]
+    )
     for row in rows:
-        figures = [row.elbo, row.reconstruction, row.kl, *(row.iwae[k] for k in particles)]
-        numbers = [
-            "" if math.isnan(x) else f"{x:.4f}"
-            for figure in figures
-            for x in (figure.value, figure.error, figure.naive_error)
-        ]
+        whole = row.whole
+        figures: list[Figure | None] = [row.reconstruction, row.kl]
+        figures += [row.elbo, *(row.iwae[k] for k in particles)]
+        if whole is None:
+            figures += [None] * len(bounds)
+        else:
+            figures += [whole.elbo, *(whole.iwae[k] for k in particles)]
         active = "" if row.active is None else sum(row.active)
-        cells = [row.checkpoint, row.part, row.context, row.images, sum(row.latents), active]
-        writer.writerow([*cells, *numbers])
+        images = [row.images, "" if whole is None else whole.images]
+        cells = [row.checkpoint, row.part, row.context, *images, sum(row.latents), active]
+        writer.writerow([*cells, *(cell for figure in figures for cell in _csv_cells(figure))])
     return buffer.getvalue()
+
+
+def _csv_cells(figure: Figure | None) -> list[str]:
+    """A figure and its standard errors, clustered and naive."""
+    if figure is None:
+        return ["", "", ""]
+    numbers = (figure.value, figure.error, figure.naive_error)
+    return ["" if math.isnan(x) else f"{x:.4f}" for x in numbers]
 
 
 def _measure(
@@ -209,10 +237,11 @@ def _measure(
             loaded = spec.load(part, data_dir=measurement.data_dir)
         drawings = fitting(loaded, spec.dataset, max(contexts), config)
         images = min(limit or len(drawings), len(drawings))
-        work = images * sum(set(measurement.particles)) // world.size
+        whole = whole_set_pays(len(drawings), measurement.limit, measurement.particles)
+        work = images * sum(set(measurement.particles)) + whole * len(drawings)
         for context in contexts:
             name = f"{part}, {context} context images"
-            with reporter.progress(name, work) as advance:
+            with reporter.progress(name, work // world.size) as advance:
                 rows.append(
                     measure(
                         model.model,
@@ -222,6 +251,7 @@ def _measure(
                         context=context,
                         particles=measurement.particles,
                         limit=limit,
+                        whole_set=whole,
                         seed=measurement.seed,
                         batch=measurement.batch,
                         advance=advance,

@@ -13,7 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 import oneshot_cli
+from oneshot_cli.drawing.arguments import check
 from oneshot_cli.drawing.oneshot import Oneshot
+from oneshot_cli.errors import UsageError
 from oneshot_cli.imaging.formats import About, encoded, pdf_of
 from oneshot_cli.imaging.grid import Sheet
 from oneshot_cli.imaging.rendering import Bytes, vectorized
@@ -37,6 +39,13 @@ class Rendered:
 
     def __len__(self) -> int:
         return len(self.levels)
+
+
+def check_written(*, n: int, **others: Any) -> None:
+    """Raise UsageError if n or another argument is out of its range, or no picture is asked for."""
+    check(n=n, **others)
+    if n == 0:
+        raise UsageError("n is 0, but at least one picture is drawn")
 
 
 def rendered(model: Oneshot, pictures: Tensor, pen: float | None, format: str) -> Rendered:

@@ -25,7 +25,7 @@ from oneshot_cli.imaging.resampling import RESAMPLINGS
 from oneshot_cli.model import Config
 from oneshot_cli.model.legacy import current_fields
 from oneshot_cli.model.registry import config_type
-from oneshot_cli.model.warm_start import ADDED_FIELDS
+from oneshot_cli.model.warm_start import ADDED_FIELDS, REPEATED_FIELDS
 from oneshot_cli.presets import PRESETS, Preset
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.training.config import TrainConfig
@@ -125,6 +125,11 @@ def prepare(
     same_data = base is not None and base.data.dataset == spec.dataset
     kept = {*chosen, "ink", "observation"} if same_data else set(chosen)
     config = adapted_to_data(config, loaded, kept)
+    if header is not None and header.config.steps != config.steps:
+        reporter.note(
+            f"the weights of --from are used in {config.steps} steps instead of "
+            f"{header.config.steps}: their bound is worse at first"
+        )
     training = with_length(training, iterations, epochs, len(loaded.drawings))
     return Experiment(config, training, spec), loaded
 
@@ -205,17 +210,21 @@ def _parsed(name: str, value: Any, default: Any) -> Any:
 
 
 def with_additions(config: Config, chosen: Mapping[str, Any]) -> Config:
-    """The model of `--from`, with parts that may be added to it, see `model.warm_start`.
+    """The model of `--from`, with the changes that leave its weights as they are.
 
-    Raises UsageError for fields that would change its existing parts.
+    These are parts that may be added to it, and the number of its steps, if all steps have the same
+    weights; see `model.warm_start`. Raises UsageError for fields that would change its parts.
     """
-    known = settable(type(config))
+    known, of_training = settable(type(config)), {field.name for field in fields(TrainConfig)}
     added = {}
     for name, value in chosen.items():
-        if name in known and name not in ADDED_FIELDS:
+        if name in of_training:
+            continue
+        if name not in known:
+            raise UsageError(f"--from is a {config.kind} model, which has no field {name!r}")
+        if name not in (*ADDED_FIELDS, *REPEATED_FIELDS):
             raise UsageError(f"--from keeps the checkpoint's model, so {name} cannot be set")
-        if name in known:
-            added[name] = _parsed(name, value, known[name])
+        added[name] = _parsed(name, value, known[name])
     try:
         return replace(config, **added)
     except ValueError as error:

@@ -13,14 +13,12 @@ from torch import Tensor
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import Oneshot, load
-from oneshot_cli.errors import OneshotError
-from oneshot_cli.files import refuse_to_overwrite
 from oneshot_cli.imaging import distances
 from oneshot_cli.imaging.formats import npz_of
 from oneshot_cli.imaging.grid import Group, arranged, beside
 from oneshot_cli.reporting import SILENT, Reporter
-from oneshot_cli.workflows.pictures import description, draw_and_write, sheet_content
-from oneshot_cli.workflows.targets import opened, write
+from oneshot_cli.workflows.pictures import check_written, description, draw_and_write, sheet_content
+from oneshot_cli.workflows.targets import opened, refuse_conflicts, write
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,8 @@ class Nearest:
     """The nearest training drawing of each of n samples.
 
     `drawings` are all training drawings, `index` (n,) the nearest ones, `distance` (n,) their
-    distances in pixels at the model's size.
+    distances: the Jaccard distance of the ink, centred, or in colour the root mean squared
+    difference of the levels, which are in [0, 1].
     """
 
     drawings: Drawings
@@ -95,14 +94,13 @@ def sample(
     `output` is as for `vary`. With `nearest` the grid also shows the training drawing nearest to
     each sample. Raises OneshotError.
     """
+    check_written(n=n, seed=seed, spread=spread, size=size, pen=pen)
     with opened(output, format, "sample") as opened_target:
         target = opened_target.of_pictures(1 if n == 1 and not nearest else n + 1)
         files, grid = target.numbered("sample", n), target.grid("samples")
-        refuse_to_overwrite([*files, *([grid] if grid else [])], force)
+        refuse_conflicts([*files, *([grid] if grid else [])], [], overwrite=force)
 
         model = load(checkpoint, device)
-        if nearest and model.model.config.channels != 1:
-            raise OneshotError("--nearest compares ink, but this model draws in colour")
         temperature = 1.0 if spread is None else spread
         settings = {"n": n, "seed": seed, "spread": temperature, "size": size}
         about = description(model, "sample", **settings, pen=model.pen(size, pen))
@@ -116,8 +114,9 @@ def sample(
             )
         found = None
         if nearest:
-            inks = model.sample(n, seed=seed, spread=temperature)[:, 0] > 0.5
-            found = _nearest(model, inks, data_dir)
+            with reporter.progress("finding the nearest training drawings", None):
+                pictures = model.sample(n, seed=seed, spread=temperature)
+                found = _nearest(model, pictures, data_dir)
         if grid and target.format == "npz":
             write(grid, npz_of({"pictures": drawn.levels}, about))
         elif grid:
@@ -125,8 +124,7 @@ def sample(
             label = "samples" if nearest else ""
             sheet = arranged([Group(label, list(drawn.levels), paths=drawn.paths)], columns)
             if found:
-                images = found.drawings.images
-                levels = model.render(images[found.index, None] / int(images.max()))
+                levels = model.render(found.drawings.pictures(found.index))
                 label = "the nearest training drawings"
                 sheet = beside(sheet, arranged([Group(label, list(levels))], columns))
             write(grid, sheet_content(target.format, sheet, about))
@@ -144,9 +142,12 @@ def sample(
     )
 
 
-def _nearest(model: Oneshot, inks: Tensor, data_dir: Path | None) -> Nearest:
-    """The training drawing of the model that is nearest to each of `inks` (n, S, S)."""
+def _nearest(model: Oneshot, pictures: Tensor, data_dir: Path | None) -> Nearest:
+    """The training drawing of the model that is nearest to each of `pictures` (n, C, S, S)."""
     drawings = model.trained_on.load(size=model.size, data_dir=data_dir)
+    if drawings.channels > 1:
+        index, distance = distances.nearest_in_colour(pictures, drawings.images)
+        return Nearest(drawings, index, distance)
     ink: Tensor = drawings.images > 0.5 * int(drawings.images.max())
-    index, distance = distances.nearest_drawings(inks, ink)
+    index, distance = distances.nearest_drawings(pictures[:, 0] > 0.5, ink)
     return Nearest(drawings, torch.as_tensor(index), torch.as_tensor(distance))

@@ -14,13 +14,12 @@ from torch import Tensor
 
 from oneshot_cli import data
 from oneshot_cli.data.drawings import Drawings
-from oneshot_cli.data.fetch import RemoteFile, find
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.evaluation import classification as runs_module
 from oneshot_cli.evaluation.critics import binary_ink
 from oneshot_cli.evaluation.folders import read_folders
 from oneshot_cli.evaluation.generalization import (
+    Draw,
     Generalization,
     RunsResult,
     character_rows,
@@ -28,7 +27,7 @@ from oneshot_cli.evaluation.generalization import (
     measure,
     scores_dict,
 )
-from oneshot_cli.evaluation.memorization import Memorization
+from oneshot_cli.evaluation.memorization import CONTROLS, Memorization
 from oneshot_cli.evaluation.memorization import memorization as against_training
 from oneshot_cli.evaluation.oneshot_scores import Critics, Scores, people, references
 from oneshot_cli.evaluation.oneshot_scores import score as score_variations
@@ -39,6 +38,7 @@ from oneshot_cli.files import atomic_write_bytes, refuse_to_overwrite, require_f
 from oneshot_cli.imaging.rendering import save_picture
 from oneshot_cli.paths import display_path
 from oneshot_cli.reporting import SILENT, Reporter
+from oneshot_cli.workflows.score_runs import classification
 
 CHARACTERS_PER_BATCH = 10
 """Characters whose variations are drawn in one batch. No result depends on it."""
@@ -53,10 +53,12 @@ class ScoreOptions:
     size: int | None
     closeness: float | None
     classify: bool
+    both_directions: bool
     runs: Path | None
     particles: int
     memorization: bool
     seed: int
+    seeds: int
 
 
 @dataclass(frozen=True)
@@ -136,10 +138,12 @@ def score(
     size: int | None = None,
     closeness: float | None = None,
     classify: bool = True,
+    both_directions: bool = True,
     runs: Path | None = None,
     particles: int = 5,
     memorization: bool = True,
     seed: int = 0,
+    seeds: int = 1,
     output: Path | None = None,
     plot: Path | None = None,
     report: Path | None = None,
@@ -157,7 +161,19 @@ def score(
     files = ScoreFiles.of(output, plot, report, whole=True)
     refuse_to_overwrite(files.all(), force)
     files.check()
-    options = ScoreOptions(n, limit, size, closeness, classify, runs, particles, memorization, seed)
+    options = ScoreOptions(
+        n=n,
+        limit=limit,
+        size=size,
+        closeness=closeness,
+        classify=classify,
+        both_directions=both_directions,
+        runs=runs,
+        particles=particles,
+        memorization=memorization,
+        seed=seed,
+        seeds=seeds,
+    )
     model = load(checkpoint, device)
     config = model.model.config
     if not config.conditional or not config.binary or config.channels > 1:
@@ -174,7 +190,7 @@ def score(
             "training may have included the test characters of the weak split"
         )
     scores = _generalization(reporter, model, critics, drawings, options, data_dir)
-    classified = _classification(reporter, model, critics, options, data_dir) if classify else None
+    classified = classification(reporter, model, critics, options, data_dir) if classify else None
     recall = _memorization(reporter, critics, scores, drawings, options, data_dir)
     content: dict[str, Any] = {
         "checkpoint": display_path(model.path),
@@ -215,72 +231,45 @@ def _generalization(
     own = drawings
     if model.size != drawings.size:
         own = weak_test_drawings(data_dir, model.size, options.limit)
-    exemplars = people(own, options.seed)[0]
     closeness = model.closeness if options.closeness is None else options.closeness
-    count = len(exemplars)
-    with reporter.progress("drawing", (len(SPREADS) + 1) * count * options.n) as advance:
+    pictures = len(own.characters) * options.n
+    work = (options.seeds * len(SPREADS) + 1) * pictures
+    with reporter.progress("drawing", work) as advance:
 
-        def draw(spread: float) -> Tensor:
-            drawn = []
-            for rows in exemplars.split(CHARACTERS_PER_BATCH):
-                sets = [exemplar[None] for exemplar in rows]
-                drawn.append(
-                    model.vary_batch(
-                        sets,
-                        options.n,
-                        seed=options.seed,
-                        spread=spread,
-                        closeness=closeness,
-                        size=options.size or model.size,
+        def drawer(seed: int) -> Draw:
+            """Draws the exemplars of `seed` with its noise."""
+            exemplars = people(own, seed)[0]
+
+            def draw(spread: float) -> Tensor:
+                drawn = []
+                for rows in exemplars.split(CHARACTERS_PER_BATCH):
+                    sets = [exemplar[None] for exemplar in rows]
+                    drawn.append(
+                        model.vary_batch(
+                            sets,
+                            options.n,
+                            seed=seed,
+                            spread=spread,
+                            closeness=closeness,
+                            size=options.size or model.size,
+                        )
                     )
-                )
-                advance(len(rows) * options.n)
-            return torch.cat(drawn)
+                    advance(len(rows) * options.n)
+                return torch.cat(drawn)
 
-        defaults = (model.spread, closeness)
-        return measure(drawings, draw, *defaults, critics, own=own, seed=options.seed)
+            return draw
 
-
-def _classification(
-    reporter: Reporter,
-    model: Oneshot,
-    critics: Critics,
-    options: ScoreOptions,
-    data_dir: Path | None,
-) -> RunsResult:
-    """One-shot classification by the model and by the critic.
-
-    On Lake's runs if their file is on this machine, otherwise on runs drawn from the seed.
-    """
-    size = model.model.config.input_size
-    runs = _runs(options, data_dir, size)
-    small = runs if size == 28 else _runs(options, data_dir, 28)
-    with reporter.progress("classifying", runs.label.numel()) as advance:
-        found = runs_module.model_scores(
-            model.model, runs, particles=options.particles, seed=options.seed, advance=advance
+        first, *others = (options.seed + k for k in range(options.seeds))
+        return measure(
+            drawings,
+            drawer(first),
+            model.spread,
+            closeness,
+            critics,
+            own=own,
+            seed=first,
+            more={seed: drawer(seed) for seed in others},
         )
-    split = model.header.data.get("split")
-    own = [] if split == "strong-30-20" else ["model"]
-    return RunsResult(
-        source=runs.source,
-        particles=options.particles,
-        model=runs_module.classify(found, runs.label, options.seed),
-        protonet=runs_module.classify(
-            runs_module.protonet_scores(critics.protonet, small), small.label, options.seed
-        ),
-        seen=" and ".join([*own, "prototypical network"]),
-    )
-
-
-def _runs(options: ScoreOptions, data_dir: Path | None, size: int) -> runs_module.Runs:
-    found = find([RemoteFile("all_runs.zip")], ["omniglot"], data_dir)
-    path = options.runs or (found[0] if found else None)
-    if path is not None:
-        return runs_module.official_runs(path, size)
-    evaluation = data.load(
-        "omniglot", data_dir=data_dir, split="strong-30-20", part="test", size=size
-    )
-    return runs_module.seeded_runs(evaluation, seed=options.seed)
 
 
 def _memorization(
@@ -300,10 +289,19 @@ def _memorization(
     training = data.load("omniglot", data_dir=data_dir, split="weak", part="train", size=28)
     samples = binary_ink(scores.variations.flatten(0, 1))
     held_out = drawings.images[:, None].float()
-    with reporter.progress(
-        "comparing with training drawings", len(samples) + len(held_out)
-    ) as step:
-        found = against_training(samples, held_out, training.images, critics.simclr, advance=step)
+    characters, each = scores.variations.shape[:2]
+    work = len(samples) + len(held_out) + CONTROLS
+    with reporter.progress("comparing with training drawings", work) as step:
+        found = against_training(
+            samples,
+            held_out,
+            training.images,
+            critics.simclr,
+            sample_character=torch.arange(characters).repeat_interleave(each),
+            held_out_character=drawings.character,
+            seed=options.seed,
+            advance=step,
+        )
     return found, training
 
 

@@ -12,7 +12,12 @@ from pathlib import Path
 
 from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.errors import OneshotError, UsageError
-from oneshot_cli.files import atomic_write_bytes, require_folder
+from oneshot_cli.files import (
+    atomic_write_bytes,
+    refuse_to_overwrite,
+    require_folder,
+    write_errors,
+)
 from oneshot_cli.imaging.formats import require_pdf
 from oneshot_cli.workflows.jobs import STANDARD, URL
 
@@ -111,8 +116,9 @@ class Target:
 def write(path: Path, content: bytes) -> None:
     """Write a file, whole or not at all; or write to standard output, if `path` is `-`."""
     if path == STANDARD:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        with write_errors("standard output"):
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
     else:
         atomic_write_bytes(path, content)
 
@@ -166,11 +172,13 @@ def _new_folder(title: str) -> Path:
             return folder
 
 
-def refuse_exemplars(files: Iterable[Path], exemplars: Iterable[Path]) -> None:
-    """Raise OneshotError if one of `files` is an exemplar, which would be overwritten."""
+def refuse_conflicts(files: Iterable[Path], exemplars: Iterable[Path], *, overwrite: bool) -> None:
+    """Raise OneshotError if one of `files` is an exemplar; or if it exists, without `overwrite`."""
     given = {path.resolve() for path in exemplars}
-    for file in files:
-        if file != STANDARD and file.resolve() in given:
+    written = [file for file in files if file != STANDARD]
+    for file in written:
+        if file.resolve() in given:
             raise OneshotError(
                 f"{file} is one of the exemplars and would be overwritten\ngive another --output"
             )
+    refuse_to_overwrite(written, overwrite)

@@ -110,8 +110,10 @@ def train(
         weights = None
         if start is not None:
             weights, header = checkpoint.load(start)
-            training = experiment.training.after(header.training)
-            experiment = replace(experiment, training=training)
+            try:
+                experiment = experiment.after(header)
+            except OneshotError as error:
+                raise OneshotError(f"{start}: {error}") from error
         if loaded is None:
             loaded = _load(experiment, options, world)
         experiment = _with_precision(experiment, world, options.reporter)
@@ -276,7 +278,7 @@ def _warn_if_slow(device: torch.device, reporter: Reporter, advice: str) -> None
 
 
 def _fit(run: Trainer, options: RunOptions) -> TrainResult:
-    """Train. Samples and learning curves are written to the folder, too.
+    """Train. Samples and learning curves are written to the folder, too, and samples at the end.
 
     The state comes before config.json: a folder with a configuration can be resumed, and one
     without has not started.
@@ -285,9 +287,11 @@ def _fit(run: Trainer, options: RunOptions) -> TrainResult:
     drawings = run.validation if len(run.validation) else run.episodes.drawings
     shown = drawings.pictures(torch.linspace(0, len(drawings) - 1, 11).long())
 
+    def sample_file(step: int) -> Path:
+        return folder.samples / f"{step:07d}.png"
+
     def draw(model: Any, step: int) -> None:
-        sheet = progress_sheet(model, shown.to(run.device))
-        save_picture(sheet, folder.samples / f"{step:07d}.png")
+        save_picture(progress_sheet(model, shown.to(run.device)), sample_file(step))
 
     displays: list[Callable[[Row], None]] = []
     if options.tensorboard and world.is_main:
@@ -307,6 +311,8 @@ def _fit(run: Trainer, options: RunOptions) -> TrainResult:
         displays.append(show_row)
         run.hooks = Hooks(metrics=report, samples=draw)
         ended = run.fit(options.max_seconds)
+        if world.is_main and not sample_file(run.counters.step).exists():
+            draw(run.average.model, run.counters.step)
     counters = run.counters
     return TrainResult(
         folder=folder,

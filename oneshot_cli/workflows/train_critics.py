@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from oneshot_cli import data
-from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.critics import critic_path, save_critic
 from oneshot_cli.evaluation.critics.training import PROTONET, SIMCLR, train_critic
 from oneshot_cli.evaluation.generalization import scores_dict
@@ -37,10 +36,7 @@ def train_critics(
             critic, record = train_critic(name, drawings, settings, _steps(advance))
         minutes = round((time.monotonic() - started) / 60, 1)
         record |= {"dataset": "omniglot", "split": "weak", "minutes": minutes}
-        try:
-            save_critic(path, name, critic, record)
-        except OSError as error:
-            raise OneshotError(f"{path}: cannot be written ({error}); give --output") from error
+        save_critic(path, name, critic, record)
         written[name] = critic
         paths.append(path)
     reference_scores = references(test, Critics(written["protonet"], written["simclr"]))

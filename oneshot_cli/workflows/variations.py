@@ -21,14 +21,14 @@ from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.imaging.exemplar import Drawing, at_size
 from oneshot_cli.imaging.formats import About, npz_of, pdf_of
 from oneshot_cli.imaging.grid import Group, Sheet, arranged, arranged_as_paper
-from oneshot_cli.imaging.rendering import of_mask
+from oneshot_cli.imaging.rendering import of_mask, save_picture
+from oneshot_cli.imaging.steps import reading_steps, stacked
 from oneshot_cli.imaging.svg import paths_in
 from oneshot_cli.reporting import Reporter
 from oneshot_cli.workflows.jobs import Job
 from oneshot_cli.workflows.pictures import (
     AT_ONCE,
     Rendered,
-    content,
     description,
     rendered,
     sheet_content,
@@ -145,9 +145,7 @@ class VariationFiles:
 
     def input(self, job: Job) -> Path:
         """The file that shows what the model reads."""
-        alone = self.target.one_file or self.target.file is not None
-        ending = "png" if alone else self.target.format
-        return self.target.folder / f"{job.name}-input.{ending}"
+        return self.target.folder / f"{job.name}-input.png"
 
     def grid(self, page: int) -> list[Path]:
         """The grid file of a page, or nothing if no grid is written."""
@@ -211,7 +209,8 @@ class Run:
         skipped = [job for job in page if skip_existing and self.files.exist(job)]
         names = {job.name for job in skipped}
         report.skipped = len(skipped)
-        advance(sum(job.n for job in skipped))
+        if skipped:
+            advance(sum(job.n for job in skipped))
         groups: dict[str, Group] = {}
         try:
             for chunk in self._chunks([job for job in page if job.name not in names]):
@@ -267,13 +266,13 @@ class Run:
             for _, drawings in read
         ]
         concerns = self.model.concerns_batch([drawings for _, drawings in read])
-        for (job, drawings), ink, found in zip(read, inks, concerns, strict=True):
+        for (job, drawings), found in zip(read, concerns, strict=True):
             made: dict[str, Any] = {"exemplar": [str(source) for source in job.sources]}
             made["variations"] = self.files.variations(job)
             made["concerns"] = [asdict(concern) for concern in found]
             report.concerns += [f"{job.name} {concern.text}" for concern in found[:1]]
             if self.files.show_input:
-                made["input"] = self._write_input(job, ink)
+                made["input"] = self._write_input(job, drawings)
             report.exemplars.append(made)
             exemplar = of_mask(drawings[0].mask, self.settings.size)
             groups[job.name] = Group(job.name, [], exemplar, labels=[], paths=[])
@@ -303,11 +302,14 @@ class Run:
         about = description(self.model, "vary", **settings)
         return about
 
-    def _write_input(self, job: Job, ink: torch.Tensor) -> Path:
-        """Write the exemplars of a job as the model reads them, (M, 1, S, S)."""
+    def _write_input(self, job: Job, drawings: Sequence[Drawing]) -> Path:
+        """Write what was made of each exemplar of a job, a row for each."""
+        rows = [
+            reading_steps(source.picture, read, self.model.size, source.reading)
+            for source, read in zip(job.sources, drawings, strict=True)
+        ]
         file = self.files.input(job)
-        seen = np.hstack(list(self.model.render(ink)))
-        write(file, content(file.suffix[1:], seen, None, None))
+        save_picture(stacked(rows), file)
         return file
 
     def _from_disk(self, job: Job) -> Group:

@@ -13,10 +13,11 @@ from oneshot_cli.distributed import LONG_TIMEOUT, join_world
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import load
 from oneshot_cli.errors import UsageError
-from oneshot_cli.files import refuse_to_overwrite
+from oneshot_cli.imaging.exemplar import Reading
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.workflows.jobs import find, jobs, jobs_per_class, title
-from oneshot_cli.workflows.targets import DEFAULT_FOLDER, opened, refuse_exemplars
+from oneshot_cli.workflows.pictures import check_written
+from oneshot_cli.workflows.targets import DEFAULT_FOLDER, opened, refuse_conflicts
 from oneshot_cli.workflows.variations import Run, Settings, VariationFiles, VaryReport
 
 
@@ -66,6 +67,9 @@ def vary(
     keep_best: int | None = None,
     layout: str = "sheet",
     format: str | None = None,
+    frame: int | None = None,
+    box: str = "auto",
+    each: bool = False,
     show_input: bool = False,
     skip_existing: bool = False,
     checkpoint: str | Path | None = None,
@@ -81,13 +85,15 @@ def vary(
     `Oneshot.vary`. A picture that cannot be read is reported and skipped. Under torchrun the
     processes share the exemplars. Raises OneshotError.
     """
+    check_written(n=n, seed=seed, spread=spread, closeness=closeness, size=size, pen=pen)
     if keep_best is not None and keep_best > n:
         raise UsageError(f"--keep-best is {keep_best}, but only {n} are drawn")
     if per_class is not None and (together or keep_best is not None):
         raise UsageError("--per-class goes with neither --together nor --keep-best")
     if skip_existing and output is None:
         raise UsageError("--skip-existing needs --output: without it, each run has a new folder")
-    found = find(exemplars, DEFAULT_FOLDER if output is None else Path(output))
+    written = DEFAULT_FOLDER if output is None else Path(output)
+    found = find(exemplars, written, Reading(frame, box), each=each)
     found.report(reporter)
     if per_class is None:
         todo = jobs(found, keep_best or n, exemplars, together=together)
@@ -100,9 +106,8 @@ def vary(
         target = opened_target.of_pictures(sum(job.n for job in todo))
         work = VariationFiles(todo, target, layout, show_input, pen)
         work.check(world)
-        world.from_main(lambda: refuse_exemplars(work.all(), work.exemplars()))
-        if not skip_existing:
-            world.from_main(lambda: refuse_to_overwrite(work.all(), force))
+        overwrite = force or skip_existing
+        world.from_main(lambda: refuse_conflicts(work.all(), work.exemplars(), overwrite=overwrite))
         model = load(checkpoint, str(world.device))
         settings = Settings(
             n=n,

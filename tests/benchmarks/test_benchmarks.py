@@ -13,12 +13,13 @@ from tiny import context, images, noise, tiny_model
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as program
-from benchmarks import pen, training
+from benchmarks import nade, pen, training
 from benchmarks.reference import Reference
 from benchmarks.roofline import floor
 from benchmarks.training import Case, Row, cases, training_step
 from oneshot_cli.evaluation.oneshot_scores import Scores, bootstrap
 from oneshot_cli.model import SequentialGenerator
+from oneshot_cli.model.config import NADEConfig
 
 CANVASES = ["additive", "gated"]
 CPU = torch.device("cpu")
@@ -133,3 +134,9 @@ def test_the_pens_benchmark_reads_ink_and_compares_the_same_characters() -> None
         for each in (found, found - 0.25)
     )
     assert "-0.2500 [-0.2500, -0.2500]" in pen.row("pen", worse, better)
+
+
+def test_nade_is_timed_with_both_engines() -> None:
+    found = nade.times(NADEConfig(size=8, hidden=4), 2, CPU)
+    assert set(found) == {"plain", "written"}
+    assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in found.values())

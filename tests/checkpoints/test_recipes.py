@@ -14,8 +14,10 @@ from tiny import TINY, write_crosses
 
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.experiment import Experiment
-from oneshot_cli.model.warm_start import ADDED_FIELDS
+from oneshot_cli.model.warm_start import ADDED_FIELDS, REPEATED_FIELDS
+from oneshot_cli.presets import PRESETS
 from oneshot_cli.training.config import TrainConfig
+from oneshot_cli.workflows.prepare import configurations
 
 HERE = Path(__file__).parents[2] / "checkpoints"
 SCRIPT = HERE / "train.py"
@@ -75,14 +77,41 @@ def test_recipes_leave_nothing_to_defaults(script: dict[str, Any]) -> None:
 
 
 def test_the_runs_of_a_recipe_have_one_model(script: dict[str, Any]) -> None:
-    """What the data decide may change, and a learned prior and an output network may be added."""
-    free = {"size", "read_size", "ink", "observation", *ADDED_FIELDS}
+    """What the data decide may change, and what `--from` may: added parts, the number of steps."""
+    free = {"size", "read_size", "ink", "observation", *ADDED_FIELDS, *REPEATED_FIELDS}
     for recipe in script["RECIPES"]:
         first, *others = (
             experiment.model.to_dict() for experiment, _ in experiments(script, recipe)
         )
         for other in others:
             assert {n for n in first if first[n] != other[n]} <= free, recipe
+
+
+def test_each_row_of_the_tables_has_a_recipe_of_its_preset(script: dict[str, Any]) -> None:
+    """Its model is the preset's; the size, the mean and the observation are MNIST's."""
+    assert set(script["TABLES"]) == set(PRESETS) - {"flagship", "paper", "vae"}
+    for row in script["TABLES"]:
+        experiment = experiments(script, row)[-1][0]
+        model, training = configurations(PRESETS[row], {})
+        assert experiment.model == replace(model, ink=experiment.model.ink), row
+        assert experiment.data.dataset == "mnist"
+        same = ("batch", "particles", "objective", "tasks", "clip", "step_clip")
+        for name in same:
+            assert getattr(experiment.training, name) == getattr(training, name), (row, name)
+
+
+def test_all_rows_are_listed_with_what_is_done(
+    script: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py", "tables", "--list"])
+    script["main"]()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(script["TABLES"]) + 1  # fc-cgru-80 has a run of 30 steps before
+    assert lines[0].split() == ["st-add-30", "0", "of", "26,000", "iterations"]
 
 
 def test_the_checkpoints_that_ship_come_from_their_recipes(script: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from commands import document, draw, levels, names, oneshot
 from PIL import Image
@@ -81,8 +82,10 @@ def test_vary_json_is_one_document_that_names_the_files(
     for path in [*made["variations"], made["input"], *content["grids"]]:
         assert Path(path).is_file()
     assert levels(Path(made["variations"][0])).shape == (112, 112)
-    seen = levels(Path(made["input"]))
-    assert (seen == 255 - 255 * exemplar(glyph, 28).numpy()).all()
+    last = levels(Path(made["input"]))[12:220, -220:-12]
+    paper = Image.fromarray(np.uint8(255 * (1 - exemplar(glyph, 28).numpy())))
+    read = np.asarray(paper.resize((208, 208), Image.Resampling.BOX))
+    assert (last[1:-1, 1:-1] == read[1:-1, 1:-1]).all(), "the last panel is what the model reads"
 
 
 def test_a_variation_is_the_same_in_any_company(glyph: Path, weights: Path, tmp_path: Path) -> None:

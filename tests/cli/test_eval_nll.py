@@ -19,6 +19,7 @@ from oneshot_cli.cli.app import app
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import nll
 from oneshot_cli.evaluation.bounds import evaluate
+from oneshot_cli.evaluation.per_image import Figure, PerImage
 from oneshot_cli.evaluation.standard_errors import standard_error
 from oneshot_cli.model import VAEConfig, build
 from oneshot_cli.paths import display_path
@@ -165,17 +166,62 @@ def test_a_checkpoint_in_the_working_folder_is_named_from_there(
 
 def test_checkpoints_of_one_name_are_told_apart() -> None:
     def short(*paths: str) -> list[str]:
-        figure = nll.Figure(1.0, 0.1, 0.1)
-        rows = [
-            nll.Nll(path, "test", 0, 9, 64, figure, figure, figure, {}, (1.0,), (2,), None)
-            for path in paths
-        ]
+        figure = Figure(1.0, 0.1, 0.1)
+        each = PerImage("", torch.arange(0), torch.arange(0), torch.empty(0))
+        shared: Any = (figure, figure, figure, {}, (1.0,), (2,), None, "image", each)
+        rows = [nll.Nll(path, "test", 0, 9, 64, *shared) for path in paths]
         return list(nll.short_names(rows).values())
 
     assert short("runs/a/last.safetensors") == ["last"]
     assert short("runs/a/last.safetensors", "runs/b/best.safetensors") == ["last", "best"]
     assert short("runs/a/last.safetensors", "runs/b/last.safetensors") == ["a/last", "b/last"]
     assert short("/x/a/last.safetensors", "a/last.safetensors") == ["x/a/last", "a/last"]
+
+
+def test_the_difference_of_two_checkpoints_is_paired(
+    glyphs_checkpoint: Path, tmp_path: Path
+) -> None:
+    near, header = checkpoint.load(glyphs_checkpoint)
+    with torch.no_grad():
+        for weight in near.parameters():
+            weight.mul_(1.001)
+    other = tmp_path / "near.safetensors"
+    checkpoint.save(other, near, header)
+    code, stdout, stderr = run(glyphs_checkpoint, other, *QUICK, "--json")
+    assert code == 0, stderr
+    found = json.loads(stdout)
+    (difference,), (first, second) = found["differences"], found["results"]
+    drawings = data.load("glyphs", split="weak", part="test", size=28)
+    index = nll.spread_over(len(drawings), 30)
+    both = [
+        evaluate(model, drawings, index=index, particles=4).elbo.double()
+        for model in (near, checkpoint.load(glyphs_checkpoint)[0])
+    ]
+    each = both[1] - both[0]
+    assert difference["elbo"]["nats"] == pytest.approx(each.mean().item(), abs=1e-3)
+    error = standard_error(each, drawings.character[index])
+    assert difference["elbo"]["standard_error"] == pytest.approx(error, abs=1e-4)
+    assert error < first["elbo"]["standard_error"] / 10
+    gap = second["iwae"]["4"]["nats"] - first["iwae"]["4"]["nats"]
+    assert difference["iwae"]["4"]["nats"] == pytest.approx(gap, abs=1e-3)
+    assert (difference["checkpoint"], difference["minus"]) == (str(other), str(glyphs_checkpoint))
+
+
+def test_the_bound_of_a_part_becomes_that_of_all_images(glyphs_checkpoint: Path) -> None:
+    many = [glyphs_checkpoint, "--limit", 40, "--particles", "1,30"]
+    found = json.loads(run(*many, "--json")[1])["results"][0]
+    model, _ = checkpoint.load(glyphs_checkpoint)
+    drawings = data.load("glyphs", split="weak", part="test", size=28)
+    every = evaluate(model, drawings, particles=1).elbo
+    part = evaluate(model, drawings, index=nll.spread_over(len(drawings), 40), particles=30)
+    whole = found["whole_set"]
+    assert whole["images"] == len(drawings) > 40
+    assert whole["elbo"]["nats"] == pytest.approx(-every.mean().item(), abs=1e-3)
+    expected = -every.mean() - (part.iwae - part.elbo).mean()
+    assert whole["iwae"]["30"]["nats"] == pytest.approx(expected.item(), abs=1e-3)
+    assert f"all {len(drawings):,} images" in run(*many)[1]
+    few = json.loads(run(glyphs_checkpoint, "--limit", 2, "--particles", "1,2", "--json")[1])
+    assert few["results"][0]["whole_set"] is None, "it would take much longer than the part"
 
 
 def test_compares_checkpoints_and_writes_files(glyphs_checkpoint: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,14 @@ def test_info_tells_what_a_checkpoint_is(weights: Path) -> None:
     text = oneshot("info", weights).stdout
     for told in ("glyphs", "1,234", "2 h 02 min", "-81.25", "9.8.7", "steps: 4"):
         assert told in text
+    first, fields = re.split(r"\n *\n", text, maxsplit=1)
+    for told in (
+        "28 x 28 pixels",
+        "glyphs; 1,234 iterations in 2 h 02 min",
+        "-log p <= 81.25 nats",
+    ):
+        assert told in " ".join(first.split()), "what matters comes first"
+    assert "iterations: 1,234" in fields
     content = document(oneshot("info", weights, "--json"))
     model = api.load(weights).model
     assert content["parameters"] == sum(p.numel() for p in model.parameters())

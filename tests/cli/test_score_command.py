@@ -6,6 +6,7 @@ import builtins
 import json
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,16 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def unseen_checkpoint(tiny_checkpoint: Path) -> Path:
+    """The same weights, of a run that saw no evaluation alphabet."""
+    model, header = checkpoint.load(tiny_checkpoint)
+    path = tiny_checkpoint.with_name("unseen.safetensors")
+    header = replace(header, data={**header.data, "split": "strong-30-20"})
+    checkpoint.save(path, model, header)
+    return path
+
+
 @pytest.fixture
 def few_to_train_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixty training characters instead of 1,473."""
@@ -74,11 +85,11 @@ def two_runs(tmp_path: Path) -> Path:
 @needs_omniglot
 @pytest.mark.usefixtures("few_to_train_on")
 def test_measures_everything_and_repeats_to_the_byte(
-    tiny_checkpoint: Path, two_runs: Path, tmp_path: Path
+    unseen_checkpoint: Path, two_runs: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "out"
-    options = [*QUICK, "--runs", two_runs]
-    code, stdout, stderr = run(tiny_checkpoint, *options, "--json", "-o", folder)
+    options = [*QUICK, "--runs", two_runs, "--seeds", 2]
+    code, stdout, stderr = run(unseen_checkpoint, *options, "--json", "-o", folder)
     assert code == 0, stderr
     found = json.loads(stdout)
     people, copies, others = (
@@ -91,7 +102,11 @@ def test_measures_everything_and_repeats_to_the_byte(
     assert [point["spread"] for point in found["curve"]] == [0, 0.2, 0.4, 0.6, 0.8, 1]
     assert found["curve"][0]["diversity"]["value"] == pytest.approx(0, abs=0.01)
     assert found["default"]["recognizability"]["value"] < 0.5
-    assert 0 < found["classification"]["error"]["value"] <= 1
+    assert len(found["headline"]["per_seed"]) == 2
+    errors = found["classification"]["errors"]
+    assert list(errors) == ["forward", "backward", "both"]
+    assert all(0 < error["value"] <= 1 for error in errors.values())
+    assert found["classification"]["protonet_error"] is None, "it saw these characters"
     assert found["classification"]["published"]["people"] == 0.045
     assert found["memorization"]["samples_pixel_median"] > 0.3
     assert 1 <= found["penmanship"]["people"]["parts"]["value"] < 1.6
@@ -104,21 +119,22 @@ def test_measures_everything_and_repeats_to_the_byte(
     assert "http" not in html
     assert html.count("data:image/png;base64,") == 5
     assert "Alphabet_of_the_Magi/character01" in html
-    again = run(tiny_checkpoint, *options, "--json")
+    again = run(unseen_checkpoint, *options, "--json")
     assert again[1] == stdout
-    code, _, stderr = run(tiny_checkpoint, *options, "-o", folder)
+    code, _, stderr = run(unseen_checkpoint, *options, "-o", folder)
     assert code == 1
     assert "--force" in stderr
 
 
 @needs_omniglot
 def test_prints_the_three_reference_points_and_the_headline(tiny_checkpoint: Path) -> None:
-    quick = [*QUICK, "--no-classify", "--no-memorization"]
+    quick = [*QUICK, "--no-memorization"]
     code, stdout, stderr = run(tiny_checkpoint, *quick)
     assert code == 0, stderr
+    assert "One-shot classification is not measured for the model: its split, weak" in stdout
+    assert "BPL" not in stdout, "published errors stand beside measured ones only"
     for words in ("people", "copies", "other characters", "spread 0.4", "people's", "thickest"):
         assert words in stdout
-    assert "prototypical network" not in stdout
     assert run(tiny_checkpoint, *quick, "--seed", 1)[1] != stdout
 
 

@@ -12,6 +12,7 @@ import torch
 from scipy.io import savemat
 
 from oneshot_cli.data import burda, load, mnist, mnist_static, mnist_two
+from oneshot_cli.data.catalogue import DATASETS
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.errors import OneshotError
@@ -32,13 +33,20 @@ def grey(value: int = 64, count: int = 40, side: int = 10) -> Drawings:
 
 def test_an_idx_file_is_read_gzipped_or_not(tmp_path: Path) -> None:
     expected = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    for name, data in (("raw", IDX), ("packed.gz", gzip.compress(IDX))):
+    for name, data in (("raw", IDX), ("packed.gz", gzip.compress(IDX, mtime=0))):
         (tmp_path / name).write_bytes(data)
         assert np.array_equal(mnist.read_idx(tmp_path / name, md5(IDX).hexdigest()), expected)
 
 
 @pytest.mark.parametrize(
-    "data", [IDX[:-1], gzip.compress(IDX)[:-9], gzip.compress(IDX)[:20], b"\x1f\x8b", b""]
+    "data",
+    [
+        IDX[:-1],
+        gzip.compress(IDX, mtime=0)[:-9],
+        gzip.compress(IDX, mtime=0)[:20],
+        b"\x1f\x8b",
+        b"",
+    ],
 )
 def test_a_damaged_idx_file_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "file.gz").write_bytes(data)
@@ -92,6 +100,24 @@ def test_threshold_and_none() -> None:
 
 def test_grey_drawings_are_resized_as_grey() -> None:
     assert grey(77).resized(4).images.unique().tolist() == [77]
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_torchvisions_folder_is_found_and_missing_labels_are_named(
+    tmp_path: Path, ending: str
+) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    stems = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    for stem in stems:
+        (raw / f"{stem}-ubyte{ending}").touch()
+    for root in (tmp_path, tmp_path / "MNIST", raw):
+        assert DATASETS["mnist"].local_files(root) == [raw / f"{s}-ubyte{ending}" for s in stems]
+    for stem in stems[1::2]:
+        (raw / f"{stem}-ubyte{ending}").unlink()
+    missing = r"^train-labels-idx1-ubyte\.gz, t10k-labels-idx1-ubyte\.gz not found in .*raw, beside"
+    with pytest.raises(OneshotError, match=missing):
+        load("mnist", data_dir=tmp_path)
 
 
 def test_the_real_digits(real_data: Path) -> None:

@@ -101,6 +101,19 @@ def test_a_folder_that_was_named_is_not_replaced_by_a_download(
         obtain([file], ["things"])
 
 
+def test_only_files_that_a_folder_lacks_are_fetched_to_it(server: str, tmp_path: Path) -> None:
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    (folder / "labels").write_bytes(b"of another name")
+    files = (
+        RemoteFile("labels.gz", ("http://127.0.0.1:9/nobody",), HASH, other_names=("labels",)),
+        remote(f"{server}/whole"),
+    )
+    things = DataSet("things", "", "none", (), files, ("things", "MNIST/raw"))
+    assert things.fetch(tmp_path) == [folder / "labels", folder / "file.bin"]
+    assert not (tmp_path / "things").exists()
+
+
 def test_files_are_found_by_their_other_names(tmp_path: Path) -> None:
     (tmp_path / "things").mkdir()
     (tmp_path / "things" / "FILE").write_bytes(CONTENT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +42,7 @@ def write_archives(folder: Path, change: Change = lambda members: None) -> Path:
                     number += 1
         if part == "background":
             change(members)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(folder / f"images_{part}.zip", "w") as archive:
             for name, data in members.items():
                 archive.writestr(name, data)
@@ -86,6 +87,48 @@ def test_files_are_found_in_a_folder_of_their_own(tmp_path: Path, cache: Path) -
     assert not omniglot.is_local(tmp_path / "elsewhere")
     with pytest.raises(OneshotError, match=r"images_background\.zip, images_evaluation\.zip not"):
         load("omniglot", data_dir=tmp_path / "elsewhere")
+
+
+def unpack(folder: Path) -> Path:
+    """Unpack the archives in `folder`, as torchvision does, without leaving them. Returns it."""
+    for path in folder.glob("*.zip"):
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(folder)
+        path.unlink()
+    return folder
+
+
+def test_torchvisions_unpacked_folders_are_the_archives(tmp_path: Path, cache: Path) -> None:
+    packed = load("omniglot", data_dir=write_archives(tmp_path / "zips"), size=105)
+    unpack(write_archives(tmp_path / "root" / "omniglot-py"))
+    assert omniglot.is_local(tmp_path / "root")
+    for place in (tmp_path / "root", tmp_path / "root" / "omniglot-py"):
+        found = load("omniglot", data_dir=place, size=105)
+        assert torch.equal(found.images, packed.images)
+        assert found.characters == packed.characters
+
+
+def test_what_is_missing_in_an_unpacked_folder_is_named(tmp_path: Path, cache: Path) -> None:
+    folder = unpack(write_archives(tmp_path / "omniglot-py"))
+    (drawing,) = folder.rglob("0001_07.png")
+    drawing.unlink()
+    with pytest.raises(OneshotError, match="19 of the 20 drawings of Greek/character02") as caught:
+        load("omniglot", data_dir=tmp_path)
+    assert str(folder / "images_background") in str(caught.value)
+    drawing.write_bytes(png(3)[:60])
+    with pytest.raises(OneshotError, match=r"0001_07\.png is not a readable picture"):
+        load("omniglot", data_dir=tmp_path)
+    shutil.rmtree(folder / "images_evaluation")
+    with pytest.raises(OneshotError, match=r"^images_evaluation\.zip not found in .*omniglot-py,"):
+        load("omniglot", data_dir=tmp_path)
+
+
+def test_a_changed_drawing_in_an_unpacked_folder_is_decoded(tmp_path: Path, cache: Path) -> None:
+    folder = unpack(write_archives(tmp_path / "omniglot"))
+    assert drawn(load("omniglot", data_dir=tmp_path, size=105))[0] == 0
+    (drawing,) = folder.rglob("0000_01.png")
+    drawing.write_bytes(png(99))
+    assert drawn(load("omniglot", data_dir=tmp_path, size=105))[0] == 99
 
 
 def drop(pattern: str) -> Change:

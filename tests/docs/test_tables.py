@@ -112,6 +112,17 @@ def test_digits_stand_beside_the_published_figure_of_their_preset(tmp_path: Path
         assert f"| {published.name}" in text
 
 
+def test_a_bound_measured_on_a_part_is_that_of_all_images(tmp_path: Path) -> None:
+    content = measured(VAEConfig(), MNIST, {0: 91.0}, {"1000": 87.0})
+    whole = {"images": 10_000, "elbo": figure(90.0), "iwae": {"1000": figure(86.0)}}
+    content["results"][0]["whole_set"] = whole
+    write(tmp_path, "vae", content, "oneshot train --dataset mnist --model vae")
+    cells = row(page(tmp_path), "`vae`")
+    assert cells[2] == "90.00 ± 0.90"
+    assert cells[3] == "86.00 ± 0.86 (K = 1,000, gap on 1,234)"
+    assert cells[4] == "10,000 test, dynamic"
+
+
 def test_omniglot_has_a_row_for_each_split(tmp_path: Path) -> None:
     data = {"dataset": "omniglot", "split": "weak", "size": 28, "resample": "area"}
     flagship = measured(SequentialConfig(), data, {0: 80.0, 1: 69.0, 16: 66.0}, step=20_000)
@@ -167,3 +178,9 @@ def test_published_rows_name_presets_that_there_are() -> None:
     assert {name for name in PRESETS if PRESETS[name].task == 1} - set(named) == {"vae"}
     flagship = SequentialConfig(prior="learned", output="residual")
     assert asdict(SequentialConfig(**PRESETS["flagship"].model)) == asdict(flagship)
+
+
+def test_the_table_of_reading_is_that_of_its_results() -> None:
+    page = (DOCS / "reading.md").read_text(encoding="utf-8")
+    made = runpy.run_path(str(DOCS / "make_reading.py"))["with_table"](page)
+    assert made == page, "run docs/make_reading.py"

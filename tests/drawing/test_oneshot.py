@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
-from tiny import tiny_model
+from tiny import TINY, images, tiny_model
 from torch import Tensor
 
 import oneshot_cli as oneshot
 from oneshot_cli import checkpoint
+from oneshot_cli.checkpoint import Header
 from oneshot_cli.drawing.batches import PARTICLES, Batches
 from oneshot_cli.drawing.oneshot import CLOSENESS, Oneshot
 from oneshot_cli.drawing.variations import VariationInputs, contexts_of, noise_for, select_distinct
 from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.imaging.distances import ink_distance
+from oneshot_cli.imaging.exemplar import Picture, drawing
 from oneshot_cli.model import Context, VAEConfig, build
 
 
@@ -27,7 +32,7 @@ from oneshot_cli.model import Context, VAEConfig, build
 def model(tmp_path_factory: pytest.TempPathFactory) -> Oneshot:
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     tiny = tiny_model(size=28, steps=4)
-    header = checkpoint.Header(config=tiny.config, sampling={"spread": 0.7})
+    header = Header(config=tiny.config, sampling={"spread": 0.7})
     checkpoint.save(path, tiny, header)
     return oneshot.load(path, device="cpu")
 
@@ -35,7 +40,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Oneshot:
 def test_likelihoods_of_a_model_whose_noise_has_no_steps() -> None:
     torch.manual_seed(0)
     config = VAEConfig(size=28, latent=(3, 2), hidden=(8, 6))
-    vae = Oneshot(build(config), checkpoint.Header(config=config))
+    vae = Oneshot(build(config), Header(config=config))
     found = vae.log_likelihood(torch.ones(3, 1, 28, 28), Context.empty(3, 28))
     assert found.shape == (3,)
     torch.testing.assert_close(found, found[:1].expand(3))
@@ -48,6 +53,17 @@ def glyph(seed: int = 0) -> np.ndarray:
         picture[y : y + 12, x : x + 3] = 0
         picture[y : y + 3, x : x + 14] = 0
     return picture
+
+
+def test_bytes_open_files_and_colours_are_exemplars_too(model: Oneshot, tmp_path: Path) -> None:
+    picture = Image.fromarray(np.uint8(255 * glyph())).convert("RGB")
+    picture.save(tmp_path / "glyph.png")
+    expected = model.vary(tmp_path / "glyph.png", n=2)
+    content = (tmp_path / "glyph.png").read_bytes()
+    given: list[Picture] = [content, BytesIO(content), picture, np.asarray(picture)]
+    given.append(drawing(content, model.size))
+    for each in given:
+        assert torch.equal(model.vary(each, n=2), expected), type(each).__name__
 
 
 def test_variations_have_the_shape_and_range_promised(model: Oneshot) -> None:
@@ -68,6 +84,39 @@ def test_a_variation_depends_on_seed_exemplar_and_number_only(model: Oneshot) ->
     assert (model.vary(glyph(1), n=5, seed=1) - five).abs().max() > 1e-3
     between = torch.pdist(five.flatten(1))
     assert (between > 1e-3).all(), "and they differ from each other"
+
+
+@pytest.mark.parametrize("size", [52, 300])
+def test_a_variation_has_the_same_bits_however_many_are_drawn_with_it(size: int) -> None:
+    """Of the flagship: in batches of other sizes its floats are rounded differently."""
+    flagship = oneshot.load()
+    wide, tall = torch.zeros(2, 1, 1, 52, 52)
+    wide[..., 24:27, 8:44], tall[..., 8:44, 20:23] = 1, 1
+    many = flagship.vary_batch([wide], 20, size=size)[0]
+    for n in (1, 3, 7):
+        assert torch.equal(flagship.vary_batch([wide], n, size=size)[0], many[:n])
+    assert torch.equal(flagship.vary_batch([wide], 3, first=9, size=size)[0], many[9:12])
+    assert torch.equal(flagship.vary_batch([tall, wide], 3, size=size)[1], many[:3])
+
+
+@pytest.mark.parametrize("closeness", [0.0, 0.5])
+@given(n=st.integers(1, 40), more=st.integers(0, 20), first=st.integers(0, 30))
+@settings(max_examples=15, deadline=None, database=None, derandomize=True)
+def test_any_range_of_variations_has_the_same_bits(
+    closeness: float, n: int, more: int, first: int
+) -> None:
+    small = Oneshot(tiny_model().eval(), Header(config=TINY))
+    ink = images(1)
+    whole = small.vary_batch([ink], first + n + more, closeness=closeness)[0]
+    part = small.vary_batch([ink], n, first=first, closeness=closeness)[0]
+    assert torch.equal(part, whole[first : first + n])
+
+
+def test_a_sample_has_the_same_bits_however_many_are_drawn_with_it(model: Oneshot) -> None:
+    many = model.sample(35)
+    for n in (1, 16, 33):
+        assert torch.equal(model.sample(n), many[:n])
+    assert torch.equal(model.sample(4, first=20), many[20:24])
 
 
 def test_the_callers_random_numbers_are_left_alone(model: Oneshot) -> None:
@@ -234,7 +283,7 @@ def test_from_the_prior_an_exemplar_is_encoded_once_for_all_its_variations(
         monkeypatch.setattr(Batches, "_at_once", lambda self, size, most=at_once: most)
         drawn = model.vary_batch(exemplars, 4, closeness=0)
         torch.testing.assert_close(drawn, together, atol=1e-5, rtol=1e-4)
-    assert encoded == [1, 1] * 3 + [1] * 3 + [2, 1] + [3]
+    assert encoded == [1, 1] * 3 + [1] * 3 * 3
 
 
 def test_closeness_redraws_the_exemplar_and_zero_is_the_prior(model: Oneshot) -> None:

@@ -70,9 +70,15 @@ def test_model_scores_are_the_bound_of_each_pair_whatever_the_batch() -> None:
     train, test = (torch.rand(2, 2, 3, 28, 28) > 0.9).to(torch.uint8).unbind(0)
     runs = cl.Runs(train, test, torch.zeros(2, 3, dtype=torch.long), "made up")
     seen: list[int] = []
-    scores = cl.model_scores(model, runs, particles=4, batch=12, advance=seen.append)
-    torch.testing.assert_close(scores, cl.model_scores(model, runs, particles=4, batch=1000))
-    assert sum(seen) == 6
+    found = cl.model_scores(
+        model, runs, particles=4, both_directions=True, batch=12, advance=seen.append
+    )
+    scores, backward = found.forward, found.backward
+    assert backward is not None
+    at_once = cl.model_scores(model, runs, particles=4, both_directions=True, batch=1000)
+    torch.testing.assert_close((scores, backward), (at_once.forward, at_once.backward))
+    torch.testing.assert_close(cl.model_scores(model, runs, particles=4).forward, scores)
+    assert sum(seen) == 12
     run, trial, shown = 1, 2, 0
     generator = torch.Generator().manual_seed(run * 3 + trial)
     noise = torch.randn((1, 4, *model.noise_shape), generator=generator)
@@ -80,6 +86,28 @@ def test_model_scores_are_the_bound_of_each_pair_whatever_the_batch() -> None:
     weight = model.bound(test[run, trial][None, None].float(), context, noise).log_weight
     expected = weight.double().exp().mean().log()
     assert scores[run, trial, shown].item() == pytest.approx(expected.item(), rel=1e-4)
+
+    generator = torch.Generator().manual_seed((2 + run) * 3 + shown)
+    noise = torch.randn((1, 4, *model.noise_shape), generator=generator)
+    image = train[run, shown][None, None].float()
+    context = Context.of(test[run, trial][None, None, None].float())
+    given, alone = (
+        model.bound(image, each, noise).log_weight.double().exp().mean().log()
+        for each in (context, Context.empty(1, 28))
+    )
+    assert backward[run, trial, shown].item() == pytest.approx((given - alone).item(), abs=1e-3)
+    torch.testing.assert_close(found.rules()["both"], scores + backward)
+
+
+def test_only_networks_that_saw_no_evaluation_alphabet_have_an_error() -> None:
+    official = {"dataset": "omniglot", "split": "strong-30-20"}
+    assert cl.why_not_measured(official, {"steps_before": 0}) == ""
+    assert "other weights" in cl.why_not_measured(official, {"steps_before": 10})
+    for split in ("weak", "weak-validation", "strong-45-5", "strong-40-10", None):
+        assert "drawings of these alphabets" in cl.why_not_measured({**official, "split": split})
+    for name in ("omniglot-burda", "folder"):
+        assert name in cl.why_not_measured({**official, "dataset": name})
+    assert "unknown" in cl.why_not_measured({})
 
 
 def archive(path: Path, *, drop: str = "") -> Path:

@@ -51,7 +51,16 @@ def test_only_what_was_measured_has_a_section(scores: Generalization, critics: C
     assert "Memorization" not in short
     assert "classification" not in short
     samples = scores.variations.flatten(0, 1)
-    memorized = memorization(samples, samples[:5], DRAWINGS.images, critics.simclr, pairs=2)
+    characters = torch.arange(len(samples)) * 4 // len(samples)
+    memorized = memorization(
+        samples,
+        samples[:5],
+        DRAWINGS.images,
+        critics.simclr,
+        sample_character=characters,
+        held_out_character=characters[:5],
+        pairs=2,
+    )
     whole = page("x", content(scores, memorized), scores, None, (memorized, DRAWINGS))
     assert "<h2>Memorization</h2>" in whole
     assert whole.count("data:image/png;base64,") == 5

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from oneshot_cli.evaluation import spread_curve
-from oneshot_cli.evaluation.oneshot_scores import Critics, score
+from oneshot_cli.evaluation.oneshot_scores import Critics, Estimate, Scores, score
+from oneshot_cli.evaluation.spread_curve import Curve
 
 
 def test_crossing_interpolates_and_says_when_it_cannot() -> None:
@@ -39,3 +40,50 @@ def test_headline_of_a_model_that_is_people_at_one_temperature() -> None:
     short = spread_curve.score_curve(draw, shapes[:, 0], people, critics, spreads=(0.0, 0.1))
     assert not short.reached
     assert short.headline.as_dict() == {"value": None, "low": None, "high": None}
+
+
+def estimated(recognized: torch.Tensor, diverse: torch.Tensor) -> Scores:
+    """Scores with these values (C,) of each character."""
+    unknown = Estimate(math.nan, math.nan, math.nan)
+    values = {"recognizability": recognized, "diversity": diverse, "overlap": recognized}
+    return Scores(unknown, unknown, unknown, unknown, 20, values, recognized[:, None])
+
+
+def curve_and_people(shift: float, generator: torch.Generator) -> tuple[Curve, Scores]:
+    """Of 60 characters; `shift` is what a seed adds to the recognizability of all of them."""
+    noise = 0.05 * torch.randn(2, 60, generator=generator)
+    scores = tuple(
+        estimated(0.9 - 0.4 * spread + shift + noise[0], spread + noise[1])
+        for spread in (0.0, 0.5, 1.0)
+    )
+    people = estimated(torch.ones(60), torch.full((60,), 0.5))
+    unknown = Estimate(math.nan, math.nan, math.nan)
+    return Curve((0.0, 0.5, 1.0), scores, unknown, unknown, math.nan), people
+
+
+def test_a_character_is_read_at_the_spread_of_other_characters() -> None:
+    curve, people = curve_and_people(0.0, torch.Generator().manual_seed(1))
+    found = spread_curve.of_seeds([curve], [people])
+    diverse, recognized = (
+        torch.stack([s.per_character[name] for s in curve.scores]).double()
+        for name in ("diversity", "recognizability")
+    )
+    fold, total = torch.arange(60) % spread_curve.FOLDS, 0.0
+    for number in range(spread_curve.FOLDS):
+        others, mine = diverse[:, fold != number].mean(1), recognized[:, fold == number].mean(1)
+        total += spread_curve.crossing(curve.spreads, others, mine, 0.5)[1] / spread_curve.FOLDS
+    assert found.headline.value == pytest.approx(total, abs=1e-6)
+    assert found.spread == pytest.approx(0.5, abs=0.05)
+
+
+def test_what_a_seed_does_to_all_characters_is_in_the_interval() -> None:
+    generator = torch.Generator().manual_seed(0)
+    alike = [curve_and_people(0.0, generator) for _ in range(4)]
+    unlike = [curve_and_people(shift, generator) for shift in (-0.1, -0.03, 0.03, 0.1)]
+    widths = []
+    for drawn in (alike, unlike):
+        curves, people = zip(*drawn, strict=True)
+        headline = spread_curve.of_seeds(curves, people).headline
+        assert headline.low < 0.7 < headline.high
+        widths.append(headline.high - headline.low)
+    assert widths[1] > 3 * widths[0]

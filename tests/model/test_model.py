@@ -41,7 +41,10 @@ def test_batched_writes_equal_the_step_by_step_form(canvas: str) -> None:
 
 
 def test_gated_canvas_is_a_cgru_of_plain_convolutions() -> None:
-    """Against the equations of Kaiser & Sutskever 2015, each convolution by unfolding patches."""
+    """Against the equations of Kaiser & Sutskever 2015 on the sum of canvas and write.
+
+    Each convolution is by unfolding patches.
+    """
     torch.manual_seed(0)
     canvas = GatedCanvas(3, torch.zeros(1))
     c, w = torch.randn(2, 3, 6, 6), torch.randn(2, 3, 6, 6)
@@ -53,13 +56,19 @@ def test_gated_canvas_is_a_cgru_of_plain_convolutions() -> None:
     weight, bias = canvas.gates.weight, canvas.gates.bias
     assert bias is not None
     assert canvas.candidate.bias is not None
-    both = torch.cat([c, w], 1)
-    u = torch.sigmoid(convolve(both, weight[:3], bias[:3]))
-    r = torch.sigmoid(convolve(both, weight[3:], bias[3:]))
-    candidate = torch.tanh(
-        convolve(torch.cat([r * c, w], 1), canvas.candidate.weight, canvas.candidate.bias)
-    )
-    torch.testing.assert_close(canvas(c, w), u * c + (1 - u) * candidate)
+    s = c + w
+    u = torch.sigmoid(convolve(s, weight[:3], bias[:3]))
+    r = torch.sigmoid(convolve(s, weight[3:], bias[3:]))
+    candidate = torch.tanh(convolve(r * s, canvas.candidate.weight, canvas.candidate.bias))
+    torch.testing.assert_close(canvas(c, w), u * s + (1 - u) * candidate)
+
+
+def test_a_gated_canvas_begins_as_a_sum_of_writes() -> None:
+    canvas = GatedCanvas(3, torch.zeros(1))
+    after, writes = torch.zeros(1, 3, 6, 6), noise(5, 1, 3, 6, 6)
+    for write in writes:
+        after = canvas(after, write)
+    assert torch.corrcoef(torch.stack([after.flatten(), writes.sum(0).flatten()]))[0, 1] > 0.95
 
 
 def test_step_is_an_lstm() -> None:

@@ -11,6 +11,8 @@ from tiny import images, noise
 
 from oneshot_cli.model import Context
 from oneshot_cli.model.config import NADEConfig
+from oneshot_cli.model.engine import autoregression
+from oneshot_cli.model.interface import Engine
 from oneshot_cli.model.nade import NADE
 from oneshot_cli.model.objective import iwae, objective
 
@@ -55,6 +57,45 @@ def test_likelihood_is_the_papers_and_sums_to_one_over_all_pictures() -> None:
             for p, ink in zip(chances(model, pixels), pixels, strict=True)
         ]
         assert bound.log_likelihood[n, 0].item() == pytest.approx(sum(logs), abs=1e-4)
+
+
+@pytest.mark.parametrize("largest", [1, 4 * 5 * 2, 10**6])
+@pytest.mark.parametrize("engine", ["plain", "written"])
+def test_logits_of_all_pixels_at_once_are_those_of_the_loop(
+    engine: Engine, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And so are the gradients of all weights: one pixel at a time, two, or all together."""
+    monkeypatch.setattr(autoregression, "LARGEST", largest)
+    model, x = nade().double(), images(4, size=3).flatten(1).double()
+    model.use_engine(engine)
+    state, logits = model.start.expand(4, -1), []
+    for i in range(9):
+        logits.append(model.bias[i] + torch.sigmoid(state) @ model.write[i])
+        state = state + x[:, i, None] * model.read[i]
+    by_loop, at_once = torch.stack(logits, -1), model.logits(x)
+    torch.testing.assert_close(at_once, by_loop, atol=1e-12, rtol=0)
+    weights = list(model.parameters())
+    direction = noise(4, 9).double()
+    expected = torch.autograd.grad((by_loop * direction).sum(), weights)
+    found = torch.autograd.grad((at_once * direction).sum(), weights)
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+
+
+def test_memory_of_a_training_step_does_not_hold_the_hidden_units_of_all_pixels() -> None:
+    """What autograd keeps for the backward pass is less than one number a pixel and unit."""
+    model, x = nade(NADEConfig(size=28, hidden=64)), images(8, size=28)
+    engines: tuple[Engine, ...] = ("plain", "written")
+    kept: dict[Engine, int] = dict.fromkeys(engines, 0)
+
+    def count(saved: torch.Tensor) -> torch.Tensor:
+        kept[model.engine] += saved.numel()
+        return saved
+
+    for engine in engines:
+        model.use_engine(engine)
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda saved: saved):
+            model.bound(x, Context.empty(8, 28), torch.zeros(8, 1, 784))
+    assert kept["written"] < 8 * 784 * 64 < kept["plain"]
 
 
 @torch.inference_mode()

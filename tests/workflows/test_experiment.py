@@ -179,7 +179,7 @@ def test_a_config_file_and_a_preset_exclude_each_other(tmp_path: Path) -> None:
     assert "leave out --model" in result.stderr
     missing = CliRunner().invoke(app, ["train", "--config", str(tmp_path / "a.json")])
     assert missing.exit_code == 1
-    assert "there is no such file" in missing.stderr
+    assert "no such file" in missing.stderr
 
 
 def test_every_checkpoint_that_ships_says_its_experiment() -> None:

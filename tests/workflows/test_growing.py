@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,6 +111,37 @@ def test_a_prior_and_an_output_network_can_be_added(small: Path, tmp_path: Path)
     assert {name.split(".")[0] for name in added} == {"prior", "output"}
     wrong = ["--from", small, "--size", 14, "--iterations", 1, "--output", tmp_path / "wrong"]
     assert "prior" in run("train", *BRIEF, *wrong, "--prior", "none", code=2)
+
+
+@pytest.mark.parametrize("model", ["st-add-30", "st-cgru-30", "draw-64-gauss"])
+def test_more_steps_begin_with_the_weights_of_fewer(model: str, tmp_path: Path) -> None:
+    """All steps have the same weights, so any number of steps can start from them; it is said."""
+    few = ["--model", model, "--steps", 2, "--hidden", 8, "--glimpse", 4, "--patch", 4]
+    run("train", *BRIEF, *few, "--size", 14, "--iterations", 2, "--output", tmp_path / "few")
+    start = tmp_path / "few" / "last.safetensors"
+    still = ["--learning-rate", "1e-30", "--set", "weight_decay=0", "--iterations", 1, "--task", 1]
+    words = ["train", *BRIEF, *still, "--from", start, "--steps", 7, "-o", tmp_path / "many"]
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    assert "used in 7 steps instead of 2" in " ".join(result.stderr.split())
+    before, _ = checkpoint.load(start)
+    after, header = checkpoint.load(tmp_path / "many" / "last.safetensors")
+    assert header.config.steps == 7
+    for name, weights in before.state_dict().items():
+        torch.testing.assert_close(after.state_dict()[name], weights, atol=0, rtol=0)
+    measured = json.loads(
+        run("eval-nll", tmp_path / "many" / "last.safetensors", "--limit", 4, "--particles", 1,
+            "--json")
+    )  # fmt: skip
+    assert math.isfinite(measured["results"][0]["elbo"]["nats"])
+
+
+def test_a_field_that_the_checkpoints_model_has_not_is_refused(tmp_path: Path) -> None:
+    options = [*BRIEF, "--model", "vae", "--size", 14, "--hidden", 8, "--iterations", 1]
+    run("train", *options, "--output", tmp_path / "vae")
+    start = ["--from", tmp_path / "vae" / "last.safetensors", "--output", tmp_path / "more"]
+    text = run("train", *BRIEF, *start, "--steps", 3, "--iterations", 1, code=2)
+    assert "no field 'steps'" in text
 
 
 def test_what_cannot_grow_is_refused(small: Path, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ import pytest
 from tiny import small, write_crosses
 from typer.testing import CliRunner
 
-from oneshot_cli import DataChoice, checkpoint, new_experiment
+from oneshot_cli import DataChoice, checkpoint, load, new_experiment
 from oneshot_cli.cli.app import app
 from oneshot_cli.data.spec import DataSpec
-from oneshot_cli.model import SequentialConfig
+from oneshot_cli.experiment import Experiment
+from oneshot_cli.model import SequentialConfig, config_from
 from oneshot_cli.paths import flagship
 from oneshot_cli.workflows.prepare import at_sizes_of
 
@@ -115,3 +118,31 @@ def test_data_of_another_usual_size_keep_it() -> None:
     header = checkpoint.Header(config=SequentialConfig(size=28), data={"dataset": "mnist"})
     assert at_sizes_of(header, DataSpec("mnist-two", "official", 60)).size == 60
     assert at_sizes_of(header, DataSpec("omniglot", "weak", 52)).size == 28
+
+
+def test_a_run_keeps_the_sampling_of_its_start(crosses: Path, tmp_path: Path) -> None:
+    train(crosses, tmp_path / "first", *FIELDS)
+    first = tmp_path / "first" / "last.safetensors"
+    model, header = checkpoint.load(first)
+    chosen = {"spread": 0.7, "closeness": 0.3}
+    checkpoint.save(first, model, replace(header, sampling=chosen))
+    run = tmp_path / "second"
+    train(crosses, run, "--from", first)
+    oneshot("train", "--resume", "-o", run, "--iterations", 2, "--data-dir", crosses)
+    assert checkpoint.read_header(run / "last.safetensors").training["step"] == 2
+    drawing = load(run)
+    assert (drawing.spread, drawing.closeness) == (0.7, 0.3)
+    other = checkpoint.Header(config=config_from("draw", {}), sampling=chosen)
+    assert Experiment.read(run).after(other).sampling == {}, "it is another kind of model"
+
+
+def test_one_validation_drawing_has_no_error_of_its_bound(crosses: Path, tmp_path: Path) -> None:
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for character in crosses.iterdir():
+        (character / "0.png").rename(flat / f"{character.name}.png")
+    told = train(flat, tmp_path / "run", *FIELDS)
+    assert re.search(r"validation: \d+\.\d\d nats \(KL", told)
+    assert "nan" not in told
+    rows = (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert '"validation_error": null' in rows

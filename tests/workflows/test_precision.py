@@ -20,20 +20,25 @@ from oneshot_cli.cli.app import app
 from oneshot_cli.workflows import train as workflow
 
 Train = Callable[..., Any]
+INTEL = {"architecture": "x86_64", "cpu_name": "Intel Xeon"}
+AMD = {"architecture": "x86_64", "cpu_name": "AMD EPYC"}
 CPU, CUDA, MPS = (torch.device(kind) for kind in ("cpu", "cuda", "mps"))
 
 
 @pytest.mark.parametrize(
     ("capabilities", "faster"),
     [
-        ({"avx512_bf16": True, "amx_bf16": False}, True),
-        ({"avx512_bf16": False, "amx_bf16": True}, True),
-        ({"avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, False),
+        ({**INTEL, "avx512_bf16": True, "amx_bf16": True}, True),
+        ({**INTEL, "avx512_bf16": True, "amx_bf16": False}, False),
+        ({**AMD, "avx512_bf16": True, "amx_bf16": False}, True),
+        ({**AMD, "avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, False),
+        ({"architecture": "aarch64", "bf16": True}, True),
+        ({"architecture": "aarch64", "bf16": False}, False),
         ({}, False),
     ],
 )
 def test_on_the_cpu_the_hardware_decides_and_nothing_is_timed(
-    capabilities: dict[str, bool], faster: bool, monkeypatch: pytest.MonkeyPatch
+    capabilities: dict[str, Any], faster: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     monkeypatch.setattr(precision, "_seconds", lambda dtype: pytest.fail("timed"))

@@ -106,6 +106,8 @@ def test_presets_are_the_rows_of_the_tables() -> None:
         4,
     ]
     assert paper["image_encoder_units"] == 0
+    assert paper["attention"] == "free-transformer"
+    assert built["iwae-2l-50"][0].to_dict()["activation"] == "tanh"
     assert built["iwae-2l-50"][1].particles == 50
     assert built["iwae-2l-50"][0].steps == 2
     assert built["flagship"][1].tasks.empty == 0.1
@@ -192,6 +194,7 @@ def test_fields_are_overridden_and_mistakes_are_told() -> None:
         ("vae", {"steps": "3"}, None, "no field 'steps'"),
         ("vae", {}, 2, "has no context"),
         ("vae", {"latent": "3,x"}, None, "latent"),
+        ("vae", {"activation": "step"}, None, "silu or tanh"),
         ("draw-64-gauss", {"attention": "none"}, None, "attention"),
         ("st-add-30", {"conditional": "perhaps"}, None, "conditional"),
         ("st-add-30", {"hidden": "0"}, None, "hidden"),

@@ -22,7 +22,7 @@ class JointReader:
     def __init__(self, batch: int, views: Sequence[tuple[Reader, Tensor]]) -> None:
         self.batch = batch
         self.readers = [reader for reader, _ in views]
-        self.members = [len(images) // batch for _, images in views]
+        self.members = [images.shape[0] // batch for _, images in views]
         self.views = [images for _, images in views]
         shapes = {images.shape[1:] for images in self.views}
         self.joint = len(shapes) == 1 and all(alike(self.readers[0], r) for r in self.readers)
@@ -42,17 +42,16 @@ class JointReader:
         windows = [reader.attention(h) for reader in self.readers]
         views = zip(self.readers, self.views, windows, self.members, strict=True)
         glimpses = [
-            reader(images, window.repeat_interleave(members, 0))
-            for reader, images, window, members in views
+            reader(images, repeated(window, members)) for reader, images, window, members in views
         ]
         return glimpses, windows
 
     def repeat_for_images(self, views: Tensor) -> Tensor:
         """Values of each view (V, B, ...), repeated for each of its images: (all images, ...)."""
-        if set(self.members) == {1}:
+        if all(times == 1 for times in self.members):
             return views.flatten(0, 1)
         each = zip(views, self.members, strict=True)
-        return torch.cat([view.repeat_interleave(times, 0) for view, times in each])
+        return torch.cat([repeated(view, times) for view, times in each])
 
     def split_by_view(self, rows: Tensor) -> list[Tensor]:
         """Values of all images, split into those of each view: (B * M, ...)."""
@@ -60,10 +59,15 @@ class JointReader:
 
     def sum_over_images(self, rows: Tensor) -> Tensor:
         """Values of all images, summed over the images of each state: (V, B, ...)."""
-        if set(self.members) == {1}:
+        if all(times == 1 for times in self.members):
             return rows.unflatten(0, (len(self.members), self.batch))
         views = zip(self.split_by_view(rows), self.members, strict=True)
         return torch.stack([view.unflatten(0, (self.batch, times)).sum(1) for view, times in views])
+
+
+def repeated(values: Tensor, times: int) -> Tensor:
+    """Each of the values (B, ...) `times` times, one after the other: (B * times, ...)."""
+    return values[:, None].expand(-1, times, *values.shape[1:]).flatten(0, 1)
 
 
 def alike(one: Reader, other: Reader) -> bool:

@@ -71,13 +71,13 @@ def multiplier(weight: Tensor, bias: Tensor | None, rows: int) -> Callable[[Tens
 
 def _onednn_is_faster(x: Tensor, weight: Tensor) -> bool:
     return (
-        x.dim() == 2
+        not torch.compiler.is_compiling()  # first: the number of rows is unknown then
+        and x.dim() == 2
         and len(x) >= FEWEST
         and len(x) * weight.numel() >= WORTHWHILE
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
         and _has_onednn()
     )
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from oneshot_cli.affine import ALL, coordinates, sample, sampling_grid
+from oneshot_cli.affine import ALL, coordinates, sample, sampling_grid, transform
 from oneshot_cli.model.engine.gradients import unrecorded
 from oneshot_cli.model.engine.linear import multiply
 
@@ -49,6 +49,9 @@ def sum_of_transforms(images: Tensor, maps: Tensor, size: int) -> Tensor:
     at a time, and the coordinates again in the backward pass. On the CPU only those rows are
     sampled that some map reaches: a trained model draws row by row.
     """
+    if torch.compiler.is_compiling():  # a graph cannot choose rows by the values of maps
+        samples = transform(images.flatten(0, 1), maps.flatten(0, 1), size)
+        return samples.unflatten(0, maps.shape[:2]).sum(1)
     return cast(Tensor, _SumOfTransforms.apply(images.float(), maps.float(), size))
 
 
