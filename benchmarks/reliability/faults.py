@@ -18,7 +18,7 @@ from benchmarks.reliability import lives
 from benchmarks.reliability.kills import EVENTS, damage, differences, life
 from benchmarks.reliability.network import network_faults
 
-FILE_SIZES = (100, 600, 2_000, 5_000, 20_000)
+FILE_SIZES = (100, 600, 2_000, 5_000, 20_000, 40_000)
 """Bytes that a file of the run may have: the system refuses more, as a full disk does."""
 DISK_SIZES = ("16k", "64k", "128k")
 """Sizes of small disks in memory, where the user may mount them."""
