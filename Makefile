@@ -17,7 +17,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint audit format train rows publish compare bench reliability gallery screens tables docs man site clean
+.PHONY: help install locked lock demo test lint audit format train rows publish compare bench reliability gallery screens tables docs man site clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,18 @@ $(PACKAGE): pyproject.toml $(CONSTRAINTS)
 $(INSTALLED): $(PACKAGE)
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@
+
+locked:  ## the same environment from requirements.lock: files are checked by their hashes, but for torch
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) torch torchvision
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $(PACKAGE) $(INSTALLED)
+
+lock:  ## requirements.lock, made again from pyproject.toml and constraints.txt (needs pip-tools)
+	pip-compile --quiet --no-header --generate-hashes --strip-extras --no-emit-index-url \
+	  --extra dev --extra tensorboard --extra video --unsafe-package torch --unsafe-package torchvision --unsafe-package oneshot-cli \
+	  -c $(CONSTRAINTS) --output-file requirements.lock pyproject.toml
 
 demo: $(PACKAGE)  ## variations of three characters, in out/demo, and what to try next
 	$(BIN)/oneshot vary --example --output out/demo --force $(ARGS)

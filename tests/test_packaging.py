@@ -39,3 +39,19 @@ def test_oldest_constraints_are_the_minimums_of_pyproject() -> None:
     extras = {"tensorboard", "imageio-ffmpeg", "onnx", "onnxscript", "onnxruntime"}
     extras |= {"mkdocs", "mkdocs-material"}
     assert unpinned <= tools | extras
+
+
+def test_the_lock_has_the_versions_of_the_constraints_and_hashes() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    locked = dict(re.findall(r"^([\w-]+)==([\w.]+)", lock, re.M))
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = dict(
+        line.split(" ")[0].split("==") for line in lines if "==" in line and line[0] != "#"
+    )
+    assert len(pinned) > 20
+    for name, version in pinned.items():
+        if name not in ("torch", "torchvision"):
+            assert locked[name] == version, name
+    assert all(
+        "--hash=sha256:" in part for part in re.split(r"^(?=[\w-]+==)", lock, flags=re.M)[1:]
+    )
