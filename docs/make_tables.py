@@ -27,8 +27,8 @@ DATA_FIELDS = ("size", "channels", "observation", "ink")
 CONTEXTS = (0, 1, 2, 4, 8)
 SPLITS = ("weak", "strong-30-20", "strong-40-10", "strong-45-5")
 ABSENT = "not measured"
-NOT_MEASUREMENTS = ("recipes.json", "reading.json")
-"""Files of the folder for other purposes; reading.json is that of make_reading.py."""
+NOT_MEASUREMENTS = ("recipes.json", "reading.json", "lake.json")
+"""Files of the folder for other purposes; make_reading.py reads one, the card quotes another."""
 
 HEAD = """# Results
 

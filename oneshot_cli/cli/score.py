@@ -160,6 +160,7 @@ def score(
         int,
         typer.Option(
             min=1,
+            max=100,
             help="Measure the headline with this many seeds: other exemplars, other noise.",
             rich_help_panel=PARTS,
         ),
