@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import re
 import subprocess
 import sys
 import warnings
@@ -73,6 +75,8 @@ TRANSPOSED = {
 }
 """What undoes an EXIF orientation."""
 
+URL = re.compile(r"[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
+
 BLANK = 0.02
 """A frame whose levels differ by less is blank."""
 
@@ -111,6 +115,11 @@ def read_picture(
     raise OneshotError(f"{name} is {width} x {height}, more than {most:,} pixels; scale it down")
 
 
+def is_url(source: str | Path) -> bool:
+    """Whether a picture is named by a URL and no file has that name."""
+    return bool(URL.match(str(source))) and not os.path.lexists(source)
+
+
 def _content(source: str | Path | bytes | BinaryIO, name: str) -> tuple[str, Path | bytes]:
     """The name of a picture for messages, and its regular file or its bytes."""
     if isinstance(source, bytes | bytearray):
@@ -123,8 +132,10 @@ def _content(source: str | Path | bytes | BinaryIO, name: str) -> tuple[str, Pat
         if len(content) > MAX_BYTES:
             raise OneshotError(f"{name} has more than {MAX_BYTES:,} bytes")
         return name, content
-    if str(source).startswith(("http://", "https://", "ftp://")):
-        raise OneshotError(f"{source}: addresses are not fetched; download the picture first")
+    if is_url(source):
+        raise OneshotError(
+            f"{source} is a URL, but pictures are read from files; download it first"
+        )
     path = regular_file(source, MAX_BYTES)
     return str(path), path
 

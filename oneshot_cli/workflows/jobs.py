@@ -12,7 +12,7 @@ from pathlib import Path
 
 from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.imaging.exemplar import AUTOMATIC, Drawing, Reading, count_characters, drawing
-from oneshot_cli.imaging.reading import PICTURE_ENDINGS, Levels, read_picture
+from oneshot_cli.imaging.reading import PICTURE_ENDINGS, Levels, is_url, read_picture
 from oneshot_cli.paths import printable
 from oneshot_cli.reporting import Reporter
 
@@ -20,8 +20,6 @@ STANDARD = Path("-")
 """Standard input as an exemplar, standard output as an output."""
 
 STANDARD_INPUT = "standard input"
-
-URL = re.compile(r"[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
 
 LONGEST_NAME = 200
 """Names of exemplars are cut to this many bytes: file systems allow 255, endings included."""
@@ -144,7 +142,7 @@ def find(
     """
     found = Found()
     written = None if output is None else output.resolve()
-    folders = [path for path in paths if not _is_url(path) and _is_folder(path)]
+    folders = [path for path in paths if not is_url(path) and _is_folder(path)]
     for path in paths:
         try:
             if path not in folders:
@@ -166,10 +164,6 @@ def find(
     return found
 
 
-def _is_url(path: Path) -> bool:
-    return bool(URL.match(str(path))) and not os.path.lexists(path)
-
-
 def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # unlike Path.is_dir, no error for a name that is too long
 
@@ -178,7 +172,7 @@ def _file(path: Path, reading: Reading) -> Source:
     """One picture that is named by the user. Raises OneshotError if it cannot be one."""
     if path == STANDARD:
         return Source("stdin", path, _streamed(path, reading), "stdin", reading)
-    if _is_url(path):
+    if is_url(path):
         url = re.sub(":/+", "://", str(path))  # a Path has one slash
         raise OneshotError(f"{url} is a URL, but pictures are read from files; download it first")
     name = _name(path.stem.lstrip(".") or "picture")

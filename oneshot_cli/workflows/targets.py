@@ -19,7 +19,8 @@ from oneshot_cli.files import (
     write_errors,
 )
 from oneshot_cli.imaging.formats import require_pdf
-from oneshot_cli.workflows.jobs import STANDARD, URL
+from oneshot_cli.imaging.reading import URL
+from oneshot_cli.workflows.jobs import STANDARD
 
 PICTURE_FORMATS = ("png", "webp", "svg")
 """Formats of single pictures, and of the grid beside them."""

@@ -167,7 +167,7 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(OneshotError, match="is not a regular file"):
         read_picture(tmp_path / "pipe.png")
-    with pytest.raises(OneshotError, match="addresses are not fetched"):
+    with pytest.raises(OneshotError, match="is a URL"):
         read_picture("https://example.org/a.png")
 
 
