@@ -119,7 +119,8 @@ def score(
         bool,
         typer.Option(
             "--train-critics",
-            help="Train the two critics again (20 minutes), into --output or the package.",
+            help="Train the two critics again (20 minutes) from --seed, into --output or the "
+            "package.",
             rich_help_panel=OTHER,
         ),
     ] = False,
@@ -165,6 +166,16 @@ def score(
             rich_help_panel=PARTS,
         ),
     ] = 1,
+    critics: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Measure the headline by these critics, too: a folder of --train-critics. May be "
+            "repeated.",
+            show_default=False,
+            rich_help_panel=PARTS,
+        ),
+    ] = None,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
     json: JsonOption = False,
@@ -204,7 +215,7 @@ def score(
     if train_critics:
         from oneshot_cli.workflows.train_critics import train_critics as train
 
-        trained = train(output, data_dir=data_dir, reporter=screen)
+        trained = train(output, seed=seed, data_dir=data_dir, reporter=screen)
         for path in trained.files:
             screen.result(str(path))
         screen.document(trained.document())
@@ -236,6 +247,7 @@ def score(
         memorization=memorization,
         seed=seed,
         seeds=seeds,
+        critics=critics or (),
         output=output,
         plot=plot,
         report=report,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from oneshot_cli.evaluation.oneshot_scores import (
 )
 from oneshot_cli.evaluation.penmanship import Penmanship, penmanship
 from oneshot_cli.evaluation.published import tables
-from oneshot_cli.evaluation.spread_curve import SPREADS, Curve, of_seeds, score_curve
+from oneshot_cli.evaluation.spread_curve import SPREADS, Curve, combined, score_curve
 
 Draw = Callable[[float], Tensor]
 """A function from the spread to the variations (C, n, 1, H, W) of all exemplars."""
@@ -35,8 +36,8 @@ class Generalization:
 
     `default` are the scores at `spread`, the checkpoint's own; `variations` (C, n, 1, H, W) are the
     pictures drawn at it, which `penmanship` measures, too. `closeness` is that of all variations.
-    The headline of `curve` is over all seeds, everything else is of the first; `per_seed` are the
-    headlines of each.
+    The headline of `curve` is over all seeds and all pairs of critics, everything else is of the
+    first. `per_seed` are the headlines of each seed, `per_critic` those of each pair of critics.
     """
 
     characters: tuple[str, ...]
@@ -49,6 +50,7 @@ class Generalization:
     default: Scores
     penmanship: Penmanship
     per_seed: tuple[Estimate, ...]
+    per_critic: tuple[Estimate, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: every figure with its interval, and the figures of each character."""
@@ -63,6 +65,7 @@ class Generalization:
                 "overlap_at_peoples_diversity": curve.overlap.as_dict(),
                 "spread": round(curve.spread, 3) if curve.reached else None,
                 "per_seed": [each.as_dict()["value"] for each in self.per_seed],
+                "per_critic": [each.as_dict()["value"] for each in self.per_critic],
             },
             "default": {"spread": self.spread, **scores_dict(self.default)},
             "penmanship": self.penmanship.as_dict(),
@@ -103,36 +106,48 @@ def measure(
     spreads: tuple[float, ...] = SPREADS,
     seed: int = 0,
     more: Mapping[int, Draw] | None = None,
+    more_critics: Sequence[Critics] = (),
 ) -> Generalization:
     """Score the variations that `draw` draws of the exemplars of `people(drawings, seed)`.
 
     `drawings` are 28 x 28; `own` are the same drawings at the model's size, at which strokes are
     measured. `spread` is the checkpoint's own, `closeness` the one that `draw` uses. `spreads` are
     those of the curve. `seed` also draws the bootstraps. `more` has further seeds for the headline,
-    and the function that draws variations of the exemplars of each.
+    and the function that draws variations of the exemplars of each; `more_critics` are further
+    critics for it.
     """
     exemplars, _ = people(drawings, seed)
-    known = references(drawings, critics, seed=seed)
-    curve = score_curve(draw, exemplars, known["people"], critics, spreads=spreads, seed=seed)
-    curves, theirs = [curve], [known["people"]]
-    for other, draw_other in (more or {}).items():
-        shown, others_drawings = people(drawings, other)
-        theirs.append(score(shown, others_drawings, critics, seed=seed))
+    curves, theirs = [], []
+    for each, draw_each in {seed: draw, **(more or {})}.items():
+        shown, others_drawings = people(drawings, each)
+        drawn = cache(draw_each)  # all critics judge the same pictures
+        pairs = [critics, *more_critics]
+        theirs.append([score(shown, others_drawings, pair, seed=seed) for pair in pairs])
         curves.append(
-            score_curve(draw_other, shown, theirs[-1], critics, spreads=spreads, seed=seed)
+            [
+                score_curve(drawn, shown, known, pair, spreads=spreads, seed=seed)
+                for pair, known in zip(pairs, theirs[-1], strict=True)
+            ]
         )
     variations = draw(spread)
     return Generalization(
         characters=drawings.characters,
         exemplars=exemplars,
         variations=variations,
-        references=known,
-        curve=of_seeds(curves, theirs, seed),
+        references=references(drawings, critics, seed=seed),
+        curve=combined(curves, theirs, seed),
         spread=spread,
         closeness=closeness,
         default=score(exemplars, variations, critics, seed=seed),
         penmanship=penmanship(variations, people(own, seed)[1], seed),
-        per_seed=tuple(each.headline for each in curves),
+        per_seed=tuple(
+            combined([row], [known], seed).headline
+            for row, known in zip(curves, theirs, strict=True)
+        ),
+        per_critic=tuple(
+            combined([[row[k]] for row in curves], [[row[k]] for row in theirs], seed).headline
+            for k in range(1 + len(more_critics))
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -81,9 +82,14 @@ class Critics:
     simclr: Critic
 
     @classmethod
-    def load(cls, device: torch.device | str = "cpu") -> Critics:
-        """The shipped critics. Raises OneshotError if a file is missing or damaged."""
-        return cls(load_critic("protonet", device=device), load_critic("simclr", device=device))
+    def load(cls, device: torch.device | str = "cpu", folder: Path | None = None) -> Critics:
+        """The shipped critics, or those in `folder`. Raises OneshotError if a file is missing or
+        damaged."""
+        protonet, simclr = (
+            load_critic(name, folder and folder / f"{name}.safetensors", device)
+            for name in ("protonet", "simclr")
+        )
+        return cls(protonet, simclr)
 
 
 def score(

@@ -64,34 +64,41 @@ def score_curve(
         score(exemplars, draw(spread), critics, ways=ways, seed=seed) for spread in spreads
     )
     curve = Curve(spreads, scores, *_UNKNOWN)
-    return of_seeds([curve], [people], seed)
+    return combined([[curve]], [[people]], seed)
 
 
-def of_seeds(curves: Sequence[Curve], people: Sequence[Scores], seed: int = 0) -> Curve:
+def combined(
+    curves: Sequence[Sequence[Curve]], people: Sequence[Sequence[Scores]], seed: int = 0
+) -> Curve:
     """The first of `curves`, with the headline, overlap and spread of all of them.
 
-    The curves are of the same characters and spreads with other exemplars and other noise, and
-    `people` are people's scores with those exemplars. The bootstrap, drawn with `seed`, resamples
-    characters and, independently, curves (the pigeonhole bootstrap of Owen 2007): exemplars and
-    noise that all characters share make their figures dependent.
+    `curves[i][j]` is of seed i, which has its own exemplars and noise, by the pair of critics j.
+    All are of the same characters and spreads. `people[i][j]` are people's scores with the same
+    exemplars by the same critics. Each pair of critics reads the curve at people's diversity in its
+    own features. The bootstrap, drawn with `seed`, resamples characters, seeds and critics
+    independently (the pigeonhole bootstrap of Owen 2007), because what all characters share makes
+    their figures dependent.
     """
-    spreads = curves[0].spreads
-    diversity = torch.stack([_of(curve.scores, "diversity") for curve in curves])
-    target = torch.stack([each.per_character["diversity"] for each in people]).double()
-    whole = diversity.mean((0, 2))
-    spread = crossing(spreads, whole, whole, target.mean().item())[0]
-    figures = (
-        _at_people(
-            spreads,
-            diversity,
-            torch.stack([_of(curve.scores, name) for curve in curves]),
-            target,
-            seed,
-        )
+    spreads = curves[0][0].spreads
+    diversity = _stacked(curves, "diversity")
+    target = torch.stack(
+        [torch.stack([each.per_character["diversity"] for each in row]) for row in people]
+    ).double()
+    whole = diversity.mean((0, 3))
+    spread = sum(
+        crossing(spreads, row, row, goal)[0]
+        for row, goal in zip(whole, target.mean((0, 2)).tolist(), strict=True)
+    ) / len(whole)
+    headline, overlap = (
+        _at_people(spreads, diversity, _stacked(curves, name), target, seed)
         for name in ("recognizability", "overlap")
     )
-    headline, overlap = figures
-    return replace(curves[0], headline=headline, overlap=overlap, spread=spread)
+    return replace(curves[0][0], headline=headline, overlap=overlap, spread=spread)
+
+
+def _stacked(curves: Sequence[Sequence[Curve]], name: str) -> Tensor:
+    """The figure `name` of each seed, critic, spread and character, (S, K, R, C)."""
+    return torch.stack([torch.stack([_of(each.scores, name) for each in row]) for row in curves])
 
 
 _UNKNOWN = (Estimate(math.nan, math.nan, math.nan),) * 2 + (math.nan,)
@@ -100,26 +107,31 @@ _UNKNOWN = (Estimate(math.nan, math.nan, math.nan),) * 2 + (math.nan,)
 def _at_people(
     spreads: tuple[float, ...], diversity: Tensor, figure: Tensor, target: Tensor, seed: int
 ) -> Estimate:
-    """`figure` (S, R, C) where `diversity` (S, R, C) is people's, `target` (S, C), on the other
-    folds; of S curves, R spreads and C characters."""
-    curves, _, count = diversity.shape
-    characters, which = _times(count, seed), _times(curves, seed + 1)
+    """`figure` (S, K, R, C) where `diversity` (S, K, R, C) is people's, `target` (S, K, C), on the
+    other folds; of S seeds, K pairs of critics, R spreads and C characters."""
+    seeds, critics, _, count = diversity.shape
+    characters = _times(count, seed)
+    which_seed, which_critic = _times(seeds, seed + 1), _times(critics, seed + 2)
 
     def mean(values: Tensor, weight: Tensor) -> Tensor:
-        """The means of `values` (S, R, C) over curves and characters in each resample, (B, R)."""
-        sums = torch.einsum("bs,src,bc->br", which, values, weight)
-        return sums / (curves * weight.sum(1, keepdim=True))
+        """The means of `values` (S, R, C) over seeds and characters in each resample, (B, R)."""
+        sums = torch.einsum("bs,src,bc->br", which_seed, values, weight)
+        return sums / (seeds * weight.sum(1, keepdim=True))
 
     fold = torch.arange(count) % FOLDS
     total = torch.zeros(len(characters), dtype=torch.float64)
     for number in range(min(FOLDS, count)):
         inside = characters * (fold == number)
         outside = characters - inside
-        goals = mean(target[:, None], outside)[:, 0].tolist()
-        rows = zip(mean(diversity, outside), mean(figure, inside), goals, strict=True)
-        found = torch.tensor([crossing(spreads, *row)[1] for row in rows], dtype=torch.float64)
         share = inside.sum(1) / count
-        total += torch.where(share > 0, share * found, 0.0)
+        for k in range(critics):
+            goals = mean(target[:, k, None], outside)[:, 0].tolist()
+            rows = zip(
+                mean(diversity[:, k], outside), mean(figure[:, k], inside), goals, strict=True
+            )
+            found = torch.tensor([crossing(spreads, *row)[1] for row in rows], dtype=torch.float64)
+            weight = share * which_critic[:, k] / critics
+            total += torch.where(weight > 0, weight * found, 0.0)
     return Estimate.of(total[0].item(), total[1:])
 
 

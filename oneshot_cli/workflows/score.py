@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,7 @@ class ScoreOptions:
     memorization: bool
     seed: int
     seeds: int
+    critics: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ def score(
     memorization: bool = True,
     seed: int = 0,
     seeds: int = 1,
+    critics: Sequence[Path] = (),
     output: Path | None = None,
     plot: Path | None = None,
     report: Path | None = None,
@@ -154,7 +156,8 @@ def score(
 ) -> ScoreResult:
     """Score the variations that a checkpoint draws, as `oneshot score` does.
 
-    The arguments are the options of the command. Files are written to the folder `output`, and to
+    The arguments are the options of the command. `critics` are folders with a further pair of
+    critics each. Files are written to the folder `output`, and to
     `plot` and `report`, if these are given. Raises OneshotError.
     """
     started = time.monotonic()
@@ -173,6 +176,7 @@ def score(
         memorization=memorization,
         seed=seed,
         seeds=seeds,
+        critics=tuple(critics),
     )
     model = load(checkpoint, device)
     config = model.model.config
@@ -181,7 +185,8 @@ def score(
             f"{model.path}: only conditional models of binary ink have this score, not a "
             f"{config.kind} model {'with' if config.conditional else 'without'} a context"
         )
-    critics = Critics.load(model.device)
+    shipped = Critics.load(model.device)
+    pairs = [shipped, *(Critics.load(model.device, folder) for folder in options.critics)]
     drawings = weak_test_drawings(data_dir, 28, limit)
     trained_on = model.header.data.get("split") or "unknown"
     if trained_on != "weak":
@@ -189,9 +194,9 @@ def score(
             f"trained on {model.header.data.get('dataset', 'unknown')}, split {trained_on}: "
             "training may have included the test characters of the weak split"
         )
-    scores = _generalization(reporter, model, critics, drawings, options, data_dir)
-    classified = classification(reporter, model, critics, options, data_dir) if classify else None
-    recall = _memorization(reporter, critics, scores, drawings, options, data_dir)
+    scores = _generalization(reporter, model, pairs, drawings, options, data_dir)
+    classified = classification(reporter, model, shipped, options, data_dir) if classify else None
+    recall = _memorization(reporter, shipped, scores, drawings, options, data_dir)
     content: dict[str, Any] = {
         "checkpoint": display_path(model.path),
         "dataset": "omniglot",
@@ -222,7 +227,7 @@ def score(
 def _generalization(
     reporter: Reporter,
     model: Oneshot,
-    critics: Critics,
+    critics: Sequence[Critics],
     drawings: Drawings,
     options: ScoreOptions,
     data_dir: Path | None,
@@ -265,10 +270,11 @@ def _generalization(
             drawer(first),
             model.spread,
             closeness,
-            critics,
+            critics[0],
             own=own,
             seed=first,
             more={seed: drawer(seed) for seed in others},
+            more_critics=critics[1:],
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from oneshot_cli import data
@@ -17,11 +18,16 @@ from oneshot_cli.workflows.score import PicturesResult, weak_test_drawings
 
 
 def train_critics(
-    output: Path | None = None, *, data_dir: Path | None = None, reporter: Reporter = SILENT
+    output: Path | None = None,
+    *,
+    seed: int = 0,
+    data_dir: Path | None = None,
+    reporter: Reporter = SILENT,
 ) -> PicturesResult:
     """Train both critics on the weak training characters and write their weights.
 
-    They go to the folder `output`, or replace those of the package. Returns the reference points'
+    They go to the folder `output`, or replace those of the package. `seed` determines the first
+    weights and the batches. Returns the reference points'
     scores by the new critics. Raises OneshotError.
     """
     drawings = data.load("omniglot", data_dir=data_dir, split="weak", part="train", size=105)
@@ -33,7 +39,9 @@ def train_critics(
         )
         started = time.monotonic()
         with reporter.progress(f"training {name}", settings.iterations) as advance:
-            critic, record = train_critic(name, drawings, settings, _steps(advance))
+            critic, record = train_critic(
+                name, drawings, replace(settings, seed=seed), _steps(advance)
+            )
         minutes = round((time.monotonic() - started) / 60, 1)
         record |= {"dataset": "omniglot", "split": "weak", "minutes": minutes}
         save_critic(path, name, critic, record)

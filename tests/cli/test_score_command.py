@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from oneshot_cli import checkpoint
 from oneshot_cli.cli.app import app
 from oneshot_cli.data.drawings import Drawings
+from oneshot_cli.evaluation.critics import critic_path
 from oneshot_cli.evaluation.published import tables
 
 DATA = Path(os.environ.get("ONESHOT_DATA", "/nowhere")) / "omniglot"
@@ -88,7 +89,8 @@ def test_measures_everything_and_repeats_to_the_byte(
     unseen_checkpoint: Path, two_runs: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "out"
-    options = [*QUICK, "--runs", two_runs, "--seeds", 2]
+    shipped = critic_path("protonet").parent
+    options = [*QUICK, "--runs", two_runs, "--seeds", 2, "--critics", shipped]
     code, stdout, stderr = run(unseen_checkpoint, *options, "--json", "-o", folder)
     assert code == 0, stderr
     found = json.loads(stdout)
@@ -103,6 +105,8 @@ def test_measures_everything_and_repeats_to_the_byte(
     assert found["curve"][0]["diversity"]["value"] == pytest.approx(0, abs=0.01)
     assert found["default"]["recognizability"]["value"] < 0.5
     assert len(found["headline"]["per_seed"]) == 2
+    assert len(found["headline"]["per_critic"]) == 2
+    assert len(set(found["headline"]["per_critic"])) == 1, "the same critics twice"
     errors = found["classification"]["errors"]
     assert list(errors) == ["forward", "backward", "both"]
     assert all(0 < error["value"] <= 1 for error in errors.values())
@@ -216,7 +220,7 @@ def test_trains_critics_into_a_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     for name in ("PROTONET", "SIMCLR"):
         few = replace(getattr(training, name), iterations=2, classes=8)
         monkeypatch.setattr(training, name, few)
-    code, stdout, stderr = run("--train-critics", "-o", tmp_path / "critics")
+    code, stdout, stderr = run("--train-critics", "--seed", 5, "-o", tmp_path / "critics")
     assert code == 0, stderr
     assert "people" in stdout
     for name in ("protonet", "simclr"):
@@ -224,6 +228,7 @@ def test_trains_critics_into_a_folder(tmp_path: Path, monkeypatch: pytest.Monkey
         assert path.stat().st_size < 2**20
         settings = critic_settings(name, path)
         assert settings["iterations"] == 2
+        assert settings["seed"] == 5
         assert settings["split"] == "weak"
         assert settings["characters"] == 59
 

@@ -63,7 +63,7 @@ def curve_and_people(shift: float, generator: torch.Generator) -> tuple[Curve, S
 
 def test_a_character_is_read_at_the_spread_of_other_characters() -> None:
     curve, people = curve_and_people(0.0, torch.Generator().manual_seed(1))
-    found = spread_curve.of_seeds([curve], [people])
+    found = spread_curve.combined([[curve]], [[people]])
     diverse, recognized = (
         torch.stack([s.per_character[name] for s in curve.scores]).double()
         for name in ("diversity", "recognizability")
@@ -76,14 +76,31 @@ def test_a_character_is_read_at_the_spread_of_other_characters() -> None:
     assert found.spread == pytest.approx(0.5, abs=0.05)
 
 
-def test_what_a_seed_does_to_all_characters_is_in_the_interval() -> None:
+def test_what_a_seed_or_a_critic_does_to_all_characters_is_in_the_interval() -> None:
     generator = torch.Generator().manual_seed(0)
     alike = [curve_and_people(0.0, generator) for _ in range(4)]
     unlike = [curve_and_people(shift, generator) for shift in (-0.1, -0.03, 0.03, 0.1)]
     widths = []
     for drawn in (alike, unlike):
-        curves, people = zip(*drawn, strict=True)
-        headline = spread_curve.of_seeds(curves, people).headline
-        assert headline.low < 0.7 < headline.high
-        widths.append(headline.high - headline.low)
-    assert widths[1] > 3 * widths[0]
+        for swap in (False, True):  # as critics, then as seeds
+            curves, people = [[each for each, _ in drawn]], [[each for _, each in drawn]]
+            if swap:
+                curves, people = [[each] for each, _ in drawn], [[each] for _, each in drawn]
+            headline = spread_curve.combined(curves, people).headline
+            assert headline.low < 0.7 < headline.high
+            widths.append(headline.high - headline.low)
+    assert min(widths[2:]) > 3 * max(widths[:2])
+
+
+def test_each_pair_of_critics_reads_at_peoples_diversity_in_its_own_features() -> None:
+    generator = torch.Generator().manual_seed(3)
+    curve, people = curve_and_people(0.0, generator)
+    doubled = [
+        estimated(each.per_character["recognizability"], 2 * each.per_character["diversity"])
+        for each in (*curve.scores, people)
+    ]
+    other = Curve(curve.spreads, tuple(doubled[:-1]), curve.headline, curve.overlap, math.nan)
+    one = spread_curve.combined([[curve]], [[people]])
+    both = spread_curve.combined([[curve, other]], [[people, doubled[-1]]])
+    assert both.headline.value == pytest.approx(one.headline.value)
+    assert both.spread == pytest.approx(one.spread)
