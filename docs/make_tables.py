@@ -4,6 +4,7 @@ NAME.json, or NAME.WHAT.json for another measurement of the same model, is the o
 eval-nll CHECKPOINT --json`. It includes the checkpoint's header, which has iterations, time and
 settings. recipes.json has under NAME the commands that trained the model and, unless the header has
 it, the kind of machine. A file that belongs to no table or has no recipe is an error.
+curves/NAME.json, if there is one, is the learning curve, by checkpoints/measure_row.py.
 """
 
 from __future__ import annotations
@@ -15,11 +16,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from oneshot_cli.evaluation.published import Published, tables
 from oneshot_cli.evaluation.standard_errors import unit
 from oneshot_cli.model.registry import config_type
 from oneshot_cli.presets import PRESETS, Preset
 from oneshot_cli.training.config import TrainConfig
+
+Numbers = npt.NDArray[np.float64]
 
 HERE = Path(__file__).parent
 DATA_FIELDS = ("size", "channels", "observation", "ink")
@@ -27,6 +33,10 @@ DATA_FIELDS = ("size", "channels", "observation", "ink")
 CONTEXTS = (0, 1, 2, 4, 8)
 SPLITS = ("weak", "strong-30-20", "strong-40-10", "strong-45-5")
 ABSENT = "not measured"
+SHARES = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
+"""The shares of a run's iterations at which the table shows its learning curve."""
+LONGER = 10
+"""How many times as long the training is whose result is extrapolated."""
 NOT_MEASUREMENTS = ("recipes.json", "reading.json", "lake.json")
 """Files of the folder for other purposes; make_reading.py reads one, the card quotes another."""
 
@@ -50,6 +60,17 @@ MNIST = """
 Published results are as their authors give them, on binarized MNIST of several kinds. Our results
 are on the binarization in the table (dynamic: the test set is binarized once, with a fixed seed).
 So the two are close, but not on exactly the same pictures.
+
+"""
+
+CURVES = """
+### Learning curves
+
+The bound on the batches of training, by the weights of that moment, after shares of the iterations.
+**Test** is the ELBO of the table above, by the averaged weights. **Extrapolated** is not measured:
+it is the test figure minus what ten times as many iterations would gain, if the curve continued as
+the power law a + b t^-c that fits its part with a constant learning rate. The range is of three
+fits, which begin at a tenth, a quarter and half of this part.
 
 """
 
@@ -95,8 +116,8 @@ class Run:
 
     @property
     def preset_name(self) -> str:
-        named = re.search(r"--model (\S+)", self.recipe["train"][0])
-        return named[1] if named else "flagship"
+        named = re.search(r"(?:--model |train NAME=)(\S+)", self.recipe["train"][0])
+        return named[1] if named and named[1] in PRESETS else "flagship"
 
     @property
     def preset(self) -> Preset:
@@ -126,6 +147,12 @@ class Run:
         if self.changes:
             return f"{', '.join(self.changes)}; {took}"
         return f"**full preset**: {took}" if step >= full else f"briefly: {took}"
+
+    @property
+    def curve(self) -> list[dict[str, float]]:
+        """The points of its learning curve, see checkpoints/measure_row.py; none if unknown."""
+        path = self.file.parent / "curves" / f"{self.name}.json"
+        return list(json.loads(path.read_text())) if path.exists() else []
 
     @property
     def table(self) -> str:
@@ -168,24 +195,89 @@ def mnist(measured: Sequence[Run]) -> str:
         train = f", {row.train:.1f} on training images" if row.train else ""
         figure = f"{_published(row)}{train}, {row.authors}"
         mine = [run for run in measured if run.preset_name == row.preset]
-        rows += [_digits(run, result, row.name, figure) for run in mine for result in run.results]
+        rows += [each for run in mine for each in _digits(run, row.name, figure)]
         if not mine:
             absent = "not trained here" if row.preset else "not a model here"
-            rows.append([row.name, figure, "", "", "", absent])
+            rows.append([row.name, figure, "", "", "", "", absent])
     for run in (run for run in measured if run.preset_name not in placed):
-        rows += [_digits(run, result, "", "") for result in run.results]
-    return _table(("model", "published", "our ELBO", "our IWAE", "images", "trained"), rows)
+        rows += _digits(run, "", "")
+    head = ("model", "published", "our ELBO", "training images", "our IWAE", "images", "trained")
+    return _table(head, rows) + _curves(measured)
 
 
-def _digits(run: Run, result: dict[str, Any], name: str, figure: str) -> list[str]:
+def _digits(run: Run, name: str, figure: str) -> list[list[str]]:
+    """A row for each measurement on test images, beside the ELBO of training images."""
     label = f"{name}: `{run.name}`" if name else f"`{run.name}`"
-    images = f"{_images(result)}, {run.data.get('binarization', 'static')}"
-    bounds = _whole(result)
-    particles = max(bounds["iwae"], key=int, default=None)
-    iwae = (
-        f"{_nats(bounds['iwae'][particles])} ({_samples(result, particles)})" if particles else ""
-    )
-    return [label, figure, _nats(bounds["elbo"]), iwae, images, run.trained]
+    trained_on = [each for each in run.results if each["part"] == "train"]
+    training = _nats(trained_on[0]["elbo"]) if trained_on else ""
+    rows = []
+    for result in (each for each in run.results if each["part"] == "test"):
+        images = f"{_images(result)}, {run.data.get('binarization', 'static')}"
+        bounds = _whole(result)
+        particles = max(bounds["iwae"], key=int, default=None)
+        iwae = (
+            f"{_nats(bounds['iwae'][particles])} ({_samples(result, particles)})"
+            if particles
+            else ""
+        )
+        elbo = _nats(bounds["elbo"]) + (" (exact)" if run.about["model"]["kind"] == "nade" else "")
+        rows.append([label, figure, elbo, training, iwae, images, run.trained])
+    return rows
+
+
+def _curves(measured: Sequence[Run]) -> str:
+    """The table of learning curves and what their extrapolation says, or nothing."""
+    rows = []
+    for run in (run for run in measured if run.curve):
+        points = run.curve
+        elbo = _whole(next(each for each in run.results if each["part"] == "test"))["elbo"]["nats"]
+        marks = [_at(points, share) for share in SHARES]
+        gains = extrapolated_gain(points)
+        further = f"{elbo - max(gains):.1f} to {elbo - min(gains):.1f}" if gains else ""
+        iterations = f"{run.about['training']['step']:,}"
+        rows.append([f"`{run.name}`", iterations, *marks, f"{elbo:.2f}", further])
+    if not rows:
+        return ""
+    shares = (f"{share:.0%}" for share in SHARES)
+    return CURVES + _table(("model", "iterations", *shares, "test", "extrapolated"), rows)
+
+
+def _at(points: Sequence[dict[str, float]], share: float) -> str:
+    """The curve's nats after a share of its iterations."""
+    wanted = share * points[-1]["iteration"]
+    return f"{min(points, key=lambda point: abs(point['iteration'] - wanted))['nats']:.1f}"
+
+
+def extrapolated_gain(points: Sequence[dict[str, float]]) -> list[float]:
+    """What LONGER times as many iterations would gain, in nats, by three fits.
+
+    The part of the curve in which the learning rate is the greatest is fitted by a + b t^-c, from
+    three starts: a tenth, a quarter and half of it. The gain is that of the fit from the end of
+    this part to LONGER times its iterations. Empty if the part is short.
+    """
+    top = max(point["learning_rate"] for point in points)
+    flat = [point for point in points if point["learning_rate"] > 0.999 * top]
+    gains = []
+    for start in (0.1, 0.25, 0.5):
+        part = [point for point in flat if point["iteration"] >= start * flat[-1]["iteration"]]
+        if len(part) < 10:
+            continue
+        t = np.array([point["iteration"] for point in part], dtype=float)
+        _, b, c = power_law(t, np.array([point["nats"] for point in part]))
+        gains.append(b * (t[-1] ** -c - (LONGER * t[-1]) ** -c))
+    return gains
+
+
+def power_law(t: Numbers, nats: Numbers) -> tuple[float, float, float]:
+    """a, b and c of the least-squares fit nats = a + b t^-c, with c in (0, 2] and b at least 0."""
+    best = (float(np.square(nats - nats.mean()).sum()), float(nats.mean()), 0.0, 1.0)
+    for c in np.linspace(0.02, 2.0, 100):
+        basis = np.stack([np.ones_like(t), (t / t[0]) ** -c], 1)
+        (a, b), *_ = np.linalg.lstsq(basis, nats, rcond=None)
+        misfit = float(np.square(basis @ (a, b) - nats).sum())
+        if b >= 0 and misfit < best[0]:
+            best = (misfit, float(a), float(b * t[0] ** c), float(c))
+    return best[1:]
 
 
 def _whole(result: dict[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from oneshot_cli.evaluation.published import tables
 from oneshot_cli.model import DRAWConfig, SequentialConfig, VAEConfig
-from oneshot_cli.model.config import Config
+from oneshot_cli.model.config import Config, NADEConfig
 from oneshot_cli.presets import PRESETS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -96,16 +97,16 @@ def test_digits_stand_beside_the_published_figure_of_their_preset(tmp_path: Path
     text = page(tmp_path)
     cells = row(text, "DRAW, 64 steps, Gaussian attention: `d9`")
     assert cells[1] == "<= 80.97, Gregor et al. 2015"
-    assert cells[2:5] == ["88.00 ± 0.88", "85.00 ± 0.85 (K = 50)", "1,234 test, dynamic"]
-    assert cells[5] == "steps 9 (64), latent 16 (100); 7,000 iterations of 32, 10 minutes"
-    assert row(text, "`vae`")[5] == "**full preset**: 36,000 iterations of 100, 20 minutes"
-    briefly = row(text, "DRAW, 64 steps, Gaussian attention: `short`")[5]
+    assert cells[2:6] == ["88.00 ± 0.88", "", "85.00 ± 0.85 (K = 50)", "1,234 test, dynamic"]
+    assert cells[6] == "steps 9 (64), latent 16 (100); 7,000 iterations of 32, 10 minutes"
+    assert row(text, "`vae`")[6] == "**full preset**: 36,000 iterations of 100, 20 minutes"
+    briefly = row(text, "DRAW, 64 steps, Gaussian attention: `short`")[6]
     assert briefly == "briefly: 9,500 iterations of 32, 15 minutes"
     assert f"- `d9`, on a machine:\n  `{train}`\n" in text
-    assert row(text, "DBM")[2:] == ["", "", "", "not a model here"]
+    assert row(text, "DBM")[2:] == ["", "", "", "", "not a model here"]
     assert row(text, "fully connected")[1:] == [
         "<= 98.70 (0.8), 80.0 on training images, Rezende et al. 2016",
-        *("", "", ""),
+        *("", "", "", ""),
         "not trained here",
     ]
     for published in tables()["mnist"].rows:
@@ -119,8 +120,52 @@ def test_a_bound_measured_on_a_part_is_that_of_all_images(tmp_path: Path) -> Non
     write(tmp_path, "vae", content, "oneshot train --dataset mnist --model vae")
     cells = row(page(tmp_path), "`vae`")
     assert cells[2] == "90.00 ± 0.90"
-    assert cells[3] == "86.00 ± 0.86 (K = 1,000, gap on 1,234)"
-    assert cells[4] == "10,000 test, dynamic"
+    assert cells[4] == "86.00 ± 0.86 (K = 1,000, gap on 1,234)"
+    assert cells[5] == "10,000 test, dynamic"
+
+
+def test_a_row_has_training_images_and_what_its_curve_would_become(tmp_path: Path) -> None:
+    content = measured(NADEConfig(), MNIST, {0: 91.0})
+    content["results"].append({**content["results"][0], "part": "train", "elbo": figure(80.0)})
+    content["results"].append({**content["results"][0], "part": "test", "elbo": figure(92.0)})
+    write(tmp_path, "nade", content, "make train NAME=nade")
+    (tmp_path / "curves").mkdir()
+    t = range(100, 10_001, 100)
+    points = [
+        {
+            "iteration": i,
+            "nats": 80 + 500 * i**-0.5 - (5 if i > 6000 else 0),
+            "learning_rate": 1e-3 if i <= 6000 else 5e-4,
+        }
+        for i in t
+    ]
+    (tmp_path / "curves" / "nade.json").write_text(json.dumps(points))
+    text = page(tmp_path)
+    rows = [line for line in text.splitlines() if line.startswith("| NADE: `nade`")]
+    assert [[cell.strip() for cell in line.split("|")][3:5] for line in rows] == [
+        ["91.00 ± 0.91 (exact)", "80.00 ± 0.80"],
+        ["92.00 ± 0.92 (exact)", "80.00 ± 0.80"],
+    ]
+    gain = 500 * (6000**-0.5 - 60_000**-0.5)
+    cells = row(text, "`nade` ")
+    assert cells[1:] == [
+        "7,000",
+        *(f"{80 + 500 * i**-0.5 - (5 if i > 6000 else 0):.1f}" for i in (500, 1000, 2500, 5000)),
+        *(f"{75 + 500 * i**-0.5:.1f}" for i in (7500, 10_000)),
+        "91.00",
+        f"{91 - gain:.1f} to {91 - gain:.1f}",
+    ]
+
+
+def test_a_fit_recovers_a_power_law_from_noise() -> None:
+    fit = runpy.run_path(str(DOCS / "make_tables.py"))["power_law"]
+    t = np.linspace(1000, 60_000, 200)
+    noise = 0.05 * np.random.default_rng(0).standard_normal(200)
+    a, b, c = fit(t, 85 + 300 * t**-0.6 + noise)
+    assert a == pytest.approx(85, abs=0.3)
+    assert b * 1e4**-c == pytest.approx(300 * 1e4**-0.6, abs=0.3)
+    flat, slope, _ = fit(t, np.full(200, 7.0))
+    assert (flat, slope) == (pytest.approx(7.0), pytest.approx(0.0, abs=1e-6))
 
 
 def test_omniglot_has_a_row_for_each_split(tmp_path: Path) -> None:
