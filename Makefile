@@ -17,7 +17,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install locked lock demo test lint audit format train rows publish compare bench reliability gallery screens tables docs man site clean
+.PHONY: help install locked lock demo test lint audit format train rows row publish compare bench reliability gallery screens tables docs man site clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ train: $(INSTALLED)  ## train a checkpoint that ships, or go on (NAME=mnist ARGS
 
 rows: $(INSTALLED)  ## train the rows of the MNIST tables, or go on (ARGS="--list", ARGS="--max-time 9m")
 	$(BIN)/python checkpoints/train.py tables $(ARGS)
+
+row: $(INSTALLED)  ## measure a trained row of the tables (NAME=nade); then: make tables
+	$(BIN)/python checkpoints/measure_row.py $(NAME) $(ARGS)
 
 publish: $(INSTALLED)  ## measure that run and make it the checkpoint that ships
 	$(BIN)/python checkpoints/publish.py runs/$(NAME) $(NAME) $(ARGS)

@@ -34,7 +34,7 @@ def curve(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
     Rows from before the weight of the KL was 1 are left out.
     """
     rows = [row for row in rows if "bound" in row and row.get("kl_weight", 1.0) == 1.0]
-    size = -(-len(rows) // POINTS)
+    size = max(1, -(-len(rows) // POINTS))
     blocks = [rows[i : i + size] for i in range(0, len(rows), size)]
     return [
         {
