@@ -100,6 +100,18 @@ def train(
             rich_help_panel=TRAINING,
         ),
     ] = None,
+    symbols: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=10_000,
+            show_default="0",
+            help="Add N invented symbols to the training drawings: circles, spirals, stars, hearts "
+            "and the like, 8 drawings of each.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     data_dir: DataDirOption = None,
     config: Annotated[
         Path | None,
@@ -375,7 +387,7 @@ def train(
                 model or "flagship",
                 base=None if config is None else Experiment.read(config),
                 start=start,
-                data=DataChoice(dataset, split, size, binarization, resample, validation),
+                data=DataChoice(dataset, split, size, binarization, resample, validation, symbols),
                 fields=changed,
                 task=task,
                 augment=augment,

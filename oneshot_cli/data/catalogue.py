@@ -172,6 +172,13 @@ _ALL = (
         options=("alphabets", "characters", "drawings", "seed"),
     ),
     DataSet(
+        name="symbols",
+        title="generated pictograms, from a seed, without a download",
+        module="symbols",
+        splits=(WEAK,),
+        options=("alphabets", "characters", "drawings", "seed"),
+    ),
+    DataSet(
         name="mnist",
         title="70,000 digits, binarized dynamically or by threshold",
         module="mnist",

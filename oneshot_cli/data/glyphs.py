@@ -133,13 +133,18 @@ def _loop(style: Style, rng: np.random.Generator) -> Array:
     return centre + radius * np.stack([np.cos(turn), np.sin(turn)], -1)
 
 
-def draw(knots: Array, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draw a character with control points `knots` (strokes, KNOTS, 2) `count` times.
+def draw(
+    knots: Array, count: int, rng: np.random.Generator, steps: int = STEPS
+) -> tuple[Array, Array]:
+    """Draw a character with control points `knots` (strokes, K, 2) `count` times.
 
-    Returns the pen's paths (count, points, 2) in [-1, 1] and its radii (count,) in pixels.
+    The pen's path has `steps` points between two control points. Returns the paths (count, points,
+    2) in [-1, 1] and the radii of the pen (count,) in pixels.
     """
     strokes = len(knots)
-    bends = np.cos(np.pi * np.arange(3)[:, None] * np.linspace(0, 1, KNOTS))  # smooth, not shaky
+    bends = np.cos(
+        np.pi * np.arange(3)[:, None] * np.linspace(0, 1, knots.shape[1])
+    )  # smooth, not shaky
     length = np.ptp(knots, axis=1).max(-1)[:, None, None]
     wobble = np.einsum("nsmc,mk->nskc", rng.normal(0, 1, (count, strokes, 3, 2)), bends)
     size = np.exp(rng.normal(0, 0.07, (count, strokes, 1, 1)))
@@ -151,14 +156,15 @@ def draw(knots: Array, count: int, rng: np.random.Generator) -> tuple[Array, Arr
     sx, sy = np.exp(scales)
     maps = np.array([[sx * cos, sx * (shear * cos - sin)], [sy * sin, sy * (shear * sin + cos)]])
     moved = np.einsum("abn,nskb->nska", maps, moved) + rng.normal(0, 0.06, (count, 1, 1, 2))
-    return _spline(moved).reshape(count, -1, 2), rng.uniform(1.4, 2.1, count)
+    return _spline(moved, steps).reshape(count, -1, 2), rng.uniform(1.4, 2.1, count)
 
 
-def _spline(knots: Array) -> Array:
-    """Catmull-Rom spline through knots (..., KNOTS, 2): (..., (KNOTS - 1) * STEPS, 2)."""
+def _spline(knots: Array, steps: int) -> Array:
+    """Catmull-Rom spline through knots (..., K, 2): (..., (K - 1) * steps, 2)."""
+    between = knots.shape[-2] - 1
     padded = np.concatenate([knots[..., :1, :], knots, knots[..., -1:, :]], -2)
-    before, here, there, after = (padded[..., i : i + KNOTS - 1, None, :] for i in range(4))
-    t = np.linspace(0, 1, STEPS)[:, None]
+    before, here, there, after = (padded[..., i : i + between, None, :] for i in range(4))
+    t = np.linspace(0, 1, steps)[:, None]
     points = (
         here
         + 0.5 * t * (there - before)

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from oneshot_cli.data.catalogue import DATASETS, DataSet, get_dataset
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.ranges import COUNT, SHARE
+from oneshot_cli.ranges import COUNT, SHARE, Range
 
 if TYPE_CHECKING:
     from oneshot_cli.data.drawings import Drawings
     from oneshot_cli.data.fetch import Progress
+
+
+MOST_SYMBOLS = 10_000
+COUNT_OR_NONE = Range(least=0, most=MOST_SYMBOLS)
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class DataSpec:
     """The share of the training part that is kept for validation. None in older runs."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further options of the data set, such as binarization."""
+    symbols: int = 0
+    """The number of generated symbols (`data.symbols`) that are added to the training part."""
 
     def __post_init__(self) -> None:
         """Raise OneshotError for a field of the wrong type."""
@@ -46,6 +52,8 @@ class DataSpec:
             and all(isinstance(size, int) and size in COUNT for size in sizes)
             and isinstance(share, int | float)
             and share in SHARE
+            and isinstance(self.symbols, int)
+            and self.symbols in COUNT_OR_NONE
         ):
             raise OneshotError("the data that it was trained on are not as oneshot describes them")
 
@@ -74,6 +82,8 @@ class DataSpec:
         if self.sizes:
             content["sizes"] = list(self.sizes)
         content |= self.options
+        if self.symbols:
+            content["symbols"] = self.symbols
         optional = {"resample": self.resample, "validation": self.validation}
         return content | {name: value for name, value in optional.items() if value is not None}
 

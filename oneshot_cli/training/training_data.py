@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from oneshot_cli.data import symbols
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.errors import OneshotError
@@ -54,13 +55,22 @@ def load_training_data(
         with reporter.loading() as progress:
             return spec.load(part, size, resample=resample, data_dir=data_dir, progress=progress)
 
-    drawings = load("train", smallest)
+    def training(size: int, resample: str | None = None) -> Drawings:
+        drawings = load("train", size, resample)
+        if not spec.symbols:
+            return drawings
+        method = resample or spec.resampling
+        return symbols.added(drawings, symbols.first(spec.symbols, size, method))
+
+    drawings = training(smallest)
     evaluated_on = HELD_OUT if spec.validation is None else VALIDATION
     validation = load("test" if spec.validation is None else "validation", smallest)
     if augmented and drawings.levels > 2:
         raise OneshotError(f"{spec.dataset}: augmentation needs binary drawings")
     sizes = " and ".join(f"{size} x {size}" for size in spec.all_sizes)
     notes = [sizes, f"split {spec.split}"]
+    if spec.symbols:
+        notes.append(f"{_counted(spec.symbols, 'invented symbol')} among them")
     content = spec.to_dict()
     notes += [f"{key} {content[key]}" for key in ("binarization", "resample") if key in content]
     reporter.note(
@@ -79,8 +89,8 @@ def load_training_data(
     return TrainingData(
         drawings,
         validation.fixed(),
-        originals=load("train", AUGMENTED_FROM, "area") if augmented else None,
-        others=tuple(load("train", size) for size in larger),
+        originals=training(AUGMENTED_FROM, "area") if augmented else None,
+        others=tuple(training(size) for size in larger),
         evaluated_on=evaluated_on,
     )
 

@@ -43,7 +43,7 @@ class DataChoice:
     """The choice of the data. None means the default of the data set or of the base experiment.
 
     `size` is a number of pixels, or several, as in "28,52". `validation` is the share of the
-    training part that is kept for validation.
+    training part that is kept for validation, `symbols` a number of generated symbols to add.
     """
 
     dataset: str | None = None
@@ -52,6 +52,7 @@ class DataChoice:
     binarization: str | None = None
     resample: str | None = None
     validation: float | None = None
+    symbols: int | None = None
 
 
 def new_experiment(
@@ -275,7 +276,7 @@ def data_spec(
         raise UsageError(f"--resample is one of {', '.join(RESAMPLINGS)}")
     changed: dict[str, Any] = {
         name: getattr(choice, name)
-        for name in ("split", "resample", "validation")
+        for name in ("split", "resample", "validation", "symbols")
         if getattr(choice, name) is not None
     }
     return replace(spec, **changed)
