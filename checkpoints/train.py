@@ -37,7 +37,7 @@ RECIPES = {
     "omniglot-30-20": ["omniglot-30-20"],
     "omniglot-40-10": ["omniglot-40-10"],
     "omniglot-45-5": ["omniglot-45-5"],
-    "omniglot-45-5-26": ["omniglot-45-5", "omniglot-45-5-26"],
+    "omniglot-45-5-26": ["omniglot-45-5-26"],
     "st-add-30": ["st-add-30"],
     "st-cgru-30": ["st-cgru-30"],
     "st-add-80": ["st-add-30", "st-add-80"],

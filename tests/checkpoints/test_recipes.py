@@ -72,7 +72,7 @@ def test_recipes_leave_nothing_to_defaults(script: dict[str, Any]) -> None:
             assert json.loads(json.dumps(experiment.to_dict())) == content
             assert set(content["training"]) == {field.name for field in fields(TrainConfig)}
             assert experiment.training.bf16 is None
-            assert experiment.data.validation == 0
+            assert experiment.data.validation is not None
     assert named == {path.stem for path in (HERE / "recipes").iterdir()}
 
 
@@ -119,9 +119,7 @@ def test_the_checkpoints_that_ship_come_from_their_recipes(script: dict[str, Any
     for path in HERE.glob("*.safetensors"):
         shipped, (recipe, _) = Experiment.read(path), experiments(script, path.stem)[-1]
         assert shipped.model == recipe.model, path.name
-        assert (
-            shipped.data.to_dict().items()
-            >= {
-                name: value for name, value in recipe.data.to_dict().items() if name != "validation"
-            }.items()
-        )
+        wanted = recipe.data.to_dict()
+        if shipped.data.validation is None:  # of runs that are older than the validation part
+            del wanted["validation"]
+        assert shipped.data.to_dict().items() >= wanted.items(), path.name
