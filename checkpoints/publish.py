@@ -1,5 +1,7 @@
 """Makes a checkpoint to ship from a finished run: `python checkpoints/publish.py RUN NAME`.
 
+RUN may also be a checkpoint that ships, which is then measured again.
+
 The weights are converted to float16. The converted model is measured by the functions behind
 `oneshot eval-nll` and `oneshot score`, and the results are written to the header. The default
 closeness and spread of a conditional model of the `weak` split are chosen on characters that are
@@ -111,15 +113,16 @@ def variation_scores(path: Path) -> dict[str, Any]:
 def main() -> None:
     """Convert, measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument("run", type=Path, help="the run's folder, or a checkpoint")
     parser.add_argument("name", help="the checkpoint's name, without its ending")
     parser.add_argument("--machine", default="", help="kind of machine that it was trained on")
     parser.add_argument("--iwae-drawings", type=int, default=300)
     parser.add_argument("--particles", type=int, default=1000)
     options = parser.parse_args()
-    model, header = checkpoint.load(RunFolder(options.run).last)
+    source = options.run if options.run.is_file() else RunFolder(options.run).last
+    model, header = checkpoint.load(source)
     path = HERE / f"{options.name}.safetensors"
-    training = {**header.training, "machine": options.machine}
+    training = {**header.training, "machine": options.machine or header.training.get("machine", "")}
     header = replace(header, training=training, figures={})
     checkpoint.save(path, model, header, dtype=torch.float16)
     figures = bounds(path, options.iwae_drawings, options.particles)
