@@ -98,9 +98,10 @@ gallery: $(INSTALLED)  ## the pictures of the README and docs/gallery.md, drawn 
 screens: $(INSTALLED)  ## the pictures of terminals and of an output folder, taken again (needs tmux)
 	$(BIN)/python docs/make_screens.py
 
-tables: $(INSTALLED)  ## docs/results.md and docs/reading.md, from the figures in docs/results
+tables: $(INSTALLED)  ## all figures in README.md, the cards, docs/results.md and docs/reading.md
 	$(BIN)/python docs/make_tables.py
 	$(BIN)/python docs/make_reading.py
+	$(BIN)/python checkpoints/make_cards.py
 
 docs: $(INSTALLED)  ## the references of commands and of Python, from the program itself
 	$(BIN)/python docs/make_commands.py
