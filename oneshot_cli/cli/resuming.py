@@ -17,6 +17,7 @@ FIXED_OPTIONS = {
     "engine": "--engine",
     "image_encoder": "--image-encoder",
     "summary": "--summary",
+    "symbols": "--symbols",
     "validation": "--validation",
     "learning_rate": "--learning-rate",
     "kl_warmup": "--kl-warmup",
