@@ -142,7 +142,7 @@ def memorization(name: str) -> str:
     return (
         f"Memorization: {_percent(pixel)} of its variations are nearer to a training drawing than "
         f"99 % of people's new drawings are, by pixels; {_percent(critic)} by the critic. Of "
-        f"copies of training drawings {copies[0]:.0%} and {copies[1]:.0%} are.\n"
+        f"copies of training drawings {100 * copies[0]:.0f} % and {100 * copies[1]:.0f} % are.\n"
     )
 
 

@@ -16,6 +16,9 @@ MOST_STEPS = 10**9
 MOST = 10**6
 """The largest count: of drawings, of a batch, of units."""
 
+MOST_SYMBOLS = 10_000
+"""The most generated symbols that are added to a training set."""
+
 MOST_THREADS = 1024
 
 NO_LIMIT = 10**12

@@ -26,6 +26,7 @@ from oneshot_cli.cli.train_options import (
     TRAINING,
     Engine,
     Objective,
+    SymbolsOption,
     assignments,
     field,
     interval,
@@ -100,18 +101,7 @@ def train(
             rich_help_panel=TRAINING,
         ),
     ] = None,
-    symbols: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=0,
-            max=10_000,
-            show_default="0",
-            help="Add N invented symbols to the training drawings: circles, spirals, stars, hearts "
-            "and the like, 8 drawings of each.",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
+    symbols: SymbolsOption = None,
     data_dir: DataDirOption = None,
     config: Annotated[
         Path | None,

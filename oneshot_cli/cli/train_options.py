@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from oneshot_cli.ranges import MOST_STEPS
+from oneshot_cli.ranges import MOST_STEPS, MOST_SYMBOLS
 
 
 class Objective(str, Enum):
@@ -28,6 +28,20 @@ class Engine(str, Enum):
 MOST_SECONDS = 10**9
 MODEL, TRAINING, RUN = "Model", "Training", "Run"
 PRESET = "the model's"
+
+
+SymbolsOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=0,
+        max=MOST_SYMBOLS,
+        show_default="0",
+        help="Add N invented symbols to the training drawings: circles, spirals, stars, hearts "
+        "and the like, 8 drawings of each.",
+        rich_help_panel=TRAINING,
+    ),
+]
 
 
 def field(metavar: str, explanation: str) -> Any:

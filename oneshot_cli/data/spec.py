@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from oneshot_cli.data.catalogue import DATASETS, DataSet, get_dataset
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.ranges import COUNT, SHARE, Range
+from oneshot_cli.ranges import COUNT, MOST_SYMBOLS, SHARE, Range
 
 if TYPE_CHECKING:
     from oneshot_cli.data.drawings import Drawings
     from oneshot_cli.data.fetch import Progress
 
 
-MOST_SYMBOLS = 10_000
-COUNT_OR_NONE = Range(least=0, most=MOST_SYMBOLS)
+SYMBOLS = Range(least=0, most=MOST_SYMBOLS)
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class DataSpec:
             and isinstance(share, int | float)
             and share in SHARE
             and isinstance(self.symbols, int)
-            and self.symbols in COUNT_OR_NONE
+            and self.symbols in SYMBOLS
         ):
             raise OneshotError("the data that it was trained on are not as oneshot describes them")
 

@@ -37,18 +37,18 @@ Form = Callable[[np.random.Generator], Array]
 
 def _path(corners: Array, closed: bool = False) -> Array:
     """KNOTS points along straight lines between `corners` (N, 2), with one at each corner."""
-    points = np.concatenate([corners, corners[:1]]) if closed else corners
+    return _along(np.concatenate([corners, corners[:1]]) if closed else corners, through=True)
+
+
+def _along(points: Array, *, through: bool = False) -> Array:
+    """KNOTS points at even distances along `points` (N, 2).
+
+    With `through` the nearest ones are moved to `points`, of which there have to be fewer.
+    """
     length = np.r_[0, np.cumsum(np.hypot(*np.diff(points, axis=0).T))]
     at = np.linspace(0, length[-1], KNOTS)
-    for corner in length[1:-1]:
+    for corner in length[1:-1] if through else ():
         at[np.argmin(np.abs(at - corner))] = corner
-    return np.stack([np.interp(at, length, axis) for axis in points.T], -1)
-
-
-def _evenly(points: Array) -> Array:
-    """KNOTS points at even distances along `points` (N, 2)."""
-    length = np.r_[0, np.cumsum(np.hypot(*np.diff(points, axis=0).T))]
-    at = np.linspace(0, length[-1], KNOTS)
     return np.stack([np.interp(at, length, axis) for axis in points.T], -1)
 
 
@@ -73,7 +73,7 @@ def spiral(rng: np.random.Generator) -> Array:
     """One to three turns, either way."""
     turns, t = rng.uniform(1.3, 3.2), np.linspace(0, 1, 4 * KNOTS)
     way, start = rng.choice([-1, 1]), rng.uniform(0, 2 * np.pi)
-    return _evenly(_around(way * 2 * np.pi * turns * t + start, 0.06 + 0.94 * t))
+    return _along(_around(way * 2 * np.pi * turns * t + start, 0.06 + 0.94 * t))
 
 
 def polygon(rng: np.random.Generator) -> Array:
