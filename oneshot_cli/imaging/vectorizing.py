@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.linalg import solveh_banded
-from scipy.ndimage import distance_transform_edt, gaussian_filter, label
+from scipy.ndimage import distance_transform_edt, gaussian_filter, label, maximum
 from skimage.measure import find_contours
 from skimage.morphology import skeletonize
 
@@ -35,8 +35,12 @@ HAIR = 0.4
 """Connections of a smaller half-width, in units of HALF, are cut; a pen would thicken them."""
 DOT = 0.5
 """A component whose centre line is shorter than this, in half-widths, is a dot."""
-FILLED = 1.4
+FILLED = 2.5
 """Ink wider than this, in usual stroke widths, is a filled area, unless strokes cover it."""
+DISC = 1.4
+"""The same for a component about as long as it is wide: a large dot."""
+ROUND = 2.0
+"""Such a component has a centre line shorter than this, in its greatest half-width."""
 TAPER = 1.15
 """A filled area extends into a stroke as far as it is wider than this, in usual stroke widths."""
 SLIT = 0.9
@@ -84,9 +88,10 @@ def strokes_in(logits: Grid, width: float = PEN) -> VectorDrawing:
     found = _ink(logits)
     if found is None:
         return VectorDrawing(())
-    paths = centre_paths(skeletonize(found.mask), found.half_width, HALF)
+    centre = skeletonize(found.mask)
+    paths = centre_paths(centre, found.half_width, HALF)
     strokes = tuple(_stroke(path, found, width * GRID / 2) for path in paths)
-    return VectorDrawing(strokes, _areas(found, strokes))
+    return VectorDrawing(strokes, _areas(found, centre, strokes))
 
 
 def _ink(logits: Grid) -> _Ink | None:
@@ -132,11 +137,18 @@ def _without_hairs(mask: Mask, half_width: Grid) -> Mask:
     return mask & (opened | thin[parts])
 
 
-def _areas(ink: _Ink, strokes: tuple[Stroke, ...]) -> tuple[Points, ...]:
-    """The outlines (N, 2), as shares of the frame, of wide ink that `strokes` leave white."""
+def _areas(ink: _Ink, centre: Mask, strokes: tuple[Stroke, ...]) -> tuple[Points, ...]:
+    """The outlines (N, 2), as shares of the frame, of wide ink that `strokes` leave white.
+
+    `centre` (H, W) has the centre lines of the ink.
+    """
+    whole, count = components(ink.mask)
+    length = np.bincount(whole[centre], minlength=count + 1)
+    widest = np.asarray(maximum(ink.half_width, whole, np.arange(count + 1)))
+    limit = np.where(length < ROUND * widest, DISC, FILLED)[whole]
     parts = components(ink.half_width > TAPER * HALF)[0]
     wide = np.zeros(parts.max() + 1, bool)
-    wide[parts[ink.half_width > FILLED * HALF]] = True
+    wide[parts[ink.half_width > limit * HALF]] = True
     if not wide.any():
         return ()
     # a dilation of the core, closed so that no slits remain between its parts

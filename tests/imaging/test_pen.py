@@ -198,6 +198,25 @@ def test_a_blot_at_a_stroke_stays_filled() -> None:
     assert np.abs(drawn(drawing, GRID, PEN) - (shape > 0)).sum() / (shape > 0).sum() < 0.08
 
 
+@pytest.mark.parametrize("width", [1.5 * PEN, 2.2 * PEN])
+def test_a_lump_on_a_stroke_is_drawn_over(width: float) -> None:
+    """A person's pen leaves no lumps: the stroke is as wide there as elsewhere."""
+    line, lump = polyline((0.2, 0.5), (0.8, 0.5)), polyline((0.45, 0.5), (0.55, 0.5))
+    drawing = strokes_in(logits(line, lump, widths=[PEN, width]))
+    assert not drawing.areas
+    ink = drawn(drawing, GRID, PEN)
+    across = ink.sum(0)[int(0.25 * GRID) : int(0.75 * GRID)] / GRID
+    assert across == pytest.approx(PEN, rel=0.1)
+
+
+@pytest.mark.parametrize("length", [0.02, 0.06])
+def test_a_large_dot_keeps_its_shape(length: float) -> None:
+    """It is no lump on a stroke, and a dash would be something else."""
+    shape = logits(polyline((0.5, 0.5), (0.5 + length, 0.5)), widths=[2 * PEN])
+    ink = drawn(strokes_in(shape), GRID, PEN)
+    assert np.abs(ink - (shape > 0)).sum() / (shape > 0).sum() < 0.1
+
+
 def test_nothing_is_drawn_of_paper_and_everything_of_full_ink() -> None:
     assert strokes_in(np.full((112, 112), -6, np.float32)) == VectorDrawing(())
     assert drawn(strokes_in(np.full((112, 112), 6, np.float32)), 112, PEN).mean() > 0.97
