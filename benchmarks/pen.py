@@ -2,7 +2,8 @@
 
 Variations of one exemplar of each held-out character are drawn once and rendered in two ways: with
 the outline that the model drew, and redrawn with the pen. The project's critics score both, after
-the same resampling to 28 x 28. The parameters of the pen were chosen on `--split weak-validation`.
+the same resampling to 28 x 28. The standard deviation of the width along the strokes is measured at
+the model's size, in pixels. The parameters of the pen were chosen on `--split weak-validation`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor
 from oneshot_cli import data
 from oneshot_cli.drawing import oneshot as api
 from oneshot_cli.evaluation.oneshot_scores import Critics, Scores, bootstrap, people, score
+from oneshot_cli.evaluation.penmanship import EACH, penmanship, strokes
 from oneshot_cli.imaging.exemplar import PEN
 from oneshot_cli.imaging.rendering import Bytes
 
@@ -38,16 +40,16 @@ def pictures(drawn: Tensor, render: Callable[[Tensor], Bytes]) -> tuple[Tensor, 
     return torch.from_numpy(1 - np.stack(levels) / np.float32(255))[:, :, None], taken
 
 
-def row(name: str, scores: Scores, other: Scores | None = None, taken: float | None = None) -> str:
+def row(name: str, scores: Scores, uneven: float, taken: float, other: Scores | None = None) -> str:
     """A row of the table. The difference to `other` has a 95 % interval over characters."""
     text = f"{name:20} {scores.recognizability.value:.4f} {scores.diversity.value:9.4f}"
+    text += f" {uneven:9.2f} {taken:12.1f}"
     if other is None:
         return text
     lost = bootstrap(
         scores.per_character["recognizability"] - other.per_character["recognizability"]
     )
-    text += f"   {lost.value:+.4f} [{lost.low:+.4f}, {lost.high:+.4f}]"
-    return text if taken is None else f"{text} {taken:8.1f}"
+    return f"{text}   {lost.value:+.4f} [{lost.low:+.4f}, {lost.high:+.4f}]"
 
 
 def main() -> None:
@@ -62,20 +64,30 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=20, help="variations of each character")
     options = parser.parse_args()
     model, critics = api.load(options.checkpoint, device="cpu"), Critics.load()
-    own, small = (
-        people(data.load("omniglot", split=options.split, part="test", size=size))[0]
+    (own, theirs), (small, _) = (
+        people(data.load("omniglot", split=options.split, part="test", size=size))
         for size in (model.size, 28)
     )
-    print(f"{'':20} found  diversity   against the outline          ms a picture")
-    own_scores = score(small, drawings(model, own, options.n, model.size), critics)
-    print(row(f"model, {model.size}", own_scores), flush=True)
-    for size in map(int, options.sizes.split(",")):
+
+    def measured(
+        name: str, drawn: Tensor, pen: float | None, other: Scores | None = None
+    ) -> Scores:
+        """Print the row of drawings (C, n, 1, H, H) rendered with a `pen`; return their scores."""
+        ink, taken = pictures(drawn, lambda each: model.render(each, pen=pen))
+        scores = score(small, ink, critics)
+        uneven = penmanship(ink, theirs).drawings.unevenness.value
+        print(row(name, scores, uneven, taken, other), flush=True)
+        return scores
+
+    print(
+        f"people's drawings are uneven by {strokes(theirs[:, :EACH]).unevenness.value:.2f} pixels"
+    )
+    print(f"{'':20} found  diversity    uneven ms a picture   against the outline")
+    for size in (model.size, *map(int, options.sizes.split(","))):
         drawn = drawings(model, own, options.n, size)
-        outline, slow = pictures(drawn, lambda each: model.render(each, pen=0))
-        base = score(small, outline, critics)
-        print(row(f"outline, {size}", base, base, slow), flush=True)
-        inked, slow = pictures(drawn, lambda each: model.render(each, pen=options.width))
-        print(row(f"pen, {size}", score(small, inked, critics), base, slow), flush=True)
+        base = measured(f"outline, {size}", drawn, 0)
+        if size > model.size:
+            measured(f"pen, {size}", drawn, options.width, base)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,9 @@ STROKES = {
     "ends": "loose ends",
     "width": "width of strokes, pixels",
     "thickest": "widest place, pixels",
+    "unevenness": "deviation of the width along a stroke, pixels",
 }
+THICKER = "somewhere wider than 99 % of people's drawings"
 
 Estimate = dict[str, float]
 
@@ -122,12 +124,38 @@ def strokes(name: str) -> str:
     rows = [
         [label, *(_interval(found[who][key], 2) for who in ("drawings", "people"))]
         for key, label in STROKES.items()
+        if key in found["people"]  # files from before a measure was added
     ]
     thick = f"{100 * found['thicker_than_99_percent_of_people']:.1f} %"
-    rows.append(["somewhere wider than 99 % of people's drawings", thick, "1 %"])
+    rows.append([THICKER, thick, "1 %"])
     unsure = f"{found['unsure_pixels_per_inked']:.2f}"
     rows.append(["pixels with a probability between 0.2 and 0.8, for each inked", unsure, ""])
     return _table(("", "variations", "people"), rows)
+
+
+def letters() -> str:
+    """The measures of strokes of new letters, from docs/results/letters.json."""
+    found = _read("letters.json")
+    default = f"{found['default_spread']:g}"
+    columns = {f"spread {float(spread):g}": each for spread, each in found["pen"].items()}
+    columns = {"without the pen": found["outline"]} | columns
+    shown = list(columns.values())
+    rows = [
+        [
+            label,
+            *(_interval(each["drawings"][key], 2) for each in shown),
+            _interval(shown[0]["people"][key], 2),
+        ]
+        for key, label in STROKES.items()
+    ]
+    thick = [f"{100 * each['thicker_than_99_percent_of_people']:.1f} %" for each in shown]
+    rows.append([THICKER, *thick, "1 %"])
+    size = shown[0]["size"]
+    return (
+        f"New letters of {found['alphabets']} alphabets, {found['letters']} of each, given as many "
+        f"others; at the default spread of {default} without the pen, and with it, which is the "
+        f"default; measured at {size} × {size} (`python docs/measure_letters.py`):\n\n"
+    ) + _table(("", *columns, "people"), rows)
 
 
 def memorization(name: str) -> str:
@@ -232,6 +260,7 @@ BLOCKS: dict[str, Callable[..., str]] = {
         headline,
         scores,
         strokes,
+        letters,
         memorization,
         classification,
         overview,

@@ -25,14 +25,15 @@ class Strokes:
 
     `parts` is the number of connected components, `ends` that of the ends of centre lines (a broken
     stroke has two more). `width` is the number of inked pixels divided by that of the centre lines;
-    `thickest` is the width at the widest place; both are in pixels. `deepest` (C, n) is `thickest`
-    for each drawing.
+    `thickest` is the width at the widest place, `unevenness` the standard deviation of the width
+    along the centre lines, all in pixels. `deepest` (C, n) is `thickest` for each drawing.
     """
 
     parts: Estimate
     ends: Estimate
     width: Estimate
     thickest: Estimate
+    unevenness: Estimate
     deepest: Tensor
 
     def as_dict(self) -> dict[str, dict[str, float | None]]:
@@ -93,18 +94,23 @@ def strokes(drawings: Tensor, seed: int = 0) -> Strokes:
     """Measure `drawings` (C, n, 1, S, S); pixels above 0.5 are ink. `seed` draws the bootstrap."""
     masks = (drawings[:, :, 0] > 0.5).numpy()
     measures = torch.tensor([[_measured(mask) for mask in each] for each in masks])
-    parts, ends, width, thickest = (bootstrap(each.mean(1), seed) for each in measures.unbind(-1))
-    return Strokes(parts, ends, width, thickest, deepest=measures[..., -1])
+    figures = {
+        name: bootstrap(each.mean(1), seed)
+        for name, each in zip(MEASURES, measures.unbind(-1), strict=True)
+    }
+    return Strokes(**figures, deepest=measures[..., MEASURES.index("thickest")])
 
 
 def _measured(mask: Mask) -> tuple[float, ...]:
-    """The parts, ends, width and greatest width of one drawing (S, S); all 0 without ink."""
+    """The MEASURES of one drawing (S, S); all 0 without ink."""
+    if not mask.any():
+        return (0.0,) * len(MEASURES)
     centre = thinned(mask)
-    length = max(1, int(centre.sum()))
-    thickest = 2 * float(depth(mask).max()) - 1
+    widths = 2 * depth(mask) - 1
     return (
         float(components(mask)[1]),
         float(line_ends(centre)),
-        float(mask.sum()) / length,
-        max(0.0, thickest),
+        float(mask.sum() / centre.sum()),
+        float(widths.max()),
+        float(widths[centre].std()),
     )

@@ -133,7 +133,7 @@ def test_the_pens_benchmark_reads_ink_and_compares_the_same_characters() -> None
         )
         for each in (found, found - 0.25)
     )
-    assert "-0.2500 [-0.2500, -0.2500]" in pen.row("pen", worse, better)
+    assert "-0.2500 [-0.2500, -0.2500]" in pen.row("pen", worse, 0.1, 1.0, better)
 
 
 def test_nade_is_timed_with_both_engines() -> None:

@@ -39,6 +39,13 @@ def test_a_bar_is_one_part_with_two_ends() -> None:
     assert found["thickest"] == pytest.approx(3)
 
 
+def test_a_stroke_with_a_lump_is_uneven() -> None:
+    even, lumpy = bar(), bar()
+    lumpy[..., 8:15, 10:17] = 1
+    assert values(even)["unevenness"] < 0.5
+    assert values(lumpy)["unevenness"] > 1
+
+
 def test_where_a_stroke_breaks_there_are_two_more_ends() -> None:
     broken = bar()
     broken[..., 13:15] = 0
