@@ -2,8 +2,8 @@
 
 Variations of one exemplar of each held-out character are drawn once and rendered in two ways: with
 the outline that the model drew, and redrawn with the pen. The project's critics score both, after
-the same resampling to 28 x 28. The standard deviation of the width along the strokes is measured at
-the model's size, in pixels. The parameters of the pen were chosen on `--split weak-validation`.
+the same resampling to 28 x 28. The deviation of the width along the strokes is in pixels of 105 x
+105, Omniglot's size. The parameters of the pen were chosen on `--split weak-validation`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from oneshot_cli.imaging.rendering import Bytes
 
 CHARACTERS_PER_BATCH = 10
 
+LARGE = 105
+"""The height and width of Omniglot's drawings, in pixels."""
+
 
 def drawings(model: api.Oneshot, exemplars: Tensor, n: int, size: int) -> Tensor:
     """Variations (C, n, 1, size, size) of exemplars (C, 1, S, S), with the model's defaults."""
@@ -32,18 +35,23 @@ def drawings(model: api.Oneshot, exemplars: Tensor, n: int, size: int) -> Tensor
     return torch.cat([model.vary_batch(each, n, size=size) for each in sets])
 
 
-def pictures(drawn: Tensor, render: Callable[[Tensor], Bytes]) -> tuple[Tensor, float]:
-    """The ink (C, n, 1, H, W) of rendered pictures, and the milliseconds for each."""
+def pictures(
+    drawn: Tensor, exemplars: Tensor, render: Callable[[Tensor, Tensor], Bytes]
+) -> tuple[Tensor, float]:
+    """The ink (C, n, 1, H, W) of rendered pictures, and the milliseconds for each.
+
+    `render` is called with the drawings (n, 1, H, W) of a character and its exemplar (1, 1, S, S).
+    """
     started = time.perf_counter()
-    levels = [render(each) for each in drawn]
+    levels = [render(each, exemplar[None]) for each, exemplar in zip(drawn, exemplars, strict=True)]
     taken = 1000 * (time.perf_counter() - started) / drawn[:, :, 0, 0, 0].numel()
     return torch.from_numpy(1 - np.stack(levels) / np.float32(255))[:, :, None], taken
 
 
-def row(name: str, scores: Scores, uneven: float, taken: float, other: Scores | None = None) -> str:
+def row(name: str, scores: Scores, uneven: str, taken: float, other: Scores | None = None) -> str:
     """A row of the table. The difference to `other` has a 95 % interval over characters."""
     text = f"{name:20} {scores.recognizability.value:.4f} {scores.diversity.value:9.4f}"
-    text += f" {uneven:9.2f} {taken:12.1f}"
+    text += f" {uneven:>9} {taken:12.1f}"
     if other is None:
         return text
     lost = bootstrap(
@@ -64,18 +72,19 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=20, help="variations of each character")
     options = parser.parse_args()
     model, critics = api.load(options.checkpoint, device="cpu"), Critics.load()
-    (own, theirs), (small, _) = (
+    (own, _), (small, _), (_, theirs) = (
         people(data.load("omniglot", split=options.split, part="test", size=size))
-        for size in (model.size, 28)
+        for size in (model.size, 28, LARGE)
     )
 
     def measured(
         name: str, drawn: Tensor, pen: float | None, other: Scores | None = None
     ) -> Scores:
         """Print the row of drawings (C, n, 1, H, H) rendered with a `pen`; return their scores."""
-        ink, taken = pictures(drawn, lambda each: model.render(each, pen=pen))
+        ink, taken = pictures(drawn, own, lambda each, exemplar: model.render(each, pen, exemplar))
         scores = score(small, ink, critics)
-        uneven = penmanship(ink, theirs).drawings.unevenness.value
+        fine = ink.shape[-1] >= LARGE
+        uneven = f"{penmanship(ink, theirs).drawings.unevenness.value:.2f}" if fine else ""
         print(row(name, scores, uneven, taken, other), flush=True)
         return scores
 

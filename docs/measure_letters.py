@@ -3,8 +3,8 @@
     python docs/measure_letters.py > docs/results/letters.json
 
 The model sees five letters of each of 25 alphabets of Omniglot and draws five new ones, as
-`oneshot alphabet` does. They are compared with people's drawings of the last five letters. (The
-default spread was chosen on the 25 other alphabets.)
+`oneshot alphabet` does. They are compared with people's drawings of the last five letters, at the
+size of these. (The default spread was chosen on the 25 other alphabets.)
 """
 
 from __future__ import annotations
@@ -28,15 +28,13 @@ SPREADS = (0.6, ALPHABET_SPREAD, 1.0)
 def main() -> None:
     """Measure and print the document."""
     model = oneshot_cli.load()
-    large, small = (
-        data.load("omniglot", split="weak", part="all", size=size) for size in (105, model.size)
-    )
+    drawings = data.load("omniglot", split="weak", part="all", size=105)
     given, people = [], []
-    for alphabet in range(1, len(large.alphabets), 2):
-        characters = (large.alphabet == alphabet).nonzero()
-        first = [int((large.character == c).nonzero()[0]) for c in characters]
-        given.append([of_mask(large.images[i].bool().numpy(), 105) for i in first[:LETTERS]])
-        people.append(small.images[first[-LETTERS:]][:, None].float())
+    for alphabet in range(1, len(drawings.alphabets), 2):
+        characters = (drawings.alphabet == alphabet).nonzero()
+        first = [int((drawings.character == c).nonzero()[0]) for c in characters]
+        given.append([of_mask(drawings.images[i].bool().numpy(), 105) for i in first[:LETTERS]])
+        people.append(drawings.images[first[-LETTERS:]][:, None].float())
 
     def drawn(spread: float, pen: float | None) -> Tensor:
         """The ink of new letters (A, LETTERS, 1, H, H), rendered with a `pen`."""

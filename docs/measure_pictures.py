@@ -68,10 +68,10 @@ def main() -> None:
         groups = [
             Group(
                 path.stem,
-                list(model.render(each)),
+                list(model.render(each, exemplars=ink)),
                 of_mask(drawing(path, model.size).mask, options.size),
             )
-            for path, each in zip(paths, pictures, strict=True)
+            for path, ink, each in zip(paths, read, pictures, strict=True)
         ]
         save_picture(sheet(groups), options.sheet)
 

@@ -103,14 +103,20 @@ class Oneshot:
         """
         return self.rendering.pen(size, width)
 
-    def render(self, pictures: Tensor, pen: float | None = None) -> Bytes:
+    def render(
+        self, pictures: Tensor, pen: float | None = None, exemplars: Tensor | None = None
+    ) -> Bytes:
         """Pictures (..., C, H, W) as uint8 levels (..., H, W), or (..., H, W, 3) in colour.
 
         Binary ink is drawn black on white, with sharp edges at any size. Grey and colour are not
         changed. Above the model's own size its strokes are redrawn with a round pen. `pen` is the
-        pen's width as a fraction of the frame, 0 keeps the outline that the model drew.
+        pen's width as a fraction of the frame, 0 keeps the outline that the model drew. The pen
+        draws a line where ink is too wide, unless one of the `exemplars` (M, 1, S, S) has a filled
+        part, too. `Pictures` know their exemplars. Without any, the widest places stay filled.
         """
-        return self.rendering.levels(pictures, pen)
+        if exemplars is None and isinstance(pictures, Pictures):
+            exemplars = pictures.exemplars
+        return self.rendering.levels(pictures, pen, exemplars)
 
     def read(self, exemplars: Exemplars) -> Tensor:
         """One or several pictures as the model reads them: ink (M, 1, S, S), 0 or 1."""

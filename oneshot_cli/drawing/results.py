@@ -94,7 +94,8 @@ class Pictures(Tensor):
     def _levels(self, pen: float | None) -> Bytes:
         """uint8 levels (n, H, W), or (n, H, W, 3) in colour; n is 1 for a drawing alone."""
         drawings = self.as_subclass(Tensor).detach().cpu().float()
-        return self.rendering.levels(drawings if self.dim() == 4 else drawings[None], pen)
+        pictures = drawings if self.dim() == 4 else drawings[None]
+        return self.rendering.levels(pictures, pen, self.exemplars)
 
     def _sheet(self, label: str, pen: float | None = None) -> Image.Image:
         if not self.numel():

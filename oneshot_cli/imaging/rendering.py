@@ -53,30 +53,32 @@ def inked(probability: Tensor, model_size: int) -> Bytes:
     return (255 * (1 - ink)).round().to(torch.uint8).squeeze(-3).numpy()
 
 
-def penned(probability: Tensor, width: float) -> Bytes:
+def penned(probability: Tensor, width: float, *, filled: bool = True) -> Bytes:
     """Probabilities of ink (..., 1, H, H) as grey levels (..., H, H), redrawn with a round pen.
 
-    `width` is the pen's, as a share of the picture's width.
+    `width` is the pen's, as a share of the picture's width. `filled` is as in `strokes_in`.
     """
     from oneshot_cli.imaging.pen import drawn
 
     side = probability.shape[-1]
     levels = np.empty((*probability.shape[:-3], side, side), np.uint8)
-    drawings = vectorized(probability.reshape(-1, 1, side, side), width)
+    drawings = vectorized(probability.reshape(-1, 1, side, side), width, filled=filled)
     for drawing, level in zip(drawings, levels.reshape(-1, side, side), strict=True):
         level[:] = np.rint(255 * (1 - drawn(drawing, side, width)))
     return levels
 
 
-def vectorized(probability: Tensor, width: float) -> Iterator[VectorDrawing]:
+def vectorized(
+    probability: Tensor, width: float, *, filled: bool = True
+) -> Iterator[VectorDrawing]:
     """Probabilities of ink (n, 1, H, H) as strokes and areas, for a round pen of this width.
 
-    `width` is a share of the picture's width.
+    `width` is a share of the picture's width. `filled` is as in `strokes_in`.
     """
     from oneshot_cli.imaging.vectorizing import strokes_in
 
     for logits in torch.logit(probability.float(), eps=1e-6)[:, 0]:
-        yield strokes_in(logits.numpy(), width)
+        yield strokes_in(logits.numpy(), width, filled=filled)
 
 
 def _smoothed(images: Tensor, deviation: float) -> Tensor:

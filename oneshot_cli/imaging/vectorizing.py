@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,12 +79,12 @@ class _Ink:
         return (points + self.corner + 0.5) / GRID
 
 
-def strokes_in(logits: Grid, width: float = PEN) -> VectorDrawing:
+def strokes_in(logits: Grid, width: float = PEN, *, filled: bool = True) -> VectorDrawing:
     """The strokes and areas in a picture of logits of ink (H, H).
 
     `width` is that of the pen which will draw the strokes, as a share of the frame: they end where
     its round tip reaches the end of the ink. Areas are wide ink that a pen of the usual width, PEN,
-    would leave white.
+    would leave white; unless `filled`, only large dots are areas.
     """
     found = _ink(logits)
     if found is None:
@@ -91,7 +92,7 @@ def strokes_in(logits: Grid, width: float = PEN) -> VectorDrawing:
     centre = skeletonize(found.mask)
     paths = centre_paths(centre, found.half_width, HALF)
     strokes = tuple(_stroke(path, found, width * GRID / 2) for path in paths)
-    return VectorDrawing(strokes, _areas(found, centre, strokes))
+    return VectorDrawing(strokes, _areas(found, centre, strokes, FILLED if filled else math.inf))
 
 
 def _ink(logits: Grid) -> _Ink | None:
@@ -137,15 +138,18 @@ def _without_hairs(mask: Mask, half_width: Grid) -> Mask:
     return mask & (opened | thin[parts])
 
 
-def _areas(ink: _Ink, centre: Mask, strokes: tuple[Stroke, ...]) -> tuple[Points, ...]:
+def _areas(
+    ink: _Ink, centre: Mask, strokes: tuple[Stroke, ...], widest_stroke: float
+) -> tuple[Points, ...]:
     """The outlines (N, 2), as shares of the frame, of wide ink that `strokes` leave white.
 
-    `centre` (H, W) has the centre lines of the ink.
+    `centre` (H, W) has the centre lines of the ink. Large dots are wide, and what is wider than
+    `widest_stroke`, in usual stroke widths.
     """
     whole, count = components(ink.mask)
     length = np.bincount(whole[centre], minlength=count + 1)
     widest = np.asarray(maximum(ink.half_width, whole, np.arange(count + 1)))
-    limit = np.where(length < ROUND * widest, DISC, FILLED)[whole]
+    limit = np.where(length < ROUND * widest, DISC, widest_stroke)[whole]
     parts = components(ink.half_width > TAPER * HALF)[0]
     wide = np.zeros(parts.max() + 1, bool)
     wide[parts[ink.half_width > limit * HALF]] = True

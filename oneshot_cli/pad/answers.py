@@ -109,17 +109,17 @@ def _drawings(
         made = model.alphabet(
             wanted.pictures(), N, seed=wanted.seed, spread=wanted.spread, size=size
         )[:n]
-    else:
-        exemplars = [at_size(each.mask, model.size)[None, None] for each in read]
-        made = model.vary_batch(
-            exemplars,
-            n,
-            seed=wanted.seed,
-            spread=wanted.spread,
-            closeness=wanted.closeness,
-            size=size,
-        )[0]
-    return list(model.render(made))
+        return list(model.render(made))
+    exemplars = [at_size(each.mask, model.size)[None, None] for each in read]
+    varied = model.vary_batch(
+        exemplars,
+        n,
+        seed=wanted.seed,
+        spread=wanted.spread,
+        closeness=wanted.closeness,
+        size=size,
+    )[0]
+    return list(model.render(varied, exemplars=exemplars[0]))
 
 
 def _film(model: Oneshot, wanted: Wanted, size: int) -> Film:

@@ -125,7 +125,15 @@ def alphabet(
                 return made.pictures[first : first + count]
 
             drawn = draw_and_write(
-                model, target, files, take, n, pen=pen, about=about, advance=advance
+                model,
+                target,
+                files,
+                take,
+                n,
+                pen=pen,
+                exemplars=made.pictures.exemplars,
+                about=about,
+                advance=advance,
             )
         shown = [of_mask(drawing.mask, size) for _, drawing in read]
         names, numbers = [source.name for source in given], [str(i + 1) for i in range(n)]

@@ -48,14 +48,24 @@ def check_written(*, n: int, **others: Any) -> None:
         raise UsageError("n is 0, but at least one picture is drawn")
 
 
-def rendered(model: Oneshot, pictures: Tensor, pen: float | None, format: str) -> Rendered:
-    """Pictures (n, C, H, W) of the model as they are shown; in SVG the pen's strokes are paths."""
-    levels = model.render(pictures, pen)
+def rendered(
+    model: Oneshot,
+    pictures: Tensor,
+    pen: float | None,
+    format: str,
+    exemplars: Tensor | None = None,
+) -> Rendered:
+    """Pictures (n, C, H, W) of the model as they are shown; in SVG the pen's strokes are paths.
+
+    `exemplars` (M, 1, S, S) are as in `Oneshot.render`.
+    """
+    levels = model.render(pictures, pen, exemplars)
     side = pictures.shape[-1]
     width = model.pen(side, pen)
     if format != "svg" or not width:
         return Rendered(levels)
-    return Rendered(levels, [pen_paths(each, side, width) for each in vectorized(pictures, width)])
+    drawings = vectorized(pictures, width, filled=model.rendering.filled(exemplars))
+    return Rendered(levels, [pen_paths(each, side, width) for each in drawings])
 
 
 def content(format: str, levels: Bytes, paths: str | None, about: About | None) -> bytes:
@@ -102,19 +112,21 @@ def draw_and_write(
     n: int,
     *,
     pen: float | None,
+    exemplars: Tensor | None = None,
     about: About,
     advance: Callable[[int], None],
 ) -> Rendered:
     """Draw n pictures and write each to its file, a few at once.
 
     `draw` is called with the number of the first picture and how many are wanted, and returns them
-    as (count, C, H, W). `advance` is called with the number of pictures that were written.
+    as (count, C, H, W). `exemplars` are as in `Oneshot.render`. `advance` is called with the number
+    of pictures that were written.
     """
     levels: list[Bytes] = []
     paths: list[str] = []
     for first in range(0, n, AT_ONCE):
         count = min(AT_ONCE, n - first)
-        made = rendered(model, draw(first, count), pen, target.format)
+        made = rendered(model, draw(first, count), pen, target.format, exemplars)
         write_pictures(target, files[first : first + count], made, about, first)
         levels.append(made.levels)
         paths.extend(made.paths)

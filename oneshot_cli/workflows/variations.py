@@ -284,8 +284,9 @@ class Run:
             if not self.settings.keep_best:
                 options |= {"n": count, "first": first}
             drawn = self.model.vary_batch(inks, **options)
-            for (job, _), pictures in zip(read, drawn, strict=True):
-                shown = rendered(self.model, pictures, self.files.pen, self.files.target.format)
+            for (job, _), ink, pictures in zip(read, inks, drawn, strict=True):
+                form = self.files.target.format
+                shown = rendered(self.model, pictures, self.files.pen, form, ink)
                 files = self.files.variations(job)[first : first + count]
                 write_pictures(self.files.target, files, shown, self._about(job), first)
                 _add(groups[job.name], shown)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from tiny import context, images, noise, tiny_model
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as program
@@ -18,6 +19,7 @@ from benchmarks.reference import Reference
 from benchmarks.roofline import floor
 from benchmarks.training import Case, Row, cases, training_step
 from oneshot_cli.evaluation.oneshot_scores import Scores, bootstrap
+from oneshot_cli.imaging.rendering import Bytes
 from oneshot_cli.model import SequentialGenerator
 from oneshot_cli.model.config import NADEConfig
 
@@ -115,8 +117,15 @@ def test_the_table_is_whole_without_a_terminal(
 
 
 def test_the_pens_benchmark_reads_ink_and_compares_the_same_characters() -> None:
-    drawn = torch.rand(3, 2, 1, 8, 8)
-    ink, taken = pen.pictures(drawn, lambda each: (255 * (1 - each[:, 0])).round().byte().numpy())
+    drawn, exemplars = torch.rand(3, 2, 1, 8, 8), torch.rand(3, 1, 8, 8)
+    given: list[Tensor] = []
+
+    def render(each: Tensor, exemplar: Tensor) -> Bytes:
+        given.append(exemplar)
+        return (255 * (1 - each[:, 0])).round().byte().numpy()
+
+    ink, taken = pen.pictures(drawn, exemplars, render)
+    assert torch.equal(torch.cat(given), exemplars)
     assert ink.shape == drawn.shape
     assert (ink - drawn).abs().max() <= 0.5 / 255 + 1e-6
     assert taken > 0
@@ -133,7 +142,7 @@ def test_the_pens_benchmark_reads_ink_and_compares_the_same_characters() -> None
         )
         for each in (found, found - 0.25)
     )
-    assert "-0.2500 [-0.2500, -0.2500]" in pen.row("pen", worse, 0.1, 1.0, better)
+    assert "-0.2500 [-0.2500, -0.2500]" in pen.row("pen", worse, "0.10", 1.0, better)
 
 
 def test_nade_is_timed_with_both_engines() -> None:

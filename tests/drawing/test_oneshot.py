@@ -21,11 +21,14 @@ from oneshot_cli import checkpoint
 from oneshot_cli.checkpoint import Header
 from oneshot_cli.drawing.batches import PARTICLES, Batches
 from oneshot_cli.drawing.oneshot import CLOSENESS, Oneshot
+from oneshot_cli.drawing.results import Pictures
 from oneshot_cli.drawing.variations import VariationInputs, contexts_of, noise_for, select_distinct
 from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.imaging.distances import ink_distance
-from oneshot_cli.imaging.exemplar import Picture, drawing
+from oneshot_cli.imaging.exemplar import PEN, Picture, drawing
+from oneshot_cli.imaging.rendering import penned
 from oneshot_cli.model import Context, VAEConfig, build
+from oneshot_cli.workflows.pictures import rendered
 
 
 @pytest.fixture(scope="module")
@@ -369,6 +372,29 @@ def test_exemplars_come_in_any_form(model: Oneshot, tmp_path: Path) -> None:
     for form, exemplars in forms.items():
         torch.testing.assert_close(model.vary(exemplars, 2), expected, msg=form)
     assert model.concerns(tmp_path) == model.concerns(levels)
+
+
+def test_the_pen_fills_areas_only_where_an_exemplar_has_one(model: Oneshot) -> None:
+    line, disc = torch.zeros(2, 1, 28, 28)
+    line[0, 4:24, 13:15] = disc[0, 4:24, 13:15] = 1
+    disc[0, 4:14, 9:19] = 1
+    blot = 0.02 + 0.96 * torch.nn.functional.interpolate(disc[None], (112, 112))
+    filled, drawn_over = penned(blot, PEN), penned(blot, PEN, filled=False)
+    assert (filled < 128).sum() > 1.5 * (drawn_over < 128).sum()
+    for exemplars, expected in (
+        (None, filled),
+        (disc[None], filled),
+        (torch.stack([line, disc]), filled),
+        (line[None], drawn_over),
+    ):
+        assert (model.render(blot, exemplars=exemplars) == expected).all()
+    pictures = Pictures.of(blot, model.rendering, line[None])
+    assert (model.render(pictures) == drawn_over).all()
+    assert (np.asarray(pictures.pictures()[0]) == drawn_over[0]).all()
+    assert (model.render(Pictures.of(blot, model.rendering, line[None][:0])) == filled).all()
+    for exemplar, areas in ((line, 0), (disc, 1)):
+        (paths,) = rendered(model, blot, None, "svg", exemplar[None]).paths
+        assert paths.count("evenodd") == areas
 
 
 @pytest.mark.parametrize("wrong", [None, 3, [[glyph()]], [None], object()])

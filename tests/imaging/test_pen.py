@@ -190,6 +190,17 @@ def test_a_filled_shape_keeps_its_outline_and_is_no_spider() -> None:
     assert np.abs(ink - shape).sum() / shape.sum() < 0.04
 
 
+def test_a_blot_at_a_stroke_is_drawn_over_where_nothing_is_filled() -> None:
+    line, blot = polyline((0.2, 0.5), (0.8, 0.5)), np.array([[0.5, 0.5]])
+    shape = logits(line, blot, widths=[PEN, 0.15])
+    drawing = strokes_in(shape, filled=False)
+    assert not drawing.areas
+    probability = torch.sigmoid(torch.from_numpy(shape))[None, None]
+    levels = penned(probability, PEN, filled=False)[0]
+    assert (levels == np.rint(255 * (1 - drawn(drawing, GRID, PEN)))).all()
+    assert (levels < penned(probability, PEN)[0]).sum() == 0
+
+
 def test_a_blot_at_a_stroke_stays_filled() -> None:
     line, blot = polyline((0.2, 0.5), (0.8, 0.5)), np.array([[0.5, 0.5]])
     shape = logits(line, blot, widths=[PEN, 0.15])
@@ -209,11 +220,12 @@ def test_a_lump_on_a_stroke_is_drawn_over(width: float) -> None:
     assert across == pytest.approx(PEN, rel=0.1)
 
 
+@pytest.mark.parametrize("filled", [False, True])
 @pytest.mark.parametrize("length", [0.02, 0.06])
-def test_a_large_dot_keeps_its_shape(length: float) -> None:
+def test_a_large_dot_keeps_its_shape(length: float, filled: bool) -> None:
     """It is no lump on a stroke, and a dash would be something else."""
     shape = logits(polyline((0.5, 0.5), (0.5 + length, 0.5)), widths=[2 * PEN])
-    ink = drawn(strokes_in(shape), GRID, PEN)
+    ink = drawn(strokes_in(shape, filled=filled), GRID, PEN)
     assert np.abs(ink - (shape > 0)).sum() / (shape > 0).sum() < 0.1
 
 
