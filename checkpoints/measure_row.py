@@ -54,7 +54,7 @@ def _mean(rows: list[dict[str, Any]], name: str) -> float:
 def main() -> None:
     """Convert, measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=(*TABLES, "mnist-own"))
+    parser.add_argument("name", choices=(*TABLES, "mnist"))
     parser.add_argument("--machine", default="", help="kind of machine that it was trained on")
     parser.add_argument("--particles", type=int, default=1000, help="of the IWAE bound")
     parser.add_argument("--limit", type=int, default=1000, help="images of the IWAE bound")
