@@ -37,7 +37,7 @@ SHARES = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 """The shares of a run's iterations at which the table shows its learning curve."""
 LONGER = 10
 """How many times as long the training is whose result is extrapolated."""
-NOT_MEASUREMENTS = ("recipes.json", "reading.json", "lake.json")
+NOT_MEASUREMENTS = ("recipes.json", "reading.json", "lake.json", "letters.json")
 """Files of the folder for other purposes; make_reading.py reads one, the card quotes another."""
 
 HEAD = """# Results
