@@ -49,9 +49,9 @@ Drawings of one held-out character or alphabet resemble each other, so standard 
 clustered by these. Errors marked as naive come from older measurements that treated all drawings
 as independent; the true errors are several times as large. Where IWAE was measured on a part of the
 images, the figure is the ELBO of all of them minus the gap between the two on that part ("gap on").
-Settings, iterations and times come from the checkpoints. **Full preset** means the preset's model
-and schedule, unchanged. The other rows list the differences from the preset, with the
-preset's value in brackets.
+Settings, iterations and times come from the checkpoints. **Full preset** means the preset's model,
+trained for as many iterations as the preset says or more. The other rows list the differences from
+the preset, with the preset's value in brackets.
 """
 
 MNIST = """
