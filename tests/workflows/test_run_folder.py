@@ -99,12 +99,19 @@ def test_a_resumed_run_keeps_the_size_of_its_evaluations(words: list[str], tmp_p
 def test_a_closed_terminal_stops_a_run_that_saves_itself(words: list[str], tmp_path: Path) -> None:
     endless = [*words, "--iterations", "1000000", "--save-every", "1000000", "--log-every", "1"]
     folder = RunFolder(tmp_path / "run")
-    process = subprocess.Popen([sys.executable, "-m", "oneshot_cli", *endless], text=True)
-    deadline = time.monotonic() + 120
-    while not folder.rows():
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGHUP)
-    assert process.wait(120) == 0
+    command = [sys.executable, "-m", "oneshot_cli", *endless]
+    # tests that run under nohup hand down an ignored SIGHUP
+    with subprocess.Popen(
+        command, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    ) as process:
+        try:
+            deadline = time.monotonic() + 120
+            while not folder.rows():
+                assert time.monotonic() < deadline
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(signal.SIGHUP)
+            assert process.wait(120) == 0
+        finally:
+            process.kill()
     assert folder.last.exists()
