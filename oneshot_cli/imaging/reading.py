@@ -232,7 +232,7 @@ def _is_blank(picture: Image.Image) -> bool:
 def picture_to_levels(picture: Image.Image, frame: int | None = None) -> Levels:
     """Levels (H, W, C) in [0, 1] of a Pillow picture, longer side <= 800.
 
-    `frame` is as in `read_picture`. Raises OneshotError for a frame that is not there.
+    `frame` is as in `read_picture`. Raises OneshotError for a frame that does not exist.
     """
     picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEGs decode straight to a fraction of their size
     picture = chosen_frame(picture, frame)
