@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,14 +58,17 @@ def penned(probability: Tensor, width: float, *, filled: bool = True) -> Bytes:
 
     `width` is the pen's, as a share of the picture's width. `filled` is as in `strokes_in`.
     """
+    side = probability.shape[-1]
+    drawings = vectorized(probability.reshape(-1, 1, side, side), width, filled=filled)
+    return drawn_levels(drawings, side, width).reshape(*probability.shape[:-3], side, side)
+
+
+def drawn_levels(drawings: Iterable[VectorDrawing], side: int, width: float) -> Bytes:
+    """Strokes and areas as grey levels (n, side, side), drawn with a round pen of this width."""
     from oneshot_cli.imaging.pen import drawn
 
-    side = probability.shape[-1]
-    levels = np.empty((*probability.shape[:-3], side, side), np.uint8)
-    drawings = vectorized(probability.reshape(-1, 1, side, side), width, filled=filled)
-    for drawing, level in zip(drawings, levels.reshape(-1, side, side), strict=True):
-        level[:] = np.rint(255 * (1 - drawn(drawing, side, width)))
-    return levels
+    levels = [np.rint(255 * (1 - drawn(drawing, side, width))) for drawing in drawings]
+    return np.array(levels, np.uint8).reshape(-1, side, side)
 
 
 def vectorized(

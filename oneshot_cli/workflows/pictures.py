@@ -18,7 +18,7 @@ from oneshot_cli.drawing.oneshot import Oneshot
 from oneshot_cli.errors import UsageError
 from oneshot_cli.imaging.formats import About, encoded, pdf_of
 from oneshot_cli.imaging.grid import Sheet
-from oneshot_cli.imaging.rendering import Bytes, vectorized
+from oneshot_cli.imaging.rendering import Bytes, drawn_levels, vectorized
 from oneshot_cli.imaging.svg import pen_paths, svg_of
 from oneshot_cli.paths import printable
 from oneshot_cli.workflows.targets import Target, write
@@ -59,13 +59,14 @@ def rendered(
 
     `exemplars` (M, 1, S, S) are as in `Oneshot.render`.
     """
-    levels = model.render(pictures, pen, exemplars)
     side = pictures.shape[-1]
     width = model.pen(side, pen)
     if format != "svg" or not width:
-        return Rendered(levels)
-    drawings = vectorized(pictures, width, filled=model.rendering.filled(exemplars))
-    return Rendered(levels, [pen_paths(each, side, width) for each in drawings])
+        return Rendered(model.render(pictures, pen, exemplars))
+    filled = model.rendering.filled(exemplars)
+    drawings = list(vectorized(pictures, width, filled=filled))
+    paths = [pen_paths(each, side, width) for each in drawings]
+    return Rendered(drawn_levels(drawings, side, width), paths)
 
 
 def content(format: str, levels: Bytes, paths: str | None, about: About | None) -> bytes:
