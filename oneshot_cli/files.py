@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -208,3 +208,32 @@ def read_file(path: str | Path, limit: int) -> bytes:
     if len(content) > limit:
         raise OneshotError(f"{path} has more than {limit:,} bytes")
     return content
+
+
+def files_below(
+    folder: Path,
+    failed: Callable[[Path, OSError], None],
+    enters: Callable[[Path], bool] = lambda folder: True,
+    _above: tuple[Path, ...] = (),
+) -> Iterator[Path]:
+    """What is in a folder and its subfolders except folders, in the order of names.
+
+    Hidden files and folders are left out. Links to folders are followed, except to one that they
+    are in. `enters` says of each subfolder whether it is searched. `failed` is called with each
+    folder that cannot be read and the reason; if it returns, the search goes on.
+    """
+    here = folder.resolve()
+    if here in _above:
+        return
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        failed(folder, error)
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if not os.path.isdir(entry):  # unlike Path.is_dir, no error for a name that is too long
+            yield entry
+        elif enters(entry):
+            yield from files_below(entry, failed, enters, (*_above, here))

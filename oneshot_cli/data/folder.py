@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import Progress, data_folder
 from oneshot_cli.data.splits import Selection
 from oneshot_cli.errors import OneshotError
+from oneshot_cli.files import files_below
 from oneshot_cli.imaging.exemplar import drawing, plain_ink
 from oneshot_cli.imaging.reading import PICTURE_ENDINGS
 from oneshot_cli.imaging.resampling import resampled
@@ -32,27 +32,16 @@ def pictures_below(root: Path) -> list[Path]:
     beside their drawings, such as grid.png: they are no drawings of one character. Folders that
     are symbolic links are followed.
     """
-    pictures = sorted(path for path in _files(root) if path.suffix.lower() in PICTURE_ENDINGS)
+    found = files_below(root, _unreadable)
+    pictures = sorted(path for path in found if path.suffix.lower() in PICTURE_ENDINGS)
     sheets = {path for path in pictures if SHEET.fullmatch(path.stem)}
     first = [path for path in pictures if FIRST_DRAWING.fullmatch(path.stem)]
     drawn = {folder for path in first if path not in sheets for folder in path.parents}
     return [path for path in pictures if path not in sheets or path.parent not in drawn]
 
 
-def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """The files below a folder that are not hidden. `above` are the folders that contain it."""
-    real = folder.resolve()
-    if real in above:  # links can form a circle
-        return
-    try:
-        inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    except OSError as error:
-        raise OneshotError(f"{folder} cannot be read: {error.strerror}") from None
-    for path in inside:
-        if path.is_dir():
-            yield from _files(path, above | {real})
-        else:
-            yield path
+def _unreadable(folder: Path, error: OSError) -> None:
+    raise OneshotError(f"{folder} cannot be read: {error.strerror}") from error
 
 
 def load(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from oneshot_cli.errors import OneshotError, UsageError
+from oneshot_cli.files import files_below
 from oneshot_cli.imaging.exemplar import AUTOMATIC, Drawing, Reading, count_characters, drawing
 from oneshot_cli.imaging.reading import PICTURE_ENDINGS, Levels, is_url, read_picture
 from oneshot_cli.paths import printable
@@ -149,7 +150,7 @@ def find(
                 found.sources.append(_file(path, reading))
                 continue
             before = len(found.sources), len(found.failed)
-            for picture in _pictures(path, (), written, found):
+            for picture in _pictures(path, written, found):
                 below = picture.relative_to(path)
                 single = path.resolve().name if len(folders) > 1 else below.stem
                 group = below.parts[0] if len(below.parts) > 1 else single
@@ -191,30 +192,23 @@ def _streamed(path: Path, reading: Reading) -> Levels:
     return read_picture(content, reading.frame, name=shown)
 
 
-def _pictures(
-    folder: Path, above: tuple[Path, ...], written: Path | None, found: Found
-) -> Iterator[Path]:
-    """The pictures in a folder and those below it. `above` are the folders that led here."""
-    here = folder.resolve()
-    if here in above:  # a link to a folder above
-        return
-    if above and here == written:
+def _pictures(folder: Path, written: Path | None, found: Found) -> Iterator[Path]:
+    """The pictures in a folder and those below it; `found` notes what is left out or fails."""
+
+    def enters(folder: Path) -> bool:
+        if folder.resolve() != written:
+            return True
         found.left_out.append(folder)
-        return
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
+        return False
+
+    def failed(folder: Path, error: OSError) -> None:
         found.fail(str(folder), error)
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if _is_folder(entry):
-            yield from _pictures(entry, (*above, here), written, found)
-        elif entry.suffix.lower() in PICTURE_ENDINGS and os.path.isfile(entry):
-            yield entry
+
+    for path in files_below(folder, failed, enters):
+        if path.suffix.lower() in PICTURE_ENDINGS and os.path.isfile(path):
+            yield path
         else:
-            found.left_out.append(entry)
+            found.left_out.append(path)
 
 
 def _name(text: str) -> str:
