@@ -1,8 +1,9 @@
 """Measures a row of the MNIST tables: `python checkpoints/measure_row.py NAME`, after its training.
 
-Writes three files: checkpoints/NAME.safetensors, the run's last weights in float16;
-docs/results/NAME.json, which is what `oneshot eval-nll` finds on test and training images; and
-docs/results/curves/NAME.json, the learning curve. `make tables` reads the last two.
+Writes three files: checkpoints/NAME.safetensors, the run's last weights in float16, with the
+figures of checkpoints/publish.py if that published the run; docs/results/NAME.json, which is what
+`oneshot eval-nll` finds on test and training images; and docs/results/curves/NAME.json, the
+learning curve. `make tables` reads the last two.
 """
 
 from __future__ import annotations
@@ -62,8 +63,10 @@ def main() -> None:
     folder = RunFolder(RUNS / RECIPES[options.name][-1])
     model, header = checkpoint.load(folder.last)
     path = HERE / f"{options.name}.safetensors"
-    training = {**header.training, "machine": options.machine}
-    checkpoint.save(path, model, replace(header, training=training), dtype=torch.float16)
+    header = replace(header, training={**header.training, "machine": options.machine})
+    if path.exists() and (published := checkpoint.read_header(path)).training == header.training:
+        header = replace(header, figures=published.figures)
+    checkpoint.save(path, model, header, dtype=torch.float16)
     exact = header.model == "nade"
     particles = (1,) if exact else (1, options.particles)
     limit = None if exact else options.limit

@@ -6,6 +6,7 @@ import json
 import os
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,17 @@ def test_a_run_becomes_a_checkpoint_a_result_and_a_curve(
     options = ["vae-nf", "--particles", "3", "--limit", "20", "--machine", "a machine"]
     monkeypatch.setattr(sys, "argv", ["measure_row.py", *options])
     main()
-    _, header = checkpoint.load(tmp_path / "vae-nf.safetensors")
+    path = tmp_path / "vae-nf.safetensors"
+    model, header = checkpoint.load(path)
     assert header.training["machine"] == "a machine"
     document = json.loads((tmp_path / "vae-nf.json").read_text())
     test, trained = document["results"]
     assert (test["part"], test["images"], list(test["iwae"])) == ("test", 20, ["3"])
     assert (trained["part"], trained["images"]) == ("train", 30)
     assert json.loads((tmp_path / "curves" / "vae-nf.json").read_text())[-1]["iteration"] == 50
+    checkpoint.save(path, model, replace(header, figures={"published": 1}))
+    main()
+    assert checkpoint.read_header(path).figures == {"published": 1}
+    checkpoint.save(path, model, replace(header, figures={"published": 1}, training={"step": 9}))
+    main()
+    assert checkpoint.read_header(path).figures == {}, "another run's figures are not kept"
