@@ -1,9 +1,10 @@
 """Measures a row of the MNIST tables: `python checkpoints/measure_row.py NAME`, after its training.
 
-Writes three files: checkpoints/NAME.safetensors, the run's last weights in float16, with the
-figures of checkpoints/publish.py if that published the run; docs/results/NAME.json, which is what
-`oneshot eval-nll` finds on test and training images; and docs/results/curves/NAME.json, the
-learning curve. `make tables` reads the last two.
+Writes three files: checkpoints/tables/NAME.safetensors, the run's last weights in float16;
+docs/results/NAME.json, which is what `oneshot eval-nll` finds on test and training images; and
+docs/results/curves/NAME.json, the learning curve. `make tables` reads the last two. `mnist` ships
+as checkpoints/mnist.safetensors, with the figures of checkpoints/publish.py if that published the
+run.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from oneshot_cli.workflows.nll import nll
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "docs" / "results"
 TRAINING_IMAGES = 10_000
+SHIPPED = "mnist"
+"""Our own row, whose checkpoint ships."""
 POINTS = 200
 """The most points of a learning curve."""
 
@@ -55,14 +58,15 @@ def _mean(rows: list[dict[str, Any]], name: str) -> float:
 def main() -> None:
     """Convert, measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=(*TABLES, "mnist"))
+    parser.add_argument("name", choices=(*TABLES, SHIPPED))
     parser.add_argument("--machine", default="", help="kind of machine that it was trained on")
     parser.add_argument("--particles", type=int, default=1000, help="of the IWAE bound")
     parser.add_argument("--limit", type=int, default=1000, help="images of the IWAE bound")
     options = parser.parse_args()
     folder = RunFolder(RUNS / RECIPES[options.name][-1])
     model, header = checkpoint.load(folder.last)
-    path = HERE / f"{options.name}.safetensors"
+    path = HERE / ("" if options.name == SHIPPED else "tables") / f"{options.name}.safetensors"
+    path.parent.mkdir(exist_ok=True)
     header = replace(header, training={**header.training, "machine": options.machine})
     if path.exists() and (published := checkpoint.read_header(path)).training == header.training:
         header = replace(header, figures=published.figures)

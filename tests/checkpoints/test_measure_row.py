@@ -60,7 +60,7 @@ def test_a_run_becomes_a_checkpoint_a_result_and_a_curve(
     options = ["vae-nf", "--particles", "3", "--limit", "20", "--machine", "a machine"]
     monkeypatch.setattr(sys, "argv", ["measure_row.py", *options])
     main()
-    path = tmp_path / "vae-nf.safetensors"
+    path = tmp_path / "tables" / "vae-nf.safetensors"
     model, header = checkpoint.load(path)
     assert header.training["machine"] == "a machine"
     document = json.loads((tmp_path / "vae-nf.json").read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,12 @@ MNIST = {
     "resample": "area",
     "binarization": "dynamic",
 }
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripts of docs import each other."""
+    monkeypatch.syspath_prepend(str(DOCS))
 
 
 def page(folder: Path) -> str:
@@ -157,8 +163,23 @@ def test_a_row_has_training_images_and_what_its_curve_would_become(tmp_path: Pat
     ]
 
 
+def test_the_order_of_sequential_models_is_that_of_their_figures(tmp_path: Path) -> None:
+    write(tmp_path, "vae", measured(VAEConfig(), MNIST, {0: 1.0}), "oneshot train --model vae")
+    draw = measured(DRAWConfig(), MNIST, {0: 92.0})
+    write(tmp_path, "draw-64-gauss", draw, "make train NAME=draw-64-gauss")
+    assert "The order" not in page(tmp_path), "one sequential model has no order"
+    additive = SequentialConfig(**PRESETS["st-add-30"].model, conditional=False)
+    train = "make train NAME=st-add-30"
+    write(tmp_path, "st-add-30", measured(additive, MNIST, {0: 90.0}), train)
+    other = measured(replace(additive, hidden=9), MNIST, {0: 10.0})
+    write(tmp_path, "smaller", other, "oneshot train --model st-add-30 --hidden 9")
+    text = " ".join(page(tmp_path).split())
+    assert "published: `draw-64-gauss` 80.97, `st-add-30` 82.60. Here" in text
+    assert "by the ELBO: `st-add-30` 90.00, `draw-64-gauss` 92.00. Ours" in text
+
+
 def test_a_fit_recovers_a_power_law_from_noise() -> None:
-    fit = runpy.run_path(str(DOCS / "make_tables.py"))["power_law"]
+    fit = runpy.run_path(str(DOCS / "extrapolation.py"))["power_law"]
     t = np.linspace(1000, 60_000, 200)
     noise = 0.05 * np.random.default_rng(0).standard_normal(200)
     a, b, c = fit(t, 85 + 300 * t**-0.6 + noise)
