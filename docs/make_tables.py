@@ -63,7 +63,8 @@ So the two are close, but not on exactly the same pictures.
 CURVES = """
 ### Learning curves
 
-The bound on the batches of training, by the weights of that moment, after shares of the iterations.
+The bound on the batches of training, by the weights of that moment, after shares of the iterations
+of the last run of its recipe.
 **Test** is the ELBO of the table above, by the averaged weights. **Extrapolated** is not measured:
 it is the test figure minus what ten times as many iterations would gain, if the curve continued as
 the power law a + b t^-c that fits its part with a constant learning rate. The range is of three
