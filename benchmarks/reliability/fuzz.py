@@ -22,6 +22,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import torch
+
 from benchmarks.reliability.lives import in_memory
 from benchmarks.reliability.mutation import damaged
 from oneshot_cli.errors import OneshotError
@@ -174,6 +176,7 @@ def _child(
 ) -> None:
     """Run the cases and report each in a line. Ends the process."""
     warnings.simplefilter("ignore")
+    torch.set_num_threads(1)  # a fork has none of OpenMP's threads, and would wait for them
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)

@@ -76,7 +76,9 @@ def test_model_scores_are_the_bound_of_each_pair_whatever_the_batch() -> None:
     scores, backward = found.forward, found.backward
     assert backward is not None
     at_once = cl.model_scores(model, runs, particles=4, both_directions=True, batch=1000)
-    torch.testing.assert_close((scores, backward), (at_once.forward, at_once.backward))
+    torch.testing.assert_close(  # backward scores are differences of bounds in float32
+        (scores, backward), (at_once.forward, at_once.backward), rtol=1e-6, atol=1e-4
+    )
     torch.testing.assert_close(cl.model_scores(model, runs, particles=4).forward, scores)
     assert sum(seen) == 12
     run, trial, shown = 1, 2, 0
