@@ -151,7 +151,8 @@ class Run:
         full = TrainConfig(**self.preset.training).iterations
         step = training["step"] + training.get("steps_before", 0)
         seconds = training["seconds"] + training.get("seconds_before", 0.0)
-        took = f"{step:,} iterations of {training['batch']}, {_time(seconds)}"
+        last = f" ({training['step']:,} in the last run)" if step > training["step"] else ""
+        took = f"{step:,} iterations of {training['batch']}{last}, {_time(seconds)}"
         if self.changes:
             return f"{', '.join(self.changes)}; {took}"
         return f"**full preset**: {took}" if step >= full else f"briefly: {took}"
@@ -234,8 +235,7 @@ def _order(measured: Sequence[Run]) -> str:
 
 def _elbo(run: Run) -> float:
     """The negative ELBO of all test images, in nats."""
-    result = next(each for each in run.results if each["part"] == "test")
-    return float(_whole(result)["elbo"]["nats"])
+    return float(_whole(next(r for r in run.results if r["part"] == "test"))["elbo"]["nats"])
 
 
 def _digits(run: Run, name: str, figure: str) -> list[list[str]]:

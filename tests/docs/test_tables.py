@@ -107,7 +107,7 @@ def test_digits_stand_beside_the_published_figure_of_their_preset(tmp_path: Path
     assert cells[6] == "steps 9 (64), latent 16 (100); 7,000 iterations of 32, 10 minutes"
     assert row(text, "`vae`")[6] == "**full preset**: 36,000 iterations of 100, 20 minutes"
     briefly = row(text, "DRAW, 64 steps, Gaussian attention: `short`")[6]
-    assert briefly == "briefly: 9,500 iterations of 32, 15 minutes"
+    assert briefly == "briefly: 9,500 iterations of 32 (7,000 in the last run), 15 minutes"
     assert f"- `d9`, on a machine:\n  `{train}`\n" in text
     assert row(text, "DBM")[2:] == ["", "", "", "", "not a model here"]
     assert row(text, "fully connected")[1:] == [
