@@ -1,7 +1,7 @@
-"""The cost of the flagship's learned prior and output network: `python -m benchmarks.additions`.
+"""The cost of the flagship's parts that the paper lacks: `python -m benchmarks.additions`.
 
-Training steps and drawing are timed for the flagship's model with both, with each alone, and with
-neither, alternately in one process.
+Training steps and drawing are timed for the flagship's model with all three, with each alone, and
+with none, alternately in one process.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ READ, DRAWN = 28, 52
 """The flagship reads at the first size. It is trained at both, and draws at both."""
 PICTURES = 100
 ADDITIONS: dict[str, dict[str, Any]] = {
-    "neither": {},
+    "none": {},
     "learned prior": {"prior": "learned"},
     "residual output": {"output": "residual"},
-    "both": {"prior": "learned", "output": "residual"},
+    "image encoders": {"image_encoder_units": 256},
+    "all": {"prior": "learned", "output": "residual", "image_encoder_units": 256},
 }
 
 
@@ -58,7 +59,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device = resolve_device(options.device)
-    table = Table("what", *ADDITIONS, title="Time relative to neither (medians)")
+    table = Table("what", *ADDITIONS, title="Time relative to none (medians)")
     for size in (READ, DRAWN):
         case = Case(size=size)
         steps = {name: training_step(model(f), case, device) for name, f in ADDITIONS.items()}
@@ -70,9 +71,9 @@ def main() -> None:
 
 
 def _ratios(runs: dict[str, Callable[[], None]], turns: int, device: torch.device) -> list[str]:
-    """The time of each relative to "neither"."""
+    """The time of each relative to "none"."""
     seconds = alternate(runs, turns, device)
-    return [f"{ratio(taken, seconds['neither']):.2f}" for taken in seconds.values()]
+    return [f"{ratio(taken, seconds['none']):.2f}" for taken in seconds.values()]
 
 
 if __name__ == "__main__":

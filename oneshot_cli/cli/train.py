@@ -118,7 +118,7 @@ def train(
             "--from",
             metavar="CHECKPOINT",
             help="Start with the model and the weights of a checkpoint, on the same or other data. "
-            "--steps, --prior and --output-network may differ.",
+            "--steps, --prior, --output-network and --image-encoder may differ.",
             rich_help_panel=MODEL,
             autocompletion=completion.checkpoints,
         ),

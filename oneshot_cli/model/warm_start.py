@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from oneshot_cli.model.output import StackedConv2d
 
-ADDITIONS = ("prior.", "output.")
+ADDITIONS = (
+    "prior.",
+    "output.",
+    "context.image_encoder.",
+    "context.embed_image.",
+    "posterior.image_encoder.",
+    "posterior.embed_image.",
+)
 """Parts that do not change a model before they are trained: the other model may lack them."""
-ADDED_FIELDS = ("prior", "output", "output_channels")
+SILENCED = ("context.embed_image.", "posterior.embed_image.")
+"""Those of them that start at zero if they are added; the others do so in every model."""
+ADDED_FIELDS = (
+    "prior",
+    "output",
+    "output_channels",
+    "image_encoder_units",
+    "image_encoder_channels",
+)
 """The fields of a configuration that add these parts."""
 REPEATED_FIELDS = ("steps",)
 """The fields that say how often the same weights are used, where a configuration has them."""
@@ -23,7 +39,11 @@ def warm_start(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     RuntimeError where names or shapes do not fit.
     """
     own = model.state_dict()
-    added = {name: own[name] for name in own if name.startswith(ADDITIONS) and name not in weights}
+    added = {
+        name: torch.zeros_like(own[name]) if name.startswith(SILENCED) else own[name]
+        for name in own
+        if name.startswith(ADDITIONS) and name not in weights
+    }
     stacks = [name for name, part in model.named_modules() if isinstance(part, StackedConv2d)]
     found = {
         name: weight.expand(own[name].shape)

@@ -73,12 +73,11 @@ def test_every_step_has_a_gradient_for_the_networks_of_all_sizes() -> None:
 
 @torch.inference_mode()
 def test_a_model_goes_on_as_it_was_with_additions() -> None:
-    """The prior and the network change nothing at first; a second size starts as the first."""
-    plain = tiny_model(size=16, read_size=8)
+    """Prior, network and encoders change nothing at first; a second size starts as the first."""
+    plain = tiny_model(size=16, read_size=8, image_encoder_units=0)
     torch.manual_seed(3)
-    more = SequentialGenerator(
-        type(plain.config)(**{**plain.config.to_dict(), "prior": "learned", "output": "residual"})
-    )
+    added = {"prior": "learned", "output": "residual", "image_encoder_units": 5}
+    more = SequentialGenerator(type(plain.config)(**{**plain.config.to_dict(), **added}))
     warm_start(more, plain.state_dict())
     x, shown, draws = images(2, size=16), context(2, 1), noise(2, 1, 3, 2)
     ours, theirs = more.bound(x, shown, draws), plain.bound(x, shown, draws)

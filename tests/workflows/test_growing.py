@@ -96,19 +96,21 @@ def test_it_draws_at_the_larger_size(grown: Path) -> None:
     assert checkpoint.read_header(grown / "last.safetensors").figures["size"] == 14
 
 
-def test_a_prior_and_an_output_network_can_be_added(small: Path, tmp_path: Path) -> None:
+def test_a_prior_an_output_network_and_encoders_can_be_added(small: Path, tmp_path: Path) -> None:
     """They change nothing at first; what the checkpoint has stays as it is."""
-    run("train", *BRIEF, *SMALL, "--size", 14, "--iterations", 2, "--prior", "standard",
-                "--output-network", "linear", "--output", tmp_path / "plain")  # fmt: skip
+    without = ["--prior", "standard", "--output-network", "linear", "--image-encoder", 0]
+    words = ["--size", 14, "--iterations", 2, *without, "--output", tmp_path / "plain"]
+    run("train", *BRIEF, *SMALL, *words)
     start = ["--from", tmp_path / "plain" / "last.safetensors", "--output", tmp_path / "more"]
     run("train", *BRIEF, *start, "--size", "14,26", "--prior", "learned",
-        "--output-network", "residual", "--iterations", 1)  # fmt: skip
+        "--output-network", "residual", "--image-encoder", 5, "--iterations", 1)  # fmt: skip
     before = load(tmp_path / "plain" / "last.safetensors").model
     after = load(tmp_path / "more" / "last.safetensors").model
     config = after.config.to_dict()
     assert (config["prior"], config["output"]) == ("learned", "residual")
     added = after.state_dict().keys() - before.state_dict().keys()
-    assert {name.split(".")[0] for name in added} == {"prior", "output"}
+    assert {name.split(".")[0] for name in added} == {"prior", "output", "context", "posterior"}
+    assert all("image" in name for name in added if name.startswith(("context", "posterior")))
     wrong = ["--from", small, "--size", 14, "--iterations", 1, "--output", tmp_path / "wrong"]
     assert "prior" in run("train", *BRIEF, *wrong, "--prior", "none", code=2)
 
