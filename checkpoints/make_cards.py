@@ -124,7 +124,6 @@ def strokes(name: str) -> str:
     rows = [
         [label, *(_interval(found[who][key], 2) for who in ("drawings", "people"))]
         for key, label in STROKES.items()
-        if key in found["people"]  # files from before a measure was added
     ]
     thick = f"{100 * found['thicker_than_99_percent_of_people']:.1f} %"
     rows.append([THICKER, thick, "1 %"])
