@@ -19,7 +19,7 @@ ADDITIONS = (
 )
 """Parts that do not change a model before they are trained: the other model may lack them."""
 SILENCED = ("context.embed_image.", "posterior.embed_image.")
-"""Those of them that start at zero if they are added; the others do so in every model."""
+"""Those of them whose weights are set to zero when they are added."""
 ADDED_FIELDS = (
     "prior",
     "output",
