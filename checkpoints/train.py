@@ -30,6 +30,7 @@ RECIPES = {
         "omniglot-long",
         "omniglot-additions",
         "omniglot-more",
+        "omniglot-encoders",
         "omniglot",
     ],
     "mnist": ["mnist-start", "mnist"],

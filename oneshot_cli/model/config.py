@@ -116,6 +116,8 @@ class SequentialConfig(Config):
     """Width of a convolutional encoding of each image, an input of every step; 0: none."""
     image_encoder_channels: int = 32
     """Channels of the image encoder's first convolution; the later ones have twice as many."""
+    encode_context: bool = True
+    """Whether the context's images are encoded, too; else only the target, for the posterior."""
     read_scale: float = number(0.9, SCALE)
     """Half-width of a reading window before training; the image's is 1."""
     write_scale: float = number(0.6, SCALE)

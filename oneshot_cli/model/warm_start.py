@@ -1,4 +1,4 @@
-"""Start from the weights of another model, which may lack parts that this model has."""
+"""Start from the weights of another model, with other optional parts than this model."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ ADDITIONS = (
     "posterior.embed_image.",
 )
 """Parts that do not change a model before they are trained: the other model may lack them."""
+REMOVALS = ("context.image_encoder.", "context.embed_image.")
+"""Parts that this model may lack: the other model's are then left out."""
 SILENCED = ("context.embed_image.", "posterior.embed_image.")
-"""Those of them whose weights are set to zero when they are added."""
-ADDED_FIELDS = (
+"""The additions whose weights are set to zero when they are added."""
+OPTIONAL_FIELDS = (
     "prior",
     "output",
     "output_channels",
     "image_encoder_units",
     "image_encoder_channels",
+    "encode_context",
 )
-"""The fields of a configuration that add these parts."""
+"""The fields of a configuration that add or remove these parts."""
 REPEATED_FIELDS = ("steps",)
 """The fields that say how often the same weights are used, where a configuration has them."""
 
 
 def warm_start(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Set the weights of `model` to `weights`, which may lack ADDITIONS.
+    """Set the weights of `model` to `weights`, which may lack ADDITIONS or have REMOVALS.
 
     A network that exists for each size starts from that of the other model's only size. Raises
     RuntimeError where names or shapes do not fit.
@@ -50,5 +53,6 @@ def warm_start(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         if name.rpartition(".")[0] in stacks and len(weight) == 1
         else weight
         for name, weight in weights.items()
+        if name in own or not name.startswith(REMOVALS)
     }
     model.load_state_dict(added | found)

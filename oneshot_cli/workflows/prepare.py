@@ -25,7 +25,7 @@ from oneshot_cli.imaging.resampling import RESAMPLINGS
 from oneshot_cli.model import Config
 from oneshot_cli.model.legacy import current_fields
 from oneshot_cli.model.registry import config_type
-from oneshot_cli.model.warm_start import ADDED_FIELDS, REPEATED_FIELDS
+from oneshot_cli.model.warm_start import OPTIONAL_FIELDS, REPEATED_FIELDS
 from oneshot_cli.presets import PRESETS, Preset
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.training.config import TrainConfig
@@ -223,7 +223,7 @@ def with_additions(config: Config, chosen: Mapping[str, Any]) -> Config:
             continue
         if name not in known:
             raise UsageError(f"--from is a {config.kind} model, which has no field {name!r}")
-        if name not in (*ADDED_FIELDS, *REPEATED_FIELDS):
+        if name not in (*OPTIONAL_FIELDS, *REPEATED_FIELDS):
             raise UsageError(f"--from keeps the checkpoint's model, so {name} cannot be set")
         added[name] = _parsed(name, value, known[name])
     try:

@@ -14,7 +14,7 @@ from tiny import TINY, write_crosses
 
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.experiment import Experiment
-from oneshot_cli.model.warm_start import ADDED_FIELDS, REPEATED_FIELDS
+from oneshot_cli.model.warm_start import OPTIONAL_FIELDS, REPEATED_FIELDS
 from oneshot_cli.presets import PRESETS
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.workflows.prepare import configurations
@@ -78,7 +78,7 @@ def test_recipes_leave_nothing_to_defaults(script: dict[str, Any]) -> None:
 
 def test_the_runs_of_a_recipe_have_one_model(script: dict[str, Any]) -> None:
     """What the data decide may change, and what `--from` may: added parts, the number of steps."""
-    free = {"size", "read_size", "ink", "observation", *ADDED_FIELDS, *REPEATED_FIELDS}
+    free = {"size", "read_size", "ink", "observation", *OPTIONAL_FIELDS, *REPEATED_FIELDS}
     for recipe in script["RECIPES"]:
         first, *others = (
             experiment.model.to_dict() for experiment, _ in experiments(script, recipe)

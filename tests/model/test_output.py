@@ -1,5 +1,6 @@
 """The output network: where it begins, at which sizes it works, and what its convolutions are."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,6 +93,25 @@ def test_a_model_goes_on_as_it_was_with_additions() -> None:
     torch.testing.assert_close(two.decode(h, 8), one.decode(h, 8))
     assert isinstance(two.output, ResidualOutput)
     assert torch.equal(two.output.last.weight[1], two.output.last.weight[0])
+
+
+@torch.inference_mode()
+def test_a_model_goes_on_without_the_encoder_of_its_context() -> None:
+    """As if that encoder gave zero; the posterior's goes on as it was."""
+    both = tiny_model()
+    torch.manual_seed(3)
+    less = SequentialGenerator(replace(both.config, encode_context=False))
+    warm_start(less, both.state_dict())
+    names = less.state_dict().keys()
+    assert not any(name.startswith("context.image_encoder") for name in names)
+    assert any(name.startswith("posterior.image_encoder") for name in names)
+    assert both.context is not None
+    assert both.context.embed_image is not None
+    for weight in both.context.embed_image.parameters():
+        weight.zero_()
+    x, shown, draws = images(2), context(2, 2), noise(2, 1, 3, 2)
+    ours, theirs = less.bound(x, shown, draws), both.bound(x, shown, draws)
+    torch.testing.assert_close(ours.elbo, theirs.elbo)
 
 
 def test_a_warm_start_refuses_what_does_not_fit() -> None:

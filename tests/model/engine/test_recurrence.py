@@ -71,6 +71,7 @@ SHOWN: dict[str, Callable[[], Context]] = {
     [
         {},
         {"image_encoder_units": 0},
+        {"encode_context": False},
         {"conditional": False},
         {"attention": "free-transformer"},
         {"channels": 3},
