@@ -39,13 +39,15 @@ def bounds_table(title: str, rows: Sequence[Nll]) -> Group:
         if row.whole is not None:
             add(f"  all {row.whole.images:,} images", row.whole.elbo, row.whole.iwae)
     for each in differences(rows):
-        pair = f"{names[each.checkpoint]} - {names[each.other]}"
-        add(f"{pair} {each.part}, context {each.context}", each.elbo, each.iwae)
+        first, other = names[each.checkpoint], names[each.other]
+        pair = f"{first} - {other}" if first != other else f"{first} refined - not"
+        name = f"{pair} {each.part}, context {each.context}"
+        add(name if first == other else _refined(name, each.refined), each.elbo, each.iwae)
         if each.whole is not None:
             add(f"  all {each.whole.images:,} images", each.whole.elbo, each.whole.iwae)
     for gap in gaps(rows):
         name = f"{names[gap.checkpoint]} test - train, context {gap.context}"
-        add(name, gap.elbo, gap.iwae)
+        add(_refined(name, gap.refined), gap.elbo, gap.iwae)
     head = f"-log p <= nats per image, on {images} images of {title}{_clustering(rows)}"
     return Group(head, table, *_explanations(rows))
 
@@ -66,6 +68,8 @@ def _explanations(rows: Sequence[Nll]) -> list[str]:
         lines.append(f"naive errors of the ELBOs, as if drawings were independent: {naive}")
     if any(row.whole is not None for row in rows):
         lines.append("all images: their ELBO minus, for IWAE, the gap between the two on the part")
+    if any(row.refined for row in rows):
+        lines.append("refined: the posterior of each image was fitted by so many steps of ascent")
     if differences(rows):
         lines.append("a - b: paired differences on the same images; negative if a is better")
     elif len({row.checkpoint for row in rows}) > 1:
@@ -118,7 +122,12 @@ def _plain() -> Table:
 
 
 def _name(names: dict[str, str], row: Nll) -> str:
-    return f"{names[row.checkpoint]} {row.part}, context {row.context}"
+    return _refined(f"{names[row.checkpoint]} {row.part}, context {row.context}", row.refined)
+
+
+def _refined(name: str, steps: int) -> str:
+    """The name of bounds, with the steps by which posteriors were refined."""
+    return f"{name}, refined {steps}" if steps else name
 
 
 def _number(figure: Figure) -> str:

@@ -15,6 +15,7 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import Episodes, TaskMix
 from oneshot_cli.distributed import ALONE, World
 from oneshot_cli.evaluation.activity import Activity
+from oneshot_cli.evaluation.proposals import Proposals
 from oneshot_cli.model import Context, GenerativeModel
 
 
@@ -60,12 +61,31 @@ def contexts_for(drawings: Drawings, index: Tensor, images: int, seed: int) -> C
     return Context(shown, mask, torch.zeros(len(index), dtype=torch.bool))
 
 
+def noise_streams(index: Tensor, seed: int, stream: int = 9_000_011) -> list[torch.Generator]:
+    """The generators of the noise of the drawings `index` (N,), which depend on nothing else."""
+    return [torch.Generator().manual_seed((seed + 1) * stream + i) for i in index.tolist()]
+
+
+def standard_noise(
+    model: GenerativeModel, generators: list[torch.Generator], particles: int
+) -> Tensor:
+    """The next `particles` of each stream, standard normal (N, K, ...)."""
+    shape = model.noise_shape
+    return torch.stack(
+        [
+            torch.stack([torch.randn(shape, generator=each) for _ in range(particles)])
+            for each in generators
+        ]
+    )
+
+
 @torch.inference_mode()
 def evaluate(
     model: GenerativeModel,
     drawings: Drawings,
     *,
     index: Tensor | None = None,
+    proposals: Proposals | None = None,
     context_images: int = 1,
     particles: int = 1,
     seed: int = 0,
@@ -73,7 +93,7 @@ def evaluate(
     advance: Callable[[int], None] | None = None,
     world: World = ALONE,
 ) -> BoundReport:
-    """The bounds of `drawings`, of all or of those in `index` (N,).
+    """The bounds of `drawings`, of all or of those in `index` (N,), with `proposals` if given.
 
     Each is conditioned on `context_images` others of its character. Particles are drawn in chunks
     and their importance weights accumulated by log-sum-exp, so memory does not grow with their
@@ -85,17 +105,17 @@ def evaluate(
     index = torch.arange(len(drawings)) if index is None else index
     device = next(model.parameters()).device
     found = []
-    for part in world.share(index.split(max(1, batch // min(particles, batch)))):
+    for rows in world.share(torch.arange(len(index)).split(max(1, batch // min(particles, batch)))):
+        part = index[rows]
         context = contexts_for(drawings, part, context_images, seed).to(device)
         x = drawings.pictures(part).to(device)
-        generators = [
-            torch.Generator().manual_seed((seed + 1) * 9_000_011 + i) for i in part.tolist()
-        ]
-        found.append(_bounds(model, x, context, generators, particles, batch))
+        theirs = None if proposals is None else proposals[rows].to(device)
+        generators = noise_streams(part, seed)
+        found.append(_bounds(model, x, context, generators, theirs, particles, batch))
         if advance is not None:
             advance(len(part))
-    rows, activities = zip(*world.gathered(found), strict=True)
-    elbo, iwae, likelihood, kl = (torch.cat(column) for column in zip(*rows, strict=True))
+    bounds, activities = zip(*world.gathered(found), strict=True)
+    elbo, iwae, likelihood, kl = (torch.cat(column) for column in zip(*bounds, strict=True))
     activity = reduce(operator.add, activities)
     return BoundReport(elbo, iwae, likelihood, kl, activity, particles)
 
@@ -105,6 +125,7 @@ def _bounds(
     x: Tensor,
     context: Context,
     generators: list[torch.Generator],
+    proposals: Proposals | None,
     particles: int,
     batch: int,
 ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Activity]:
@@ -115,13 +136,12 @@ def _bounds(
     chunk = max(1, batch // len(x))
     for start in range(0, particles, chunk):
         count = min(chunk, particles - start)
-        noise = torch.stack(
-            [
-                torch.stack([torch.randn(model.noise_shape, generator=g) for _ in range(count)])
-                for g in generators
-            ]
-        ).to(x.device)
+        noise = standard_noise(model, generators, count).to(x.device)
+        if proposals is not None:
+            noise = proposals.noise(noise)
         bound = model.bound(x, context, noise)
+        if proposals is not None:
+            bound = proposals.corrected(bound, noise, model.latents)
         total = torch.logaddexp(total, torch.logsumexp(bound.log_weight, 1))
         likelihood += bound.log_likelihood.sum(1)
         kl += bound.kl.sum(1)

@@ -19,6 +19,7 @@ from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.bounds import BoundReport, evaluate
 from oneshot_cli.evaluation.per_image import Figure, PerImage, WholeSet
 from oneshot_cli.evaluation.published import Table, tables
+from oneshot_cli.evaluation.refinement import PARTICLES, refine
 from oneshot_cli.evaluation.standard_errors import clusters
 from oneshot_cli.model import GenerativeModel
 from oneshot_cli.model.config import Config
@@ -34,8 +35,9 @@ class Nll:
     `elbo` is the negative ELBO, `reconstruction` + `kl`; `iwae` is the negative bound of Burda et
     al. (2015) for each number of particles K > 1. `kl_per_step` (T) is averaged over images, in
     nats. `latents` (T) is the number of latents of each step, `active` (T) that of the active ones
-    (`Activity`), None for fewer than two images or particles. `pixels` is the number of values of
-    an image. Standard errors are clustered by `unit`. `per_image` are the bounds of each image.
+    (`Activity`), None for fewer than two images or particles and for refined posteriors. `pixels` is the number of values of
+    an image. Standard errors are clustered by `unit`. `refined` is the number of steps by which the
+    posterior of each image was refined. `per_image` are the bounds of each image.
     """
 
     checkpoint: str
@@ -51,6 +53,7 @@ class Nll:
     latents: tuple[int, ...]
     active: tuple[int, ...] | None
     unit: str
+    refined: int
     per_image: PerImage = field(compare=False, repr=False)
 
     @property
@@ -80,6 +83,7 @@ class Nll:
             "checkpoint": self.checkpoint,
             "part": self.part,
             "context_images": self.context,
+            "refinement_steps": self.refined,
             "images": self.images,
             "errors_clustered_by": self.unit,
             "clusters": self.per_image.clusters,
@@ -107,6 +111,7 @@ class Gap:
 
     checkpoint: str
     context: int
+    refined: int
     elbo: Figure
     iwae: dict[int, Figure]
 
@@ -115,6 +120,7 @@ class Gap:
         return {
             "checkpoint": self.checkpoint,
             "context_images": self.context,
+            "refinement_steps": self.refined,
             "elbo": self.elbo.as_dict(),
             "iwae": {str(k): figure.as_dict() for k, figure in self.iwae.items()},
         }
@@ -122,13 +128,17 @@ class Gap:
 
 def gaps(rows: Sequence[Nll]) -> list[Gap]:
     """The gap of each checkpoint and context size that was measured on both parts."""
-    trained = {(row.checkpoint, row.context): row for row in rows if row.part == "train"}
+
+    def what(row: Nll) -> tuple[str, int, int]:
+        return (row.checkpoint, row.context, row.refined)
+
+    trained = {what(row): row for row in rows if row.part == "train"}
     found = []
     for test in (row for row in rows if row.part == "test"):
-        train = trained.get((test.checkpoint, test.context))
+        train = trained.get(what(test))
         if train is not None:
             iwae = {k: test.iwae[k] - train.iwae[k] for k in test.iwae}
-            found.append(Gap(test.checkpoint, test.context, test.elbo - train.elbo, iwae))
+            found.append(Gap(*what(test), test.elbo - train.elbo, iwae))
     return found
 
 
@@ -136,15 +146,18 @@ def gaps(rows: Sequence[Nll]) -> list[Gap]:
 class Difference:
     """The bounds of `checkpoint` minus those of `other`, on the same images: paired differences.
 
-    A negative value means that `checkpoint` is better. The standard errors are those of the
-    differences of each image, which vary less than the bounds do. `whole` are estimates for all
-    images, if both have them.
+    Or of one checkpoint with refined posteriors minus those without: `refined` and `other_refined`
+    are the steps of refinement. A negative value means that the former is better. The standard
+    errors are those of the differences of each image, which vary less than the bounds do. `whole`
+    are estimates for all images, if both have them.
     """
 
     checkpoint: str
     other: str
     part: str
     context: int
+    refined: int
+    other_refined: int
     images: int
     elbo: Figure
     iwae: dict[int, Figure]
@@ -159,6 +172,8 @@ class Difference:
             other=other.checkpoint,
             part=row.part,
             context=row.context,
+            refined=row.refined,
+            other_refined=other.refined,
             images=row.images,
             elbo=each.mean(each.elbo),
             iwae={k: each.mean(bound) for k, bound in each.iwae.items()},
@@ -172,6 +187,8 @@ class Difference:
             "minus": self.other,
             "part": self.part,
             "context_images": self.context,
+            "refinement_steps": self.refined,
+            "minus_refinement_steps": self.other_refined,
             "images": self.images,
             "elbo": self.elbo.as_dict(),
             "iwae": {str(k): figure.as_dict() for k, figure in self.iwae.items()},
@@ -180,18 +197,25 @@ class Difference:
 
 
 def differences(rows: Sequence[Nll]) -> list[Difference]:
-    """Each checkpoint minus the first, for each part and context that both were measured on.
+    """The pairs of rows that compare: of checkpoints, and of refined posteriors with the network's.
 
-    Checkpoints that were not measured on the same images have no difference.
+    Each checkpoint minus the first, for each part and context that both were measured on, and each
+    refined row minus the same without. Rows that are not of the same images have no difference.
     """
-    first = {(r.part, r.context): r for r in rows if r.checkpoint == rows[0].checkpoint}
-    pairs = [(row, first.get((row.part, row.context))) for row in rows]
+    compared = []
+    for row in rows:
+        first, network = (rows[0].checkpoint, row.refined), (row.checkpoint, 0)
+        compared += [(row, *other) for other in (first, network)]
+    known = {(r.part, r.context, r.checkpoint, r.refined): r for r in rows}
+    pairs = [
+        (row, known.get((row.part, row.context, checkpoint, refined)))
+        for row, checkpoint, refined in compared
+        if (checkpoint, refined) != (row.checkpoint, row.refined)
+    ]
     return [
         Difference.of(row, other)
         for row, other in pairs
-        if other is not None
-        and row.checkpoint != other.checkpoint
-        and row.per_image.pairs_with(other.per_image)
+        if other is not None and row.per_image.pairs_with(other.per_image)
     ]
 
 
@@ -214,6 +238,7 @@ def measure(
     particles: Sequence[int],
     limit: int | None = None,
     whole_set: bool = False,
+    refined: tuple[int, Nll] | None = None,
     seed: int = 0,
     batch: int = 250,
     advance: Callable[[int], None] | None = None,
@@ -224,39 +249,45 @@ def measure(
 
     `context` is the number of context images. The ELBO, its parts and the active latents are
     measured with the largest of `particles`. With `whole_set` the ELBO of all drawings is measured
-    too, with one particle, for `Nll.whole`. Standard errors are clustered by `unit`: "image",
-    "character" or "alphabet". The processes of a `world` divide the work between them. `advance` is
-    called with images times particles that this process has done since its last call.
+    too, with one particle, for `Nll.whole`. With `refined`, a number of steps and the row without,
+    the posteriors are refined first; the ELBO of all drawings is then that row's. Standard errors
+    are clustered by `unit`: "image", "character" or "alphabet". The processes of a `world` divide
+    the work between them. `advance` is called with images times particles that this process has
+    done since its last call; a step of refinement counts as its particles.
     """
     everything = torch.arange(len(drawings))
     index = spread_over(len(drawings), limit)
 
-    def bounds(of: Tensor, count: int) -> BoundReport:
-        def report(images: int) -> None:
-            if advance is not None:
-                advance(images * count)
+    def times(count: int) -> Callable[[int], None]:
+        return lambda images: None if advance is None else advance(images * count)
 
-        return evaluate(
-            model,
-            drawings,
-            index=of,
-            context_images=context,
-            particles=count,
-            seed=seed,
-            batch=batch,
-            advance=report,
-            world=world,
-        )
+    usual: dict[str, Any] = {
+        "context_images": context,
+        "seed": seed,
+        "batch": batch,
+        "world": world,
+    }
+    proposals, steps, network = None, 0, None
+    if refined is not None:
+        steps, network = refined
+        report = times(steps * PARTICLES)
+        proposals = refine(model, drawings, steps=steps, index=index, advance=report, **usual)
+
+    def bounds(of: Tensor, count: int) -> BoundReport:
+        more: dict[str, Any] = {"particles": count, "advance": times(count), **usual}
+        return evaluate(model, drawings, index=of, proposals=proposals, **more)
 
     found = {count: bounds(index, count) for count in sorted(set(particles))}
     most = found[max(found)]
+    all_elbos = -bounds(everything, 1).elbo.double() if whole_set else None
     each = PerImage(
         pictures=hashlib.sha256(drawings.images.numpy().tobytes()).hexdigest(),
         index=index,
         cluster=clusters(drawings, everything, unit),
         elbo=-most.elbo.double(),
         iwae={count: -report.iwae.double() for count, report in found.items() if count > 1},
-        all_elbos=-bounds(everything, 1).elbo.double() if whole_set else None,
+        all_elbos=all_elbos if network is None else network.per_image.all_elbos,
+        control=None if network is None else network.per_image.elbo,
     )
     return Nll(
         checkpoint=checkpoint,
@@ -270,8 +301,9 @@ def measure(
         iwae={count: each.mean(bound) for count, bound in each.iwae.items()},
         kl_per_step=tuple(most.kl_per_step.double().mean(0).tolist()),
         latents=model.latents,
-        active=most.activity.active(model.latents),
+        active=None if refined else most.activity.active(model.latents),
         unit=unit,
+        refined=steps,
         per_image=each,
     )
 

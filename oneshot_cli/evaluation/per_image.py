@@ -51,7 +51,8 @@ class WholeSet:
     `elbo` is the mean of the negative ELBO over all images. `iwae` is that mean minus the mean gap
     between ELBO and IWAE bound over the part. The ELBO is a control variate: an image that is hard
     for it is hard for the IWAE bound, too, so the gap differs much less between images than the
-    bound does. Standard errors include both sources, and their dependence.
+    bound does. If posteriors were refined, so is `elbo`, with the gap to the refined ELBO. Standard
+    errors include both sources, and their dependence.
     """
 
     images: int
@@ -73,7 +74,8 @@ class PerImage:
 
     `index` (n,) are the measured images, `cluster` (N,) the clusters of all images. `elbo` (n,) and
     `iwae` (n,), for each number of particles, are the bounds. `all_elbos` (N,) is the negative ELBO
-    of all images, with one particle, if it was measured. `pictures` is a digest of the images: two
+    of all images, with one particle, if it was measured; `control` (n,) that of the measured ones,
+    if `all_elbos` are of another posterior than `elbo`. `pictures` is a digest of the images: two
     measurements compare if it is the same.
     """
 
@@ -83,6 +85,7 @@ class PerImage:
     elbo: Tensor
     iwae: Mapping[int, Tensor] = field(default_factory=dict)
     all_elbos: Tensor | None = None
+    control: Tensor | None = None
 
     def __sub__(self, other: PerImage) -> PerImage:
         """The differences of each image, of what both measured. Raises ValueError if the images or
@@ -90,6 +93,7 @@ class PerImage:
         if not self.pairs_with(other):
             raise ValueError("differences need bounds of the same images")
         both = self.all_elbos is not None and other.all_elbos is not None
+        controlled = self.control is not None or other.control is not None
         return PerImage(
             self.pictures,
             self.index,
@@ -97,6 +101,7 @@ class PerImage:
             self.elbo - other.elbo,
             {k: self.iwae[k] - other.iwae[k] for k in self.iwae if k in other.iwae},
             self.all_elbos - other.all_elbos if both else None,  # type: ignore[operator]
+            self._controls - other._controls if controlled else None,
         )
 
     def pairs_with(self, other: PerImage) -> bool:
@@ -106,6 +111,10 @@ class PerImage:
             and torch.equal(self.index, other.index)
             and torch.equal(self.cluster, other.cluster)
         )
+
+    @property
+    def _controls(self) -> Tensor:
+        return self.elbo if self.control is None else self.control
 
     @property
     def clusters(self) -> int:
@@ -123,8 +132,8 @@ class PerImage:
         """The estimates for all images, None if their ELBO was not measured."""
         if self.all_elbos is None:
             return None
-        elbo = self._whole(self.all_elbos, torch.zeros_like(self.elbo))
-        iwae = {k: self._whole(self.all_elbos, self.elbo - bound) for k, bound in self.iwae.items()}
+        elbo = self._whole(self.all_elbos, self._controls - self.elbo)
+        iwae = {k: self._whole(self.all_elbos, self._controls - b) for k, b in self.iwae.items()}
         return WholeSet(len(self.all_elbos), elbo, iwae)
 
     def _whole(self, values: Tensor, gaps: Tensor) -> Figure:

@@ -153,9 +153,10 @@ class SequentialGenerator(GenerativeModel):
         """The states of `unroll` for targets, without the windows.
 
         Where gradients are needed the engine computes them, see `use_engine`. It can where all
-        parts have theirs written out (`engine.capability`); a compiled step has not.
+        parts have theirs written out (`engine.capability`); a compiled step has not, nor has the
+        noise.
         """
-        if not torch.is_grad_enabled() or not self._engine_trains():
+        if not torch.is_grad_enabled() or noise.requires_grad or not self._engine_trains():
             return self.unroll(noise, context, target, gradient_limit)
         x_context, x, reader = self._encode(len(noise), context, target)
         if x is None or not reader.joint:

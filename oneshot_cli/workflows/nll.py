@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from oneshot_cli.evaluation.nll import (
 from oneshot_cli.evaluation.per_image import Figure
 from oneshot_cli.evaluation.plots import likelihood_plot, png, require_matplotlib
 from oneshot_cli.evaluation.published import Table as PublishedTable
+from oneshot_cli.evaluation.refinement import PARTICLES
 from oneshot_cli.evaluation.standard_errors import unit
 from oneshot_cli.files import atomic_write_bytes, refuse_to_overwrite
 from oneshot_cli.paths import display_path
@@ -45,6 +47,7 @@ class Measurement:
     particles: Sequence[int] = (1, 10)
     contexts: Sequence[int] | None = None
     limit: int | None = None
+    refine: int = 0
     dataset: str | None = None
     split: str | None = None
     resample: str | None = None
@@ -89,6 +92,7 @@ def nll(
     particles: Sequence[int] = (1, 10),
     contexts: Sequence[int] | None = None,
     limit: int | None = None,
+    refine: int = 0,
     dataset: str | None = None,
     split: str | None = None,
     resample: str | None = None,
@@ -106,6 +110,8 @@ def nll(
 
     A checkpoint is a path, or None for the flagship. `parts` are "test" or "train". `particles` are
     numbers of importance samples, where 1 is the ELBO; `contexts` are numbers of context images.
+    With `refine` all bounds are measured once more, after so many steps of gradient ascent that fit
+    the posterior of each image (`evaluation.refinement`).
     Each checkpoint is evaluated on the data that it was trained on, unless `dataset`, `split` and
     the like name others. The bounds are also written to `csv` and drawn in `plot`, if these are
     given. With a `limit`, the IWAE bounds of the whole part are estimated where its ELBO takes no
@@ -113,7 +119,18 @@ def nll(
     share the images. Raises OneshotError.
     """
     measurement = Measurement(
-        parts, particles, contexts, limit, dataset, split, resample, size, data_dir, batch, seed
+        parts,
+        particles,
+        contexts,
+        limit,
+        refine,
+        dataset,
+        split,
+        resample,
+        size,
+        data_dir,
+        batch,
+        seed,
     )
     with join_world(device, LONG_TIMEOUT) as world:
         files = [path for path in (csv, plot) if path is not None]
@@ -189,7 +206,8 @@ def csv_text(rows: Sequence[Nll]) -> str:
     writer = csv_format.writer(buffer, lineterminator="\n")
     bounds = ["elbo", *(f"iwae_{k}" for k in particles)]
     names = ["reconstruction", "kl", *bounds, *(f"whole_set_{name}" for name in bounds)]
-    head = ["checkpoint", "part", "context_images", "images", "whole_set_images"]
+    head = ["checkpoint", "part", "context_images", "refinement_steps"]
+    head += ["images", "whole_set_images"]
     errors = ("", "_standard_error", "_naive_standard_error")
     writer.writerow(
         [*head, "latents", "active_latents", *(f"{n}{s}" for n in names for s in errors)]
@@ -204,7 +222,15 @@ def csv_text(rows: Sequence[Nll]) -> str:
             figures += [whole.elbo, *(whole.iwae[k] for k in particles)]
         active = "" if row.active is None else sum(row.active)
         images = [row.images, "" if whole is None else whole.images]
-        cells = [row.checkpoint, row.part, row.context, *images, sum(row.latents), active]
+        cells = [
+            row.checkpoint,
+            row.part,
+            row.context,
+            row.refined,
+            *images,
+            sum(row.latents),
+            active,
+        ]
         writer.writerow([*cells, *(cell for figure in figures for cell in _csv_cells(figure))])
     return buffer.getvalue()
 
@@ -238,27 +264,29 @@ def _measure(
         drawings = fitting(loaded, spec.dataset, max(contexts), config)
         images = min(limit or len(drawings), len(drawings))
         whole = whole_set_pays(len(drawings), measurement.limit, measurement.particles)
-        work = images * sum(set(measurement.particles)) + whole * len(drawings)
+        work = images * sum(set(measurement.particles))
         for context in contexts:
-            name = f"{part}, {context} context images"
-            with reporter.progress(name, work // world.size) as advance:
-                rows.append(
-                    measure(
-                        model.model,
-                        drawings,
-                        checkpoint=display_path(model.path),
-                        part=part,
-                        context=context,
-                        particles=measurement.particles,
-                        limit=limit,
-                        whole_set=whole,
-                        seed=measurement.seed,
-                        batch=measurement.batch,
-                        advance=advance,
-                        world=world,
-                        unit=unit(spec.split),
-                    )
-                )
+            measured = partial(
+                measure,
+                model.model,
+                drawings,
+                checkpoint=display_path(model.path),
+                part=part,
+                context=context,
+                particles=measurement.particles,
+                limit=limit,
+                seed=measurement.seed,
+                batch=measurement.batch,
+                world=world,
+                unit=unit(spec.split),
+            )
+            name, more = f"{part}, {context} context images", whole * len(drawings)
+            with reporter.progress(name, (work + more) // world.size) as advance:
+                rows.append(measured(whole_set=whole, advance=advance))
+            if steps := measurement.refine:
+                name, more = f"{name}, refined", images * steps * PARTICLES
+                with reporter.progress(name, (work + more) // world.size) as advance:
+                    rows.append(measured(refined=(steps, rows[-1]), advance=advance))
     return rows
 
 

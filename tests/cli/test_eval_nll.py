@@ -20,6 +20,7 @@ from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import nll
 from oneshot_cli.evaluation.bounds import evaluate
 from oneshot_cli.evaluation.per_image import Figure, PerImage
+from oneshot_cli.evaluation.refinement import refine
 from oneshot_cli.evaluation.standard_errors import standard_error
 from oneshot_cli.model import VAEConfig, build
 from oneshot_cli.paths import display_path
@@ -168,7 +169,7 @@ def test_checkpoints_of_one_name_are_told_apart() -> None:
     def short(*paths: str) -> list[str]:
         figure = Figure(1.0, 0.1, 0.1)
         each = PerImage("", torch.arange(0), torch.arange(0), torch.empty(0))
-        shared: Any = (figure, figure, figure, {}, (1.0,), (2,), None, "image", each)
+        shared: Any = (figure, figure, figure, {}, (1.0,), (2,), None, "image", 0, each)
         rows = [nll.Nll(path, "test", 0, 9, 64, *shared) for path in paths]
         return list(nll.short_names(rows).values())
 
@@ -222,6 +223,38 @@ def test_the_bound_of_a_part_becomes_that_of_all_images(glyphs_checkpoint: Path)
     assert f"all {len(drawings):,} images" in run(*many)[1]
     few = json.loads(run(glyphs_checkpoint, "--limit", 2, "--particles", "1,2", "--json")[1])
     assert few["results"][0]["whole_set"] is None, "it would take much longer than the part"
+
+
+def test_refined_posteriors_have_rows_of_their_own(glyphs_checkpoint: Path, tmp_path: Path) -> None:
+    """Beside the usual rows, which stay the same, and with their paired difference."""
+    many = [glyphs_checkpoint, "--limit", 40, "--particles", "1,30"]
+    (alone,) = json.loads(run(*many, "--json")[1])["results"]
+    table = tmp_path / "rows.csv"
+    code, stdout, stderr = run(*many, "--refine", 8, "--csv", table, "--json")
+    assert code == 0, stderr
+    found = json.loads(stdout)
+    usual, refined = found["results"]
+    assert usual == alone
+    assert (usual["refinement_steps"], refined["refinement_steps"]) == (0, 8)
+    model, _ = checkpoint.load(glyphs_checkpoint)
+    drawings = data.load("glyphs", split="weak", part="test", size=28)
+    index = nll.spread_over(len(drawings), 40)
+    proposals = refine(model, drawings, steps=8, index=index)
+    expected = evaluate(model, drawings, index=index, proposals=proposals, particles=30)
+    assert refined["elbo"]["nats"] == pytest.approx(-expected.elbo.mean().item(), abs=1e-2)
+    assert refined["iwae"]["30"]["nats"] == pytest.approx(-expected.iwae.mean().item(), abs=1e-2)
+    assert refined["elbo"]["nats"] < usual["elbo"]["nats"]
+    (difference,) = found["differences"]
+    assert (difference["refinement_steps"], difference["minus_refinement_steps"]) == (8, 0)
+    gain = refined["elbo"]["nats"] - usual["elbo"]["nats"]
+    assert difference["elbo"]["nats"] == pytest.approx(gain, abs=1e-3)
+    whole = [row["whole_set"]["elbo"]["nats"] for row in (usual, refined)]
+    assert whole[1] - whole[0] == pytest.approx(gain, abs=1e-3)
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [row["refinement_steps"] for row in rows] == ["0", "8"]
+    shown = run(*many, "--refine", 8)[1]
+    for words in ("refined 8", "refined - not", "the posterior of each image was fitted"):
+        assert words in shown
 
 
 def test_compares_checkpoints_and_writes_files(glyphs_checkpoint: Path, tmp_path: Path) -> None:

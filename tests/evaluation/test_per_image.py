@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -37,6 +39,21 @@ def test_the_whole_set_makes_the_bound_of_few_images_surer() -> None:
     whole = each.whole_set()
     assert whole is not None
     assert whole.iwae[50].error < each.mean(each.iwae[50]).error / 2
+
+
+def test_the_whole_set_of_another_posterior_is_that_of_the_network_minus_the_gap() -> None:
+    each = simulated(torch.Generator().manual_seed(3))
+    refined = replace(each, elbo=each.elbo - 2, iwae={50: each.iwae[50] - 1}, control=each.elbo)
+    whole, network = refined.whole_set(), each.whole_set()
+    assert whole is not None
+    assert network is not None
+    assert whole.elbo.value == pytest.approx(network.elbo.value - 2)
+    assert whole.iwae[50].value == pytest.approx(network.iwae[50].value - 1)
+    assert whole.iwae[50].error == pytest.approx(network.iwae[50].error)
+    difference = (refined - each).whole_set()
+    assert difference is not None
+    assert difference.elbo.value == pytest.approx(-2)
+    assert difference.iwae[50].value == pytest.approx(-1)
 
 
 def test_differences_are_of_the_same_images_only() -> None:
