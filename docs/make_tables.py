@@ -4,7 +4,8 @@ NAME.json, or NAME.WHAT.json for another measurement of the same model, is the o
 eval-nll CHECKPOINT --json`. It includes the checkpoint's header, which has iterations, time and
 settings. recipes.json has under NAME the commands that trained the model and, unless the header has
 it, the kind of machine. A file that belongs to no table or has no recipe is an error.
-curves/NAME.json, if there is one, is the learning curve, by checkpoints/measure_row.py.
+curves/NAME.json, if there is one, is the learning curve, by checkpoints/measure_row.py;
+refined/NAME.json is the output of `oneshot eval-nll CHECKPOINT --refine STEPS --json`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from extrapolation import extrapolated_gain
+from formatting import nats, table
+from refined import refined
 
 from oneshot_cli.evaluation.published import Published, tables
 from oneshot_cli.evaluation.standard_errors import unit
@@ -211,7 +214,7 @@ def mnist(measured: Sequence[Run]) -> str:
     for run in (run for run in measured if run.preset_name not in placed):
         rows += _digits(run, "", "")
     head = ("model", "published", "our ELBO", "training images", "our IWAE", "images", "trained")
-    return _table(head, rows) + _order(measured) + _curves(measured)
+    return table(head, rows) + _order(measured) + _curves(measured)
 
 
 def _order(measured: Sequence[Run]) -> str:
@@ -242,14 +245,14 @@ def _digits(run: Run, name: str, figure: str) -> list[list[str]]:
     """A row for each measurement on test images, beside the ELBO of training images."""
     label = f"{name}: `{run.name}`" if name else f"`{run.name}`"
     trained_on = [each for each in run.results if each["part"] == "train"]
-    training = _nats(trained_on[0]["elbo"]) if trained_on else ""
+    training = nats(trained_on[0]["elbo"]) if trained_on else ""
     rows = []
     for result in (each for each in run.results if each["part"] == "test"):
         images = f"{_images(result)}, {run.data.get('binarization', 'static')}"
         bounds = _whole(result)
         k = max(bounds["iwae"], key=int, default=None)
-        iwae = f"{_nats(bounds['iwae'][k])} ({_samples(result, k)})" if k else ""
-        elbo = _nats(bounds["elbo"]) + (" (exact)" if run.about["model"]["kind"] == "nade" else "")
+        iwae = f"{nats(bounds['iwae'][k])} ({_samples(result, k)})" if k else ""
+        elbo = nats(bounds["elbo"]) + (" (exact)" if run.about["model"]["kind"] == "nade" else "")
         rows.append([label, figure, elbo, training, iwae, images, run.trained])
     return rows
 
@@ -267,7 +270,7 @@ def _curves(measured: Sequence[Run]) -> str:
         rows.append([f"`{run.name}`", iterations, *marks, f"{elbo:.2f}", further])
     shares = (f"{share:.0%}" for share in SHARES)
     head = ("model", "iterations", *shares, "test", "extrapolated")
-    return CURVES + _table(head, rows) if rows else ""
+    return CURVES + table(head, rows) if rows else ""
 
 
 def _at(points: Sequence[dict[str, float]], share: float) -> str:
@@ -302,7 +305,7 @@ def omniglot(measured: Sequence[Run]) -> str:
             rows.append([f"{split}: `{run.name}`", *cells, drawings, run.trained])
         if not mine:
             rows.append([split, *([ABSENT] * len(contexts)), "", "not trained here"])
-    return _table(("split", *map(str, contexts), "drawings", "trained"), rows)
+    return table(("split", *map(str, contexts), "drawings", "trained"), rows)
 
 
 def density(measured: Sequence[Run]) -> str:
@@ -319,7 +322,7 @@ def density(measured: Sequence[Run]) -> str:
         rows.append([label, *cells, run.trained])
     if not measured:
         rows.append(["ours", *([ABSENT] * len(contexts)), "not trained here"])
-    return _table(("model", *map(str, contexts), "source, or how it was trained"), rows)
+    return table(("model", *map(str, contexts), "source, or how it was trained"), rows)
 
 
 def _contexts(measured: Iterable[Run]) -> list[int]:
@@ -350,12 +353,7 @@ def _tightest(result: dict[str, Any], scale: int, split: str) -> str:
     particles = max(bounds["iwae"], key=int, default=None)
     samples = f" ({_samples(result, particles)})" if particles else ""
     figure = bounds["iwae"][particles] if particles else bounds["elbo"]
-    return _nats(figure, scale) + (" (naive)" if _naive(result, split) else "") + samples
-
-
-def _nats(figure: dict[str, float], scale: int = 1) -> str:
-    digits = 2 if scale == 1 else 4
-    return f"{figure['nats'] / scale:.{digits}f} ± {figure['standard_error'] / scale:.{digits}f}"
+    return nats(figure, scale) + (" (naive)" if _naive(result, split) else "") + samples
 
 
 def _published(row: Published, digits: int = 2) -> str:
@@ -366,11 +364,6 @@ def _published(row: Published, digits: int = 2) -> str:
 def _time(seconds: float) -> str:
     minutes = seconds / 60
     return f"{minutes:.0f} minutes" if minutes < 100 else f"{minutes / 60:.1f} hours"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _recipes(measured: Iterable[Run]) -> str:
@@ -393,6 +386,7 @@ def page(folder: Path) -> str:
         ("density", DENSITY, density),
     ):
         parts += [head, make([run for run in measured if run.table == key])]
+    parts.append(refined(folder / "refined"))
     return "".join([*parts, "\n## How ours were trained\n\n", _recipes(measured)])
 
 

@@ -35,9 +35,10 @@ class Nll:
     `elbo` is the negative ELBO, `reconstruction` + `kl`; `iwae` is the negative bound of Burda et
     al. (2015) for each number of particles K > 1. `kl_per_step` (T) is averaged over images, in
     nats. `latents` (T) is the number of latents of each step, `active` (T) that of the active ones
-    (`Activity`), None for fewer than two images or particles and for refined posteriors. `pixels` is the number of values of
-    an image. Standard errors are clustered by `unit`. `refined` is the number of steps by which the
-    posterior of each image was refined. `per_image` are the bounds of each image.
+    (`Activity`), None for fewer than two images or particles and for refined posteriors. `pixels`
+    is the number of values of an image. Standard errors are clustered by `unit`. `refined` is the
+    number of steps by which the posterior of each image was refined. `per_image` are the bounds of
+    each image.
     """
 
     checkpoint: str

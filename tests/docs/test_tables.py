@@ -220,6 +220,32 @@ def test_density_is_in_nats_per_pixel(tmp_path: Path) -> None:
     assert row(text, "variational memory addressing")[1:5] == ["0.128", "", "", ""]
 
 
+def test_refined_posteriors_stand_beside_the_networks(tmp_path: Path) -> None:
+    bounds = {"refined": 61.5, "network": 63.5, "difference": -2.0}
+    rows = {
+        name: {
+            "refinement_steps": 50,
+            "images": 300,
+            "whole_set": {
+                "elbo": figure(nats),
+                "iwae": {"10": figure(1.0), "500": figure(nats - 6)},
+            },
+            "iwae": {"10": {}, "500": {}},
+        }
+        for name, nats in bounds.items()
+    }
+    (tmp_path / "refined").mkdir()
+    (tmp_path / "recipes.json").write_text("{}")
+    document = {"results": [rows["network"], rows["refined"]], "differences": [rows["difference"]]}
+    (tmp_path / "refined" / "some.json").write_text(json.dumps(document))
+    cells = row(page(tmp_path), "`some`")
+    assert [cell.partition(" ")[0] for cell in cells[1:7]] == [
+        *("63.50", "61.50", "-2.00"),
+        *("57.50", "55.50", "-8.00"),
+    ]
+    assert cells[7] == "50 steps, gain on 300"
+
+
 @pytest.mark.parametrize("mistake", ["recipe", "file", "data", "split", "several"])
 def test_nothing_is_left_out_silently(tmp_path: Path, mistake: str) -> None:
     content = measured(VAEConfig(), MNIST, {0: 90.0})
