@@ -231,6 +231,23 @@ def headings(page: Path) -> list[str]:
     return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
+def broken_tables(text: str) -> list[str]:
+    """First lines of blocks of rows that are no table, for they lack the line below the head."""
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"(?:^\|.*\n?)+", prose, flags=re.MULTILINE)
+    return [
+        block.splitlines()[0]
+        for block in found
+        if not re.match(r".*\n\|[\s:|-]+\|\s*$", block, flags=re.MULTILINE)
+    ]
+
+
+def test_no_table_is_cut_in_two() -> None:
+    assert broken_tables("| a |\n|---|\n| 1 |\n\n| 2 |\n| 3 |\n") == ["| 2 |"]
+    found = {path.name: broken_tables(path.read_text()) for path in MARKDOWN}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
 def test_a_wrong_command_is_found() -> None:
     parse(["oneshot", "vary", "a.png", "-n", "3"])
     for wrong in (
