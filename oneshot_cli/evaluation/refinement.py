@@ -28,6 +28,12 @@ NOISE_STREAM = 7_000_003
 """Tells the noise of the ascent from that of the bounds, which has to be independent of it."""
 
 
+def check_refinable(model: GenerativeModel) -> None:
+    """Raise OneshotError for a model without latents, whose likelihood is exact."""
+    if not sum(model.latents):
+        raise OneshotError(f"a {model.config.kind} model has no latents: nothing can be refined")
+
+
 @torch.enable_grad()
 def refine(
     model: GenerativeModel,
@@ -47,8 +53,7 @@ def refine(
     Each image is fitted for itself; `batch` limits images times PARTICLES. Raises OneshotError for
     a model without latents.
     """
-    if not sum(model.latents):
-        raise OneshotError(f"a {model.config.kind} model has no latents: nothing can be refined")
+    check_refinable(model)
     index = torch.arange(len(drawings)) if index is None else index
     device = next(model.parameters()).device
     found = []

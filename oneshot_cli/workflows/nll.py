@@ -29,7 +29,7 @@ from oneshot_cli.evaluation.nll import (
 from oneshot_cli.evaluation.per_image import Figure
 from oneshot_cli.evaluation.plots import likelihood_plot, png, require_matplotlib
 from oneshot_cli.evaluation.published import Table as PublishedTable
-from oneshot_cli.evaluation.refinement import PARTICLES
+from oneshot_cli.evaluation.refinement import PARTICLES, check_refinable
 from oneshot_cli.evaluation.standard_errors import unit
 from oneshot_cli.files import atomic_write_bytes, refuse_to_overwrite
 from oneshot_cli.paths import display_path
@@ -256,6 +256,8 @@ def _measure(
         raise OneshotError(
             f"{model.path} was trained without a context; measure it with --context 0"
         )
+    if measurement.refine:
+        check_refinable(model.model)
     rows = []
     for part in measurement.parts:
         limit = measurement.limit or (TRAINING_IMAGES if part == "train" else None)
