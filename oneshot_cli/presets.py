@@ -38,7 +38,7 @@ def _sequential(steps: int, canvas: str, attention: str = "spatial-transformer")
 PRESETS: dict[str, Preset] = {
     "flagship": Preset(
         "sequential",
-        "the sequential generator that ships, before its image encoders",
+        "the sequential generator that ships, before its image encoder",
         {"prior": "learned", "output": "residual"},
         task=None,
     ),

@@ -75,8 +75,8 @@ class Config(ABC):
 class SequentialConfig(Config):
     """The sequential generator of Rezende et al. 2016, sections 3 and 4.
 
-    The flagship has these defaults, with a learned prior, the residual output network and image
-    encoders of 256 units. The paper has 4 latents a step, 400 units, 12 x 12 windows, 4 canvas
+    The flagship has these defaults, with a learned prior, the residual output network and an image
+    encoder of 256 units for the target. The paper has 4 latents a step, 400 units, 12 x 12 windows, 4 canvas
     channels and 20 to 80 steps.
     """
 
