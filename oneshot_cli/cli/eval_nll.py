@@ -84,8 +84,8 @@ def eval_nll(
             metavar="STEPS",
             min=0,
             max=MOST,
-            help="Measure again, with the posterior of each image fitted by so many steps of "
-            "gradient ascent; 0: do not.",
+            help="Add rows of bounds with the posterior of each image fitted by STEPS of gradient "
+            "ascent, such as 50. A step takes as long as some 12 particles.",
         ),
     ] = 0,
     dataset: Annotated[
@@ -167,8 +167,10 @@ def eval_nll(
 
     Of several checkpoints, the paired difference of each from the first is given. With --limit, the
     IWAE bound of all images is their ELBO minus the gap on the limited ones, where that ELBO takes
-    no longer to measure than those images did. With --refine the bounds are tighter: they lack what
-    the model's posterior network loses.
+    no longer to measure than those images did.
+
+    One network computes the posteriors of all images. With --refine the posterior of each image is
+    also fitted for itself, which usually gives tighter bounds of the same model.
     """
     numbers = parse_counts(particles, 1, "--particles")
     contexts = None if context is None else parse_counts(context, 0, "--context")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group
 from rich.table import Table
 
-from oneshot_cli.evaluation.nll import Nll, differences, gaps, short_names
+from oneshot_cli.evaluation.nll import Nll, differences, gaps, row_name, short_names
 from oneshot_cli.evaluation.per_image import Figure
 from oneshot_cli.evaluation.published import Published
 from oneshot_cli.evaluation.published import Table as PublishedTable
@@ -35,14 +35,17 @@ def bounds_table(title: str, rows: Sequence[Nll]) -> Group:
     names = short_names(rows)
     for row in rows:
         parts = (f"{row.reconstruction.value:.2f}", f"{row.kl.value:.2f}")
-        add(_name(names, row), row.elbo, row.iwae, *parts, f"{row.bits_per_pixel:.4f}")
+        add(row_name(names, row), row.elbo, row.iwae, *parts, f"{row.bits_per_pixel:.4f}")
         if row.whole is not None:
             add(f"  all {row.whole.images:,} images", row.whole.elbo, row.whole.iwae)
     for each in differences(rows):
-        first, other = names[each.checkpoint], names[each.other]
-        pair = f"{first} - {other}" if first != other else f"{first} refined - not"
-        name = f"{pair} {each.part}, context {each.context}"
-        add(name if first == other else _refined(name, each.refined), each.elbo, each.iwae)
+        what = f"{each.part}, context {each.context}"
+        if each.checkpoint == each.other:
+            name = f"{names[each.checkpoint]} {what}: refined {each.refined} - network"
+        else:
+            pair = f"{names[each.checkpoint]} - {names[each.other]}"
+            name = _refined(f"{pair} {what}", each.refined)
+        add(name, each.elbo, each.iwae)
         if each.whole is not None:
             add(f"  all {each.whole.images:,} images", each.whole.elbo, each.whole.iwae)
     for gap in gaps(rows):
@@ -69,7 +72,7 @@ def _explanations(rows: Sequence[Nll]) -> list[str]:
     if any(row.whole is not None for row in rows):
         lines.append("all images: their ELBO minus, for IWAE, the gap between the two on the part")
     if any(row.refined for row in rows):
-        lines.append("refined: the posterior of each image was fitted by so many steps of ascent")
+        lines.append("refined N: the posterior of each image was fitted by N steps of ascent")
     if differences(rows):
         lines.append("a - b: paired differences on the same images; negative if a is better")
     elif len({row.checkpoint for row in rows}) > 1:
@@ -87,27 +90,27 @@ def latents_table(rows: Sequence[Nll]) -> Group:
     for row in rows:
         active = "-" if row.active is None else str(sum(row.active))
         table.add_row(
-            _name(names, row),
+            row_name(names, row),
             f"{active} of {sum(row.latents)}",
-            " ".join(f"{kl:.1f}" for kl in row.kl_per_step),
+            " ".join(f"{kl + 0.0:.1f}" for kl in row.kl_per_step),
         )
     return Group("\nlatents, and the KL of each step in nats", table)
 
 
 def published_table(published: PublishedTable, ours: Sequence[Nll]) -> Group:
-    """Published results, then our tightest bounds in the same unit."""
+    """Published results, then our tightest bounds in the same unit, of posterior networks."""
     table = _plain()
     table.show_header = False
     for row in published.rows:
         context = "" if row.context is None else f", context {row.context}"
         table.add_row(row.name + context, published_figure(row), row.authors)
     names = short_names(ours)
-    for mine in (row for row in ours if row.part == "test"):
+    for mine in (row for row in ours if row.part == "test" and not row.refined):
         if published.unit == "nats per pixel":
             figure = f"<= {mine.best.value / mine.pixels:.4f}"
         else:
             figure = f"<= {_number(mine.best)}"
-        table.add_row(_name(names, mine), figure, "measured here")
+        table.add_row(row_name(names, mine), figure, "measured here")
     return Group(f"\npublished, {published.unit}: {published.title} ({published.protocol})", table)
 
 
@@ -121,12 +124,7 @@ def _plain() -> Table:
     return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
 
 
-def _name(names: dict[str, str], row: Nll) -> str:
-    return _refined(f"{names[row.checkpoint]} {row.part}, context {row.context}", row.refined)
-
-
 def _refined(name: str, steps: int) -> str:
-    """The name of bounds, with the steps by which posteriors were refined."""
     return f"{name}, refined {steps}" if steps else name
 
 

@@ -19,7 +19,7 @@ from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.bounds import BoundReport, evaluate
 from oneshot_cli.evaluation.per_image import Figure, PerImage, WholeSet
 from oneshot_cli.evaluation.published import Table, tables
-from oneshot_cli.evaluation.refinement import PARTICLES, refine
+from oneshot_cli.evaluation.refinement import COST_OF_A_STEP, refine
 from oneshot_cli.evaluation.standard_errors import clusters
 from oneshot_cli.model import GenerativeModel
 from oneshot_cli.model.config import Config
@@ -229,6 +229,12 @@ def short_names(rows: Sequence[Nll]) -> dict[str, str]:
     return {name: Path(*path[-depth:]).as_posix() for name, path in parts.items()}
 
 
+def row_name(names: dict[str, str], row: Nll) -> str:
+    """What a row is of, with the checkpoint's name in `names`."""
+    refined = f", refined {row.refined}" if row.refined else ""
+    return f"{names[row.checkpoint]} {row.part}, context {row.context}{refined}"
+
+
 def measure(
     model: GenerativeModel,
     drawings: Drawings,
@@ -254,7 +260,7 @@ def measure(
     the posteriors are refined first; the ELBO of all drawings is then that row's. Standard errors
     are clustered by `unit`: "image", "character" or "alphabet". The processes of a `world` divide
     the work between them. `advance` is called with images times particles that this process has
-    done since its last call; a step of refinement counts as its particles.
+    done since its last call; a step of refinement counts as COST_OF_A_STEP particles.
     """
     everything = torch.arange(len(drawings))
     index = spread_over(len(drawings), limit)
@@ -271,7 +277,8 @@ def measure(
     proposals, steps, network = None, 0, None
     if refined is not None:
         steps, network = refined
-        report = times(steps * PARTICLES)
+        whole_set = False
+        report = times(steps * COST_OF_A_STEP)
         proposals = refine(model, drawings, steps=steps, index=index, advance=report, **usual)
 
     def bounds(of: Tensor, count: int) -> BoundReport:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.memorization import Memorization
-from oneshot_cli.evaluation.nll import Nll, short_names
+from oneshot_cli.evaluation.nll import Nll, row_name, short_names
 from oneshot_cli.evaluation.oneshot_scores import Scores
 from oneshot_cli.evaluation.published import Table
 from oneshot_cli.evaluation.spread_curve import Curve
@@ -107,7 +107,7 @@ def likelihood_plot(rows: Sequence[Nll], published: Sequence[Table]) -> Figure:
 
     theirs = [row for table in published if table.unit == "nats" for row in table.rows]
     names = short_names(rows)
-    ours = [(f"{names[r.checkpoint]}, {r.part}, context {r.context}", r.best) for r in rows]
+    ours = [(row_name(names, row), row.best) for row in rows]
     height = max(4.2, 0.26 * (len(theirs) + len(ours)) + 1)
     figure = Figure(figsize=(10, height), dpi=150, layout="constrained")
     axes = figure.subplot_mosaic([["bounds", "kl"], ["bounds", "active"]], width_ratios=(3, 2))
@@ -130,7 +130,7 @@ def likelihood_plot(rows: Sequence[Nll], published: Sequence[Table]) -> Figure:
         if row.active is not None:
             active.plot(steps, row.active, "o-", markersize=3)
     kl.set_ylabel("KL in nats")
-    kl.legend(frameon=False, fontsize=8)
+    kl.legend(frameon=False, fontsize=8 if len(ours) < 8 else 5)
     active.set_ylabel("active latents")
     active.set_xlabel("step")
     for one in axes.values():

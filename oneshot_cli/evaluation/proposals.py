@@ -36,6 +36,18 @@ class Proposals:
         """The same as constants of a gradient."""
         return Proposals(self.shift.detach(), self.log_scale.detach())
 
+    def copied(self) -> Proposals:
+        """The same as they are now, as constants of a gradient."""
+        return Proposals(self.shift.detach().clone(), self.log_scale.detach().clone())
+
+    def where(self, chosen: Tensor, other: Proposals) -> Proposals:
+        """These for the images of `chosen` (N,), a mask, and those of `other` for the rest."""
+        mask = chosen.view(-1, *[1] * (self.shift.dim() - 1))
+        return Proposals(
+            torch.where(mask, self.shift, other.shift),
+            torch.where(mask, self.log_scale, other.log_scale),
+        )
+
     def noise(self, standard: Tensor) -> Tensor:
         """Samples (N, K, ...) of r, of standard normal noise (N, K, ...)."""
         return self.shift[:, None] + self.log_scale[:, None].exp() * standard

@@ -2,13 +2,13 @@
 
 Semi-amortized inference (Kim et al. 2018): gradient ascent of an image's ELBO fits a distribution
 of its noise (`Proposals`). The ELBO and the IWAE bounds remain bounds of the same model, with a
-better q. What they gain is what the posterior network loses against the best distributions of this
-family (Cremer et al. 2018).
+better q. What the ELBO gains is at most what the posterior network loses against the best
+distribution of this family (Cremer et al. 2018).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -24,6 +24,12 @@ PARTICLES = 4
 """Samples of each image in a step of the ascent."""
 LEARNING_RATE, MOMENTUM = 0.02, 0.9
 """Of the ascent; the rate is constant for half of the steps, then falls to 0."""
+COST_OF_A_STEP = 3 * PARTICLES
+"""The particles of a bound that take about as long as a step of the ascent, for progress."""
+GRADIENT_LIMIT = 20.0
+"""On the norm of an image's gradient."""
+TRIALS = 4
+"""Times PARTICLES samples, on which a proposal has to be better than the posterior network."""
 NOISE_STREAM = 7_000_003
 """Tells the noise of the ascent from that of the bounds, which has to be independent of it."""
 
@@ -34,6 +40,7 @@ def check_refinable(model: GenerativeModel) -> None:
         raise OneshotError(f"a {model.config.kind} model has no latents: nothing can be refined")
 
 
+@torch.inference_mode(mode=False)
 @torch.enable_grad()
 def refine(
     model: GenerativeModel,
@@ -50,7 +57,8 @@ def refine(
     """The proposals of `drawings`, of all or of those in `index` (N,), after `steps` of ascent.
 
     The other arguments are those of `evaluate`, whose bounds have these contexts and other noise.
-    Each image is fitted for itself; `batch` limits images times PARTICLES. Raises OneshotError for
+    Each image is fitted for itself; `batch` limits images times PARTICLES. An image whose fit did
+    not raise the ELBO, on noise of its own, keeps the network's posterior. Raises OneshotError for
     a model without latents.
     """
     check_refinable(model)
@@ -81,15 +89,38 @@ def _fitted(
     proposals are good (Roeder et al. 2017).
     """
     fitted = [x.new_zeros(len(x), *model.noise_shape, requires_grad=True) for _ in range(2)]
-    proposals = Proposals(*fitted)
+    proposals, network = Proposals(*fitted), Proposals(*fitted).copied()
     optimizer = torch.optim.SGD(fitted, lr=LEARNING_RATE, momentum=MOMENTUM)
+
+    def weights(of: Proposals, density: Proposals) -> Tensor:
+        """The log importance weights (B, PARTICLES) of samples of a proposal."""
+        noise = of.noise(standard_noise(model, generators, PARTICLES).to(x.device))
+        return density.corrected(model.bound(x, context, noise), noise, model.latents).log_weight
+
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * min(1, 2 * (1 - step / steps))
-        noise = proposals.noise(standard_noise(model, generators, PARTICLES).to(x.device))
-        bound = model.bound(x, context, noise)
-        weights = proposals.detached().corrected(bound, noise, model.latents).log_weight
-        gradients = torch.autograd.grad(-weights.mean(1).sum(), fitted)
-        for each, gradient in zip(fitted, gradients, strict=True):
+        loss = -weights(proposals, proposals.detached()).mean(1).sum()
+        gradients = torch.autograd.grad(loss, fitted)
+        for each, gradient in zip(fitted, limited(gradients), strict=True):
             each.grad = gradient
         optimizer.step()
-    return proposals.detached()
+    with torch.no_grad():
+        elbos = [
+            torch.cat([weights(each, each) for _ in range(TRIALS)], 1).mean(1)
+            for each in (proposals, network)
+        ]
+    return proposals.detached().where(elbos[0] > elbos[1], network)
+
+
+def limited(gradients: Sequence[Tensor]) -> list[Tensor]:
+    """Gradients (B, ...), together of a norm of at most GRADIENT_LIMIT for each of B images.
+
+    An image whose gradient is not finite has none.
+    """
+    flat = torch.cat([each.flatten(1) for each in gradients], 1)
+    norm = flat.norm(dim=1, keepdim=True)
+    factor = torch.where(norm.isfinite(), (GRADIENT_LIMIT / norm).clamp(max=1), 0.0)
+    flat = (flat.nan_to_num(0.0, 0.0, 0.0) * factor).split(
+        [each[0].numel() for each in gradients], 1
+    )
+    return [part.reshape(each.shape) for part, each in zip(flat, gradients, strict=True)]

@@ -54,6 +54,11 @@ class Config(ABC):
         return False
 
     @property
+    def encodes_context(self) -> bool:
+        """Whether there is an image encoder of the context."""
+        return False
+
+    @property
     def input_size(self) -> int:
         """Height and width, in pixels, at which images are read."""
         return self.size
@@ -76,8 +81,8 @@ class SequentialConfig(Config):
     """The sequential generator of Rezende et al. 2016, sections 3 and 4.
 
     The flagship has these defaults, with a learned prior, the residual output network and an image
-    encoder of 256 units for the target. The paper has 4 latents a step, 400 units, 12 x 12 windows, 4 canvas
-    channels and 20 to 80 steps.
+    encoder of 256 units for the target. The paper has 4 latents a step, 400 units, 12 x 12 windows,
+    4 canvas channels and 20 to 80 steps.
     """
 
     kind: ClassVar[str] = "sequential"
@@ -142,6 +147,10 @@ class SequentialConfig(Config):
 
     def reads(self, size: int) -> bool:
         return size >= self.read_size if self.read_size else size == self.size
+
+    @property
+    def encodes_context(self) -> bool:
+        return self.conditional and self.encode_context and self.image_encoder_units > 0
 
     @property
     def context_width(self) -> int:

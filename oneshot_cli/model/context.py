@@ -95,8 +95,7 @@ class ContextReader(nn.Module):
         units = config.context_units
         self.units = units
         self.size = config.input_size
-        encoded = config.encode_context and config.image_encoder_units > 0
-        self.image_encoder = ImageEncoder(config) if encoded else None
+        self.image_encoder = ImageEncoder(config) if config.encodes_context else None
         self.reader = Reader(
             config.hidden,
             config.glimpse,

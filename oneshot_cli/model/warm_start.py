@@ -22,15 +22,14 @@ REMOVALS = ("context.image_encoder.", "context.embed_image.")
 """Parts that this model may lack: the other model's are then left out."""
 SILENCED = ("context.embed_image.", "posterior.embed_image.")
 """The additions whose weights are set to zero when they are added."""
-OPTIONAL_FIELDS = (
-    "prior",
-    "output",
-    "output_channels",
-    "image_encoder_units",
-    "image_encoder_channels",
-    "encode_context",
-)
-"""The fields of a configuration that add or remove these parts."""
+ADDED_FIELDS = {
+    "prior": "standard",
+    "output": "linear",
+    "image_encoder_units": 0,
+}
+"""The fields of a configuration that add parts, and their values without the part."""
+OPTIONAL_FIELDS = (*ADDED_FIELDS, "output_channels", "image_encoder_channels", "encode_context")
+"""All fields of a configuration that say which of these parts there are."""
 REPEATED_FIELDS = ("steps",)
 """The fields that say how often the same weights are used, where a configuration has them."""
 

@@ -29,7 +29,7 @@ from oneshot_cli.evaluation.nll import (
 from oneshot_cli.evaluation.per_image import Figure
 from oneshot_cli.evaluation.plots import likelihood_plot, png, require_matplotlib
 from oneshot_cli.evaluation.published import Table as PublishedTable
-from oneshot_cli.evaluation.refinement import PARTICLES, check_refinable
+from oneshot_cli.evaluation.refinement import COST_OF_A_STEP, check_refinable
 from oneshot_cli.evaluation.standard_errors import unit
 from oneshot_cli.files import atomic_write_bytes, refuse_to_overwrite
 from oneshot_cli.paths import display_path
@@ -139,6 +139,9 @@ def nll(
             require_matplotlib()
         started = time.monotonic()
         models = [load(checkpoint, str(world.device)) for checkpoint in checkpoints]
+        if refine:
+            for model in models:
+                check_refinable(model.model)
         specs = [measured_on(model, measurement) for model in models]
         rows: list[Nll] = []
         for model, spec in zip(models, specs, strict=True):
@@ -256,8 +259,6 @@ def _measure(
         raise OneshotError(
             f"{model.path} was trained without a context; measure it with --context 0"
         )
-    if measurement.refine:
-        check_refinable(model.model)
     rows = []
     for part in measurement.parts:
         limit = measurement.limit or (TRAINING_IMAGES if part == "train" else None)
@@ -286,7 +287,7 @@ def _measure(
             with reporter.progress(name, (work + more) // world.size) as advance:
                 rows.append(measured(whole_set=whole, advance=advance))
             if steps := measurement.refine:
-                name, more = f"{name}, refined", images * steps * PARTICLES
+                name, more = f"{name}, refined", images * steps * COST_OF_A_STEP
                 with reporter.progress(name, (work + more) // world.size) as advance:
                     rows.append(measured(refined=(steps, rows[-1]), advance=advance))
     return rows

@@ -25,7 +25,7 @@ from oneshot_cli.imaging.resampling import RESAMPLINGS
 from oneshot_cli.model import Config
 from oneshot_cli.model.legacy import current_fields
 from oneshot_cli.model.registry import config_type
-from oneshot_cli.model.warm_start import OPTIONAL_FIELDS, REPEATED_FIELDS
+from oneshot_cli.model.warm_start import ADDED_FIELDS, OPTIONAL_FIELDS, REPEATED_FIELDS
 from oneshot_cli.presets import PRESETS, Preset
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.training.config import TrainConfig
@@ -131,6 +131,8 @@ def prepare(
             f"the weights of --from are used in {config.steps} steps instead of "
             f"{header.config.steps}: their bound is worse at first"
         )
+    if header is not None and header.config.encodes_context and not config.encodes_context:
+        reporter.note("the context's image encoder is left out: the bound is worse at first")
     training = with_length(training, iterations, epochs, len(loaded.drawings))
     return Experiment(config, training, spec), loaded
 
@@ -211,10 +213,11 @@ def _parsed(name: str, value: Any, default: Any) -> Any:
 
 
 def with_additions(config: Config, chosen: Mapping[str, Any]) -> Config:
-    """The model of `--from`, with the changes that leave its weights as they are.
+    """The model of `--from`, with the changes that its weights allow.
 
-    These are parts that may be added to it, and the number of its steps, if all steps have the same
-    weights; see `model.warm_start`. Raises UsageError for fields that would change its parts.
+    These are parts that may be added to it, the context's image encoder, which may be left out, and
+    the number of its steps, if all steps have the same weights; see `model.warm_start`. Raises
+    UsageError for other fields, and for parts that it has.
     """
     known, of_training = settable(type(config)), {field.name for field in fields(TrainConfig)}
     added = {}
@@ -227,9 +230,14 @@ def with_additions(config: Config, chosen: Mapping[str, Any]) -> Config:
             raise UsageError(f"--from keeps the checkpoint's model, so {name} cannot be set")
         added[name] = _parsed(name, value, known[name])
     try:
-        return replace(config, **added)
+        changed = replace(config, **added)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    for name, absent in ADDED_FIELDS.items():
+        has = getattr(config, name, absent)
+        if has not in (absent, getattr(changed, name, absent)):
+            raise UsageError(f"--from has {name} {has}, which can be neither changed nor left out")
+    return changed
 
 
 def parse_sizes(given: str | int | Sequence[int]) -> list[int]:

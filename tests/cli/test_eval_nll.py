@@ -20,10 +20,13 @@ from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import nll
 from oneshot_cli.evaluation.bounds import evaluate
 from oneshot_cli.evaluation.per_image import Figure, PerImage
+from oneshot_cli.evaluation.plots import likelihood_plot
 from oneshot_cli.evaluation.refinement import refine
 from oneshot_cli.evaluation.standard_errors import standard_error
 from oneshot_cli.model import VAEConfig, build
+from oneshot_cli.model.config import NADEConfig
 from oneshot_cli.paths import display_path
+from oneshot_cli.reporting import Reporter
 from oneshot_cli.workflows import nll as likelihoods
 
 
@@ -253,8 +256,35 @@ def test_refined_posteriors_have_rows_of_their_own(glyphs_checkpoint: Path, tmp_
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [row["refinement_steps"] for row in rows] == ["0", "8"]
     shown = run(*many, "--refine", 8)[1]
-    for words in ("refined 8", "refined - not", "the posterior of each image was fitted"):
+    for words in ("refined 8", "context 1: refined 8", "fitted by N steps"):
         assert words in shown
+
+
+def test_nothing_is_measured_if_a_model_cannot_be_refined(
+    glyphs_checkpoint: Path, tmp_path: Path
+) -> None:
+    exact = tmp_path / "nade.safetensors"
+    model = build(NADEConfig(size=28, hidden=3))
+    header = checkpoint.Header(
+        config=model.config, data={"dataset": "glyphs", "split": "weak", "size": 28}
+    )
+    checkpoint.save(exact, model, header)
+    with pytest.raises(OneshotError, match="no latents"):
+        likelihoods.nll([glyphs_checkpoint, exact], refine=2, limit=2, reporter=Unused())
+
+
+class Unused(Reporter):
+    """Fails if something is measured."""
+
+    def progress(self, *_: object) -> Any:
+        raise AssertionError("it was measured")
+
+
+def test_the_plot_tells_refined_rows_from_the_others(glyphs_checkpoint: Path) -> None:
+    found = likelihoods.nll([glyphs_checkpoint], refine=1, limit=4, particles=[1])
+    (axis, *_) = likelihood_plot(found.rows, []).axes
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert labels == ["tiny test, context 1", "tiny test, context 1, refined 1"]
 
 
 def test_compares_checkpoints_and_writes_files(glyphs_checkpoint: Path, tmp_path: Path) -> None:

@@ -244,6 +244,12 @@ def test_refined_posteriors_stand_beside_the_networks(tmp_path: Path) -> None:
         *("57.50", "55.50", "-8.00"),
     ]
     assert cells[7] == "50 steps, gain on 300"
+    for results in ([], [rows["network"]], [{**rows["network"], "iwae": {}}, rows["refined"]]):
+        (tmp_path / "refined" / "some.json").write_text(
+            json.dumps({**document, "results": results})
+        )
+        with pytest.raises(SystemExit, match=r"some\.json"):
+            page(tmp_path)
 
 
 @pytest.mark.parametrize("mistake", ["recipe", "file", "data", "split", "several"])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation.bounds import evaluate
 from oneshot_cli.evaluation.proposals import Proposals
-from oneshot_cli.evaluation.refinement import refine
+from oneshot_cli.evaluation.refinement import GRADIENT_LIMIT, limited, refine
 from oneshot_cli.model import Context, GenerativeModel, VAEConfig, build
 from oneshot_cli.model.config import DRAWConfig, NADEConfig
 from oneshot_cli.model.interface import Bound, Engine
@@ -97,12 +97,16 @@ def test_refined_posteriors_have_tighter_bounds(name: str) -> None:
 
 
 class Line(GenerativeModel):
-    """z = noise ~ q = N(0, 1), p(z) = N(0, 1), p(x | z) = N(mean ink of x; 2 z, 0.5^2)."""
+    """z = noise ~ q = N(0, 1), p(z) = N(0, 1), p(x | z) = N(mean ink of x; 2 z, 0.5^2).
+
+    `steep` multiplies log p(x | z).
+    """
 
     config_type = VAEConfig
 
-    def __init__(self) -> None:
+    def __init__(self, steep: float = 1.0) -> None:
         super().__init__(VAEConfig(size=8, latent=(1,), hidden=(1,)))
+        self.steep = steep
         self.device = nn.Parameter(torch.zeros(1))
 
     @property
@@ -114,7 +118,7 @@ class Line(GenerativeModel):
     ) -> Bound:
         seen = torch.distributions.Normal(2 * noise[..., 0], 0.5)
         nothing = torch.zeros_like(noise)
-        likelihood = seen.log_prob(x.flatten(1).mean(1)[:, None])
+        likelihood = self.steep * seen.log_prob(x.flatten(1).mean(1)[:, None])
         return Bound(likelihood, kl=nothing, log_ratio=nothing, posterior_mean=nothing)
 
     def sample(self, *_: Any, **__: Any) -> Tensor:
@@ -149,6 +153,45 @@ def test_the_batch_does_not_matter_and_the_index_does_not() -> None:
     bounds = evaluate(model, DRAWINGS, proposals=few, index=some, particles=3)
     all_bounds = evaluate(model, DRAWINGS, proposals=whole, particles=3)
     torch.testing.assert_close(bounds.iwae, all_bounds.iwae[some], atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["draw", "flow"])
+def test_the_batch_does_not_matter_to_other_models(name: str) -> None:
+    model = MODELS[name]()
+    found = [refine(model, DRAWINGS, steps=4, context_images=0, batch=b) for b in (4, 250)]
+    torch.testing.assert_close(found[0].shift, found[1].shift, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(found[0].log_scale, found[1].log_scale, atol=1e-4, rtol=1e-3)
+
+
+def test_a_fit_that_diverges_leaves_the_networks_posterior() -> None:
+    """The gradient of a steep likelihood throws the ascent far off, in one image of them all."""
+    model = Line(steep=1e8)
+    proposals = refine(model, DRAWINGS, steps=30, context_images=0)
+    usual, refined = (
+        evaluate(model, DRAWINGS, proposals=each, context_images=0, particles=200)
+        for each in (None, proposals)
+    )
+    assert refined.elbo.isfinite().all()
+    assert (refined.elbo >= usual.elbo * (1 + 1e-2)).all()
+
+
+def test_gradients_are_limited_for_each_image() -> None:
+    first, second = noise(3, 2, 2), noise(3, 2, 2, seed=1)
+    first[1] *= 1e6
+    second[2, 0] = math.nan
+    found = torch.cat([each.flatten(1) for each in limited([first, second])], 1)
+    plain = torch.cat([first.flatten(1), second.flatten(1)], 1)
+    assert torch.equal(found[0], plain[0])
+    assert found[1].norm().item() == pytest.approx(GRADIENT_LIMIT)
+    torch.testing.assert_close(found[1] / found[1].norm(), plain[1] / plain[1].norm())
+    assert not found[2].any()
+
+
+def test_it_may_be_called_in_inference_mode() -> None:
+    model = tiny_model()
+    usual = refine(model, DRAWINGS, steps=2)
+    with torch.inference_mode():
+        assert torch.equal(refine(model, DRAWINGS, steps=2).shift, usual.shift)
 
 
 def test_no_steps_change_nothing_and_the_model_keeps_its_weights() -> None:

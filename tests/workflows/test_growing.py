@@ -115,6 +115,28 @@ def test_a_prior_an_output_network_and_encoders_can_be_added(small: Path, tmp_pa
     assert "prior" in run("train", *BRIEF, *wrong, "--prior", "none", code=2)
 
 
+def test_the_context_encoder_can_be_left_out_but_no_other_part(tmp_path: Path) -> None:
+    whole = ["--prior", "learned", "--output-network", "residual", "--image-encoder", 5]
+    run("train", *BRIEF, *SMALL, *whole, "--size", 14, "--iterations", 1, "-o", tmp_path / "whole")
+    start = ["--from", tmp_path / "whole" / "last.safetensors", "--iterations", 1]
+    words = ["train", *BRIEF, *start, "--set", "encode_context=false", "-o", tmp_path / "less"]
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    assert "encoder is left out" in " ".join(result.stderr.split())
+    before, after = (
+        checkpoint.load(tmp_path / name / "last.safetensors")[0] for name in ("whole", "less")
+    )
+    gone = before.state_dict().keys() - after.state_dict().keys()
+    assert gone
+    assert all(name.startswith(("context.image_", "context.embed_image")) for name in gone)
+    assert not after.state_dict().keys() - before.state_dict().keys()
+    for without in (["--prior", "standard"], ["--output-network", "linear"],
+                    ["--image-encoder", 0], ["--image-encoder", 6]):  # fmt: skip
+        text = run("train", *BRIEF, *start, *without, "-o", tmp_path / "none", code=2)
+        assert "neither changed nor left out" in " ".join(text.replace("│", " ").split())
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize("model", ["st-add-30", "st-cgru-30", "draw-64-gauss"])
 def test_more_steps_begin_with_the_weights_of_fewer(model: str, tmp_path: Path) -> None:
     """All steps have the same weights, so any number of steps can start from them; it is said."""
