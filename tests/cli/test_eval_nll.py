@@ -256,7 +256,7 @@ def test_refined_posteriors_have_rows_of_their_own(glyphs_checkpoint: Path, tmp_
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [row["refinement_steps"] for row in rows] == ["0", "8"]
     shown = run(*many, "--refine", 8)[1]
-    for words in ("refined 8", "context 1: refined 8", "fitted by N steps"):
+    for words in ("refined 8", "network", "fitted by N steps"):
         assert words in shown
 
 
