@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group
 from rich.table import Table
 
-from oneshot_cli.evaluation.nll import Nll, differences, gaps, row_name, short_names
+from oneshot_cli.evaluation.nll import (
+    Nll,
+    differences,
+    gaps,
+    refined_name,
+    row_name,
+    short_names,
+)
 from oneshot_cli.evaluation.per_image import Figure
 from oneshot_cli.evaluation.published import Published
 from oneshot_cli.evaluation.published import Table as PublishedTable
@@ -44,13 +51,13 @@ def bounds_table(title: str, rows: Sequence[Nll]) -> Group:
             name = f"{names[each.checkpoint]} {what}: refined {each.refined} - network"
         else:
             pair = f"{names[each.checkpoint]} - {names[each.other]}"
-            name = _refined(f"{pair} {what}", each.refined)
+            name = refined_name(f"{pair} {what}", each.refined)
         add(name, each.elbo, each.iwae)
         if each.whole is not None:
             add(f"  all {each.whole.images:,} images", each.whole.elbo, each.whole.iwae)
     for gap in gaps(rows):
         name = f"{names[gap.checkpoint]} test - train, context {gap.context}"
-        add(_refined(name, gap.refined), gap.elbo, gap.iwae)
+        add(refined_name(name, gap.refined), gap.elbo, gap.iwae)
     head = f"-log p <= nats per image, on {images} images of {title}{_clustering(rows)}"
     return Group(head, table, *_explanations(rows))
 
@@ -122,10 +129,6 @@ def published_figure(row: Published) -> str:
 
 def _plain() -> Table:
     return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-
-
-def _refined(name: str, steps: int) -> str:
-    return f"{name}, refined {steps}" if steps else name
 
 
 def _number(figure: Figure) -> str:

@@ -231,8 +231,12 @@ def short_names(rows: Sequence[Nll]) -> dict[str, str]:
 
 def row_name(names: dict[str, str], row: Nll) -> str:
     """What a row is of, with the checkpoint's name in `names`."""
-    refined = f", refined {row.refined}" if row.refined else ""
-    return f"{names[row.checkpoint]} {row.part}, context {row.context}{refined}"
+    return refined_name(f"{names[row.checkpoint]} {row.part}, context {row.context}", row.refined)
+
+
+def refined_name(name: str, steps: int) -> str:
+    """The name of bounds, with the steps by which posteriors were refined, if they were."""
+    return f"{name}, refined {steps}" if steps else name
 
 
 def measure(

@@ -36,10 +36,6 @@ class Proposals:
         """The same as constants of a gradient."""
         return Proposals(self.shift.detach(), self.log_scale.detach())
 
-    def copied(self) -> Proposals:
-        """The same as they are now, as constants of a gradient."""
-        return Proposals(self.shift.detach().clone(), self.log_scale.detach().clone())
-
     def where(self, chosen: Tensor, other: Proposals) -> Proposals:
         """These for the images of `chosen` (N,), a mask, and those of `other` for the rest."""
         mask = chosen.view(-1, *[1] * (self.shift.dim() - 1))

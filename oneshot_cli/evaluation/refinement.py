@@ -89,7 +89,7 @@ def _fitted(
     proposals are good (Roeder et al. 2017).
     """
     fitted = [x.new_zeros(len(x), *model.noise_shape, requires_grad=True) for _ in range(2)]
-    proposals, network = Proposals(*fitted), Proposals(*fitted).copied()
+    proposals, network = Proposals(*fitted), Proposals(*map(torch.zeros_like, fitted))
     optimizer = torch.optim.SGD(fitted, lr=LEARNING_RATE, momentum=MOMENTUM)
 
     def weights(of: Proposals, density: Proposals) -> Tensor:
