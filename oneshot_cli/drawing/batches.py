@@ -2,15 +2,22 @@
 
 How a sum of floats is rounded depends on the shape of the batch. So on the CPU all batches have the
 same number of drawings, the last one filled up with repetitions: a drawing then has the same bits
-whatever is drawn beside it. Another number of threads, or a GPU, may round differently. Without
-AVX-512, MKL rounds a row of a product with ten outputs or fewer by the row's place in memory, if
-the number of inputs is no multiple of four. No preset has such a layer.
+whatever is drawn beside it. Another number of threads, or a GPU, may round differently.
+
+How a function of floats is rounded depends on their place: the threads divide them, and the last
+few of a thread are not computed as vectors. So the number of drawings in a batch and the number of
+threads are powers of two, as most layers' widths are: then a thread has whole vectors. The
+probabilities of ink, whose number is the picture's, are computed picture by picture.
+
+Without AVX-512, MKL rounds a row of a product with ten outputs or fewer by the row's place in
+memory, if the number of inputs is no multiple of four. No preset has such a layer.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -22,7 +29,7 @@ PIXELS_AT_ONCE = 2**24
 """Largest number of pixels written in one batch, which bounds the memory at any size."""
 
 TOGETHER = 16
-"""Drawings in a batch on the CPU, where larger batches are no faster."""
+"""Drawings in a batch on the CPU, where larger batches are no faster. A power of two."""
 
 PARTICLES = 16
 """Importance samples per picture when pictures are ranked by their likelihood."""
@@ -53,7 +60,7 @@ class Batches:
         for number, part in enumerate(noise.split(each)) if each else ():
             given = select_contexts(context, torch.tensor([number])).to(self.device)
             for rows, count in self._batches(each, size):
-                with torch.inference_mode():
+                with torch.inference_mode(), self._threads():
                     drawn = self.model.sample(
                         given, part[rows].to(self.device), temperature=temperature, size=size
                     )
@@ -69,7 +76,7 @@ class Batches:
         pictures, model = [self._no_pictures(size)], self._sequential
         for rows, count in self._batches(len(inputs), size):
             context, target = inputs.deformed(rows, temperature)
-            with torch.inference_mode():
+            with torch.inference_mode(), self._threads():
                 drawn = model.sample(
                     context.to(self.device),
                     inputs.noise[rows].to(self.device),
@@ -84,7 +91,7 @@ class Batches:
     def redraw(self, inks: Sequence[Tensor]) -> Tensor:
         """Reconstructions (N, S, S) of N exemplars (1, 1, S, S) from the posterior's mean."""
         model, pictures = self._sequential, [torch.empty(0, self.size, self.size)]
-        with torch.inference_mode():
+        with torch.inference_mode(), self._threads():
             for rows, count in self._batches(len(inks), self.size):
                 chunk = [inks[row] for row in rows.tolist()]
                 context = contexts_of(chunk, 1, self.device)
@@ -103,7 +110,7 @@ class Batches:
         noise = torch.randn(1, PARTICLES, *self.model.noise_shape, generator=generator)
         scores = []
         step = max(1, self._at_once(self.size) // PARTICLES)
-        with torch.inference_mode():
+        with torch.inference_mode(), self._threads():
             for rows in torch.arange(len(images)).split(step):
                 weight = self.model.bound(
                     images[rows].to(self.device),
@@ -130,13 +137,31 @@ class Batches:
         """
         at_once = self._at_once(size)
         if self.device.type == "cpu":
-            at_once = min(TOGETHER, at_once)
+            at_once = min(TOGETHER, power_of_two(at_once))
         for rows in torch.arange(drawings).split(at_once) if drawings else ():
             count = len(rows)
             if self.device.type == "cpu":
                 rows = torch.cat([rows, rows[:1].expand(at_once - count)])
             yield rows, count
 
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """On the CPU, a power of two of torch's threads; afterwards as many as before."""
+        before = torch.get_num_threads()
+        if self.device.type != "cpu" or before == power_of_two(before):
+            yield
+            return
+        torch.set_num_threads(power_of_two(before))
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
     def _at_once(self, size: int) -> int:
         """How many drawings of this size fit in one batch."""
         return max(1, PIXELS_AT_ONCE // (self.model.config.steps * size * size))
+
+
+def power_of_two(number: int) -> int:
+    """The largest power of two that is at most `number` (1 or more)."""
+    return 1 << (number.bit_length() - 1)

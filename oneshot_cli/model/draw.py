@@ -159,7 +159,7 @@ class DRAW(GenerativeModel):
         self, context: Context, noise: Tensor, *, temperature: float = 1.0, size: int | None = None
     ) -> Tensor:
         h = self.generate(temperature * noise)
-        return self.observation.mean(self.canvases(h, size or self.config.size)[:, -1])
+        return self.observation.pictures(self.canvases(h, size or self.config.size)[:, -1])
 
     def trace(
         self,
@@ -174,7 +174,7 @@ class DRAW(GenerativeModel):
         drawn = None if target is None else self.redraw(target, noise)
         h = self.generate(noise) if drawn is None else drawn.h
         return Trace(
-            pictures=self.observation.mean(self.canvases(h, size or self.config.size)),
+            pictures=self.observation.pictures(self.canvases(h, size or self.config.size)),
             write_windows=self.writer.attention.frame(self.writer.attention(h)),
             read_windows=whole_image(h, *h.shape[:2]),
             target_windows=None if drawn is None else self.reader.attention.frame(drawn.windows),

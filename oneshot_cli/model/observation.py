@@ -52,6 +52,13 @@ class Observation(ABC):
     def mean(self, parameters: Tensor) -> Tensor:
         """The mean of x, (..., C, H, W) in [0, 1]."""
 
+    def pictures(self, parameters: Tensor) -> Tensor:
+        """`mean` of (B, ..., P, H, W), picture by picture.
+
+        So that a picture's bits do not depend on its place: see `oneshot_cli.drawing.batches`.
+        """
+        return torch.cat([self.mean(each) for each in parameters.split(1)])
+
 
 class Bernoulli(Observation):
     """Binary images: a logit of ink for each pixel."""

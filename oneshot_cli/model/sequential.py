@@ -310,7 +310,7 @@ class SequentialGenerator(GenerativeModel):
         the posterior's mean: see `interpolate_latent`.
         """
         states = self.unroll(temperature * noise, context, target, closeness=closeness)
-        return self.observation.mean(self.decode(states.h, size or self.config.size).float())
+        return self.observation.pictures(self.decode(states.h, size or self.config.size).float())
 
     def trace(
         self,
@@ -327,7 +327,7 @@ class SequentialGenerator(GenerativeModel):
         assert states.context_windows is not None
         canvases = self.canvases(states.h, size or self.config.size)
         return Trace(
-            pictures=self.observation.mean(canvases.float()),
+            pictures=self.observation.pictures(canvases.float()),
             write_windows=self.writer.attention.frame(self.writer.attention(states.h)),
             read_windows=states.context_windows,
             target_windows=states.target_windows,

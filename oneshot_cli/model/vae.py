@@ -182,4 +182,4 @@ class VAE(GenerativeModel):
         return list(noise.split(self.config.latent[::-1], -1))[::-1]
 
     def _picture(self, z: Tensor, size: int | None) -> Tensor:
-        return self.observation.mean(at_size(self.decode(z), size or self.config.size))
+        return self.observation.pictures(at_size(self.decode(z), size or self.config.size))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -89,9 +90,23 @@ def test_a_variation_depends_on_seed_exemplar_and_number_only(model: Oneshot) ->
     assert (between > 1e-3).all(), "and they differ from each other"
 
 
-@pytest.mark.parametrize("size", [52, 300])
-def test_a_variation_has_the_same_bits_however_many_are_drawn_with_it(size: int) -> None:
-    """Of the flagship: in batches of other sizes its floats are rounded differently."""
+@pytest.fixture
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The number of torch's threads during the test."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("size", "threads"), [(52, 1), (52, 6), (301, 2)], indirect=["threads"])
+def test_a_variation_has_the_same_bits_however_many_are_drawn_with_it(
+    size: int, threads: int
+) -> None:
+    """Of the flagship: in batches of other sizes, or divided among threads otherwise, it differs.
+
+    At 301 x 301 a picture's pixels are no multiple of a vector's floats.
+    """
     flagship = oneshot.load()
     wide, tall = torch.zeros(2, 1, 1, 52, 52)
     wide[..., 24:27, 8:44], tall[..., 8:44, 20:23] = 1, 1
@@ -100,6 +115,7 @@ def test_a_variation_has_the_same_bits_however_many_are_drawn_with_it(size: int)
         assert torch.equal(flagship.vary_batch([wide], n, size=size)[0], many[:n])
     assert torch.equal(flagship.vary_batch([wide], 3, first=9, size=size)[0], many[9:12])
     assert torch.equal(flagship.vary_batch([tall, wide], 3, size=size)[1], many[:3])
+    assert torch.get_num_threads() == threads, "the caller's"
 
 
 @pytest.mark.parametrize("closeness", [0.0, 0.5])
