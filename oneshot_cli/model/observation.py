@@ -57,6 +57,8 @@ class Observation(ABC):
 
         So that a picture's bits do not depend on its place: see `oneshot_cli.drawing.batches`.
         """
+        if torch.compiler.is_compiling():  # for export, where a batch has no length yet
+            return self.mean(parameters)
         return torch.cat([self.mean(each) for each in parameters.split(1)])
 
 
