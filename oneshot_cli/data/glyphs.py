@@ -9,6 +9,7 @@ meaningful figures need Omniglot.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -220,16 +221,17 @@ def packed(
     """
     if min(alphabets, characters, drawings) < 1 or seed < 0:
         raise OneshotError("glyphs: alphabets, characters and drawings start at 1, seed at 0")
-    bits, names = [], []
+    bits = []
     for a in range(alphabets):
-        style = Style.invent(np.random.default_rng([seed, a]))
-        for c in range(characters):
-            rng = np.random.default_rng([seed, a, c])
-            images = rasterize(*draw(invent_character(style, rng), drawings, rng))
-            bits.append(np.packbits(images.reshape(drawings, -1), axis=1))
-            names.append(f"Glyphs{a + 1:02d}/character{c + 1:02d}")
+        bits.append(alphabet(a, characters, drawings, seed))
         if progress:
-            progress("drawing glyphs", (a + 1) * characters * drawings, len(names) * drawings)
+            done = (a + 1) * characters * drawings
+            progress("drawing glyphs", done, alphabets * characters * drawings)
+    names = [
+        f"Glyphs{a + 1:02d}/character{c + 1:02d}"
+        for a in range(alphabets)
+        for c in range(characters)
+    ]
     return Packed(
         bits=np.concatenate(bits),
         size=SIZE,
@@ -238,3 +240,19 @@ def packed(
         characters=tuple(names),
         alphabets=tuple(f"Glyphs{a + 1:02d}" for a in range(alphabets)),
     )
+
+
+@lru_cache(maxsize=64)
+def alphabet(number: int, characters: int, drawings: int, seed: int) -> NDArray[np.uint8]:
+    """The pictures of alphabet `number`, packed: (characters * drawings, bytes). Not to be changed.
+
+    The last 64 are kept, since a command may load a data set in several parts or sizes.
+    """
+    style, bits = Style.invent(np.random.default_rng([seed, number])), []
+    for c in range(characters):
+        rng = np.random.default_rng([seed, number, c])
+        images = rasterize(*draw(invent_character(style, rng), drawings, rng))
+        bits.append(np.packbits(images.reshape(drawings, -1), axis=1))
+    packed = np.concatenate(bits)
+    packed.setflags(write=False)
+    return packed

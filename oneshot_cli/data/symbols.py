@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from oneshot_cli import data
 from oneshot_cli.data.cache import Packed
@@ -242,12 +244,10 @@ def packed(
         raise OneshotError("symbols: alphabets, characters and drawings start at 1, seed at 0")
     count = alphabets * characters
     bits = []
-    for number in range(count):
-        rng = np.random.default_rng([seed, _STREAM, number])
-        images = rasterize(*draw(invent_symbol(rng), drawings, rng, STEPS))
-        bits.append(np.packbits(images.reshape(drawings, -1), axis=1))
-        if progress and (number + 1) % characters == 0:
-            progress("drawing symbols", (number + 1) * drawings, count * drawings)
+    for a in range(alphabets):
+        bits.append(alphabet(a, characters, drawings, seed))
+        if progress:
+            progress("drawing symbols", (a + 1) * characters * drawings, count * drawings)
     names = tuple(f"Symbols{a + 1:02d}" for a in range(alphabets))
     return Packed(
         bits=np.concatenate(bits),
@@ -257,6 +257,22 @@ def packed(
         characters=tuple(f"{a}/character{c + 1:02d}" for a in names for c in range(characters)),
         alphabets=names,
     )
+
+
+@lru_cache(maxsize=64)
+def alphabet(number: int, characters: int, drawings: int, seed: int) -> NDArray[np.uint8]:
+    """The pictures of alphabet `number`, packed: (characters * drawings, bytes). Not to be changed.
+
+    The last 64 are kept, since training loads them at several sizes.
+    """
+    bits = []
+    for each in range(number * characters, (number + 1) * characters):
+        rng = np.random.default_rng([seed, _STREAM, each])
+        images = rasterize(*draw(invent_symbol(rng), drawings, rng, STEPS))
+        bits.append(np.packbits(images.reshape(drawings, -1), axis=1))
+    packed = np.concatenate(bits)
+    packed.setflags(write=False)
+    return packed
 
 
 def first(count: int, size: int, resample: str = "area") -> Drawings:
