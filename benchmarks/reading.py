@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 from scipy.special import expit
+from torch import Tensor
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.distances import ink_distance
@@ -436,6 +438,12 @@ class Reading:
         return self.distance < (SAME_TINY if self.kind == "shrunk photo" else SAME)
 
 
+@cache
+def read_clean(glyph: str) -> Tensor:
+    """What is read of a clean picture of a glyph, (1, 28, 28)."""
+    return exemplar(1 - placed(glyph_ink(glyph), 500, 500, 300, (250, 250)), 28)
+
+
 def readings(
     glyphs: tuple[str, ...] = CLEAN,
     kinds: tuple[str, ...] = tuple(KINDS),
@@ -447,9 +455,8 @@ def readings(
         for strength in STRENGTHS:
             rng = np.random.default_rng([list(KINDS).index(kind), strength, seed])
             for name in rng.choice(glyphs, per_grade, replace=False):
-                ink = glyph_ink(str(name))
-                picture = KINDS[kind](ink, rng, strength)
-                expected = exemplar(1 - placed(ink, 500, 500, 300, (250, 250)), 28)
+                picture = KINDS[kind](glyph_ink(str(name)), rng, strength)
+                expected = read_clean(str(name))
                 try:
                     read = exemplar(Image.open(io.BytesIO(picture)), 28)
                     distance = ink_distance(read[None] > 0.5, expected[None] > 0.5).item()
