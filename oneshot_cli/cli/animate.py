@@ -98,9 +98,9 @@ def animate(
     """Animate the drawing: the canvas after every step of the model.
 
     A coloured frame on each drawing shows where the model writes. A frame of the same colour on the
-    exemplar at the left shows where it reads. The finished drawings are those of vary or sample
-    with the same seed, spread and closeness, and --pen off. The pen is not used here, because the
-    centre lines of an unfinished drawing would change abruptly from step to step.
+    exemplar at the left shows where it reads. The last frame shows the drawings of vary or sample
+    with the same seed, spread and closeness. The frames before it are drawn without the pen,
+    because the centre lines of an unfinished drawing would change abruptly from step to step.
     """
     refuse_json_too(output, json)
 

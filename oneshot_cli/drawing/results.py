@@ -153,17 +153,26 @@ class Film:
     def pictures(self, *, windows: bool = True, fade: bool = False) -> list[Image.Image]:
         """The T frames of the animation, each with all n canvases beside the first exemplar.
 
-        `windows` shows where the model writes and looks. With `fade`, fresh ink has a colour.
+        `windows` shows where the model writes and looks. With `fade`, fresh ink has a colour. Where
+        `last` is drawn with a pen, one more frame shows the drawings so.
         """
-        looks = self.target_windows if self.reconstructs else self.read_windows
         side = self.frames.shape[-1]
-        strip = Strip(
-            canvases=self.rendering.levels(self.frames, pen=0),
-            writing=self.write_windows if windows else None,
-            seen=of_mask(self.exemplars[0, 0].numpy() > 0.5, side) if len(self.exemplars) else None,
-            reading=looks if windows else None,
+        seen = of_mask(self.exemplars[0, 0].numpy() > 0.5, side) if len(self.exemplars) else None
+        return film([self.strip(seen, windows=windows)], fade=fade)
+
+    def strip(
+        self, seen: Bytes | None, *, windows: bool = True, drawings: slice = slice(None)
+    ) -> Strip:
+        """One row of an animation: some of the drawings, beside `seen` (H, W), the exemplar."""
+        looks = self.target_windows if self.reconstructs else self.read_windows
+        frames, pen = self.frames[drawings], self.rendering.pen(self.frames.shape[-1])
+        return Strip(
+            canvases=self.rendering.levels(frames, pen=0),
+            writing=self.write_windows[drawings] if windows else None,
+            seen=seen,
+            reading=looks[drawings] if windows and looks is not None else None,
+            finished=self.rendering.levels(frames[:, -1], pen, self.exemplars) if pen else None,
         )
-        return film([strip], fade=fade)
 
     def save(
         self,

@@ -43,20 +43,24 @@ class Strip:
 
     `writing` (n, T, 2, 3) are the writing windows on the canvases, and `reading` (n, T, 2, 3) the
     reading windows on the picture `seen` (H, W), in grey levels, which stands to the left of the
-    canvases. Windows are affine maps from the patch to the image. Each may be None.
+    canvases. Windows are affine maps from the patch to the image. `finished` (n, H, W) are the
+    drawings after the last step, where they are shown otherwise than their canvases. Each may be
+    None.
     """
 
     canvases: Bytes
     writing: Tensor | None
     seen: Bytes | None
     reading: Tensor | None
+    finished: Bytes | None = None
 
 
 def film(strips: Sequence[Strip], *, fade: bool = False) -> list[Image.Image]:
     """The frames of the animation, one for each step, with a row for each strip.
 
     Each canvas has a colour. Its writing window has it, its reading window on the picture at the
-    left, and with `fade` the ink that was written in the last steps.
+    left, and with `fade` the ink that was written in the last steps. One more frame shows the
+    finished drawings, if there are any.
     """
     steps = min(strip.canvases.shape[1] for strip in strips)
     side = cell_side(strips[0].canvases.shape[2])
@@ -65,22 +69,27 @@ def film(strips: Sequence[Strip], *, fade: bool = False) -> list[Image.Image]:
     size = (left + columns * (side + GAP), GAP + len(strips) * (side + GAP))
     new_ink = [_new_ink(s.canvases) if fade and s.canvases.ndim == 4 else None for s in strips]
     frames = []
-    for t in range(steps):
+    last = steps if any(strip.finished is not None for strip in strips) else steps - 1
+    for t in range(last + 1):
+        step = min(t, steps - 1)
         frame = Image.new("RGB", size, "white")
         for row, strip in enumerate(strips):
             y = GAP + row * (side + GAP)
             colours = palette(len(strip.canvases))
             if strip.seen is not None:
                 panel = enlarged(strip.seen, side).convert("RGB")
-                if strip.reading is not None:
+                if strip.reading is not None and t < steps:
                     for colour, windows in zip(colours, strip.reading, strict=True):
                         draw_window(panel, windows[t], colour)
                 _put(frame, panel, GAP, y)
             for i, colour in enumerate(colours):
                 shares = new_ink[row]
-                tint = None if shares is None else shares[i, t]
-                panel = _inked(strip.canvases[i, t], tint, colour, side)
-                if strip.writing is not None and t < steps - 1:
+                tint = None if shares is None or t == steps else shares[i, t]
+                canvas = strip.canvases[i, step]
+                if t == steps and strip.finished is not None:
+                    canvas = strip.finished[i]
+                panel = _inked(canvas, tint, colour, side)
+                if strip.writing is not None and t < last:
                     draw_window(panel, strip.writing[i, t], colour)
                 _put(frame, panel, left + i * (side + GAP), y)
         frames.append(frame)

@@ -16,7 +16,7 @@ from oneshot_cli.drawing.alphabet_film import alphabet_film
 from oneshot_cli.drawing.oneshot import Oneshot
 from oneshot_cli.drawing.results import Film
 from oneshot_cli.errors import UsageError
-from oneshot_cli.imaging.animation import Strip, film, save_film
+from oneshot_cli.imaging.animation import film, save_film
 from oneshot_cli.imaging.exemplar import Drawing, at_size, drawing
 from oneshot_cli.imaging.grid import Group, sheet
 from oneshot_cli.imaging.rendering import Bytes, of_mask
@@ -166,24 +166,14 @@ def _svg(model: Oneshot, wanted: Wanted, number: int | None) -> bytes:
 def _gif(model: Oneshot, wanted: Wanted, number: int | None) -> bytes:
     """The film of one drawing beside its letter, or of all in rows of COLUMNS."""
     made = _film(model, wanted, FILMED if number is None else SHOWN)
-    canvases = model.render(made.frames, pen=0)
-    side = canvases.shape[-1]
+    side = made.frames.shape[-1]
     seen = None if wanted.alphabet else of_mask(_read(model, wanted)[0].mask, side)
     rows = (
         [slice(number, number + 1)]
         if number is not None
         else [slice(first, first + COLUMNS) for first in range(0, N, COLUMNS)]
     )
-    strips = [
-        Strip(
-            canvases=canvases[row],
-            writing=made.write_windows[row],
-            seen=seen,
-            reading=None if seen is None else made.read_windows[row],
-        )
-        for row in rows
-    ]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "film.gif"
-        save_film(film(strips), path)
+        save_film(film([made.strip(seen, drawings=row) for row in rows]), path)
         return path.read_bytes()

@@ -12,7 +12,7 @@ from typing import Any
 from oneshot_cli.drawing.defaults import DEFAULT_SIZE
 from oneshot_cli.drawing.oneshot import load
 from oneshot_cli.errors import UsageError
-from oneshot_cli.imaging.animation import Strip, film, film_bytes, film_format, require_codec
+from oneshot_cli.imaging.animation import film, film_bytes, film_format, require_codec
 from oneshot_cli.imaging.exemplar import Picture, Reading
 from oneshot_cli.imaging.rendering import Bytes, of_mask
 from oneshot_cli.reporting import SILENT, Reporter
@@ -118,15 +118,7 @@ def animate(
                     size=size,
                     reconstruct=reconstruct,
                 )
-                reading = made.target_windows if reconstruct else made.read_windows
-                strips.append(
-                    Strip(
-                        canvases=model.render(made.frames, pen=0),
-                        writing=made.write_windows if windows else None,
-                        seen=seen,
-                        reading=reading if windows else None,
-                    )
-                )
+                strips.append(made.strip(seen, windows=windows))
                 advance(n)
         about = description(model, "animate", n=n, seed=seed, size=size, reconstruct=reconstruct)
         if not reconstruct:

@@ -99,7 +99,7 @@ def test_animate(ending: str, glyph: Path, weights: Path, tmp_path: Path) -> Non
     out = tmp_path / "out" / f"film.{ending}"
     content = document(oneshot("animate", glyph, "-n", "2", "-c", weights, "-o", out, "--json"))
     with Image.open(out) as film:
-        assert film.n_frames == content["frames"] == 4
+        assert film.n_frames == content["frames"] == 4 + 1, "steps, and the drawing with a pen"
         assert film.size == (content["width"], content["height"])
     assert content["bytes"] == out.stat().st_size
     assert "exists already" in oneshot("animate", glyph, "-c", weights, "-o", out, code=1).stderr
@@ -112,7 +112,7 @@ def test_animate_without_exemplars_and_with_reconstruction(
     words = ("-n", "1", "-c", weights, "--reconstruct", "--fade")
     oneshot("animate", glyph, "-o", tmp_path / "again.gif", *words)
     with Image.open(tmp_path / "free.gif") as film:
-        assert film.n_frames == 4
+        assert film.n_frames == 4 + 1
     oneshot("animate", "--reconstruct", "-o", tmp_path / "no.gif", code=2)
     refused = oneshot("animate", "-c", weights, "-o", tmp_path / "film.avi", code=1)
     assert "ends in .gif" in refused.stderr

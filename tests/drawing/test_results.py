@@ -16,6 +16,7 @@ from torch import Tensor
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.drawing.results import SHOWN, Pictures
 from oneshot_cli.errors import OneshotError, UsageError
+from oneshot_cli.imaging.grid import GAP
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +123,24 @@ def test_films_play_save_and_are_arrays(model: Oneshot, letter: np.ndarray, tmp_
     assert film.last.grid().size == model.vary(letter, 2, size=40).grid().size
     (file,) = film.save(tmp_path / "film.gif")
     for played in (Image.open(file), opened(film._repr_png_())):
-        assert getattr(played, "n_frames", 1) == len(film.pictures()) == 4
+        assert getattr(played, "n_frames", 1) == len(film.pictures()) == 5
     with pytest.raises(OneshotError, match="animation ends in"):
         film.save(tmp_path / "film.txt")
     free, again = model.draw(n=2, size=40), model.draw(letter, size=40, reconstruct=True)
     assert free.pictures()[0].width < film.pictures()[0].width, "no exemplar to show"
     assert again.pictures()[1] != again.pictures(windows=False)[1]
+
+
+def test_a_film_ends_with_the_drawings_that_vary_gives(model: Oneshot, letter: np.ndarray) -> None:
+    """Above the model's own size they are drawn with a pen, in a frame of their own."""
+    film = model.draw(letter, n=2, size=112)
+    *_, canvas, finished = (np.asarray(frame.convert("L")) for frame in film.pictures())
+    assert not np.array_equal(canvas, finished)
+    y, x = GAP, GAP + 112 + 2 * GAP
+    for drawn in model.vary(letter, 2, size=112).pictures():
+        assert np.array_equal(finished[y : y + 112, x : x + 112], np.asarray(drawn))
+        x += 112 + GAP
+    assert len(model.draw(letter, n=1).pictures()) == 4, "there the canvas is the drawing"
 
 
 def test_what_is_printed_says_what_it_is(drawn: Pictures, model: Oneshot) -> None:

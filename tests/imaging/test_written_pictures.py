@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -148,6 +149,21 @@ def test_a_film_shows_every_step_and_its_windows() -> None:
     assert not (last == red).all(-1)[:, first:].any(), "the finished drawing is shown alone"
     assert early[GAP + 6 * 4 + 1, first + 40].sum() == 255 * 3, "the third stroke is not drawn yet"
     assert last[GAP + 6 * 4 + 1, first + 40].sum() == 0
+
+
+def test_a_film_ends_with_the_finished_drawings() -> None:
+    finished = np.full((2, 28, 28), 255, np.uint8)
+    finished[:, :5] = 0
+    drawn = replace(strip(), finished=finished)
+    for frames in (film([drawn, strip()]), film([drawn, strip()], fade=True)):
+        last = np.asarray(frames[-1])
+        assert len(frames) == 5
+        assert np.ptp(last.astype(int), axis=-1).max() == 0, "no window, no fresh ink"
+        x, y = GAP + 112 + 2 * GAP, GAP + 112 + GAP
+        assert (last[GAP : GAP + 20, x : x + 112] == 0).all()
+        assert (last[GAP + 22 : GAP + 112, x : x + 112] == 255).all()
+    unfaded = np.asarray(film([strip()])[-1])
+    assert np.array_equal(last[y:, x:], unfaded[GAP:, x:]), "the others show their canvas"
 
 
 def test_fresh_strokes_fade_to_black() -> None:

@@ -167,7 +167,7 @@ def test_files_are_what_their_names_say(
         else:
             with Image.open(BytesIO(taken.content)) as picture:
                 assert picture.format == kind.upper()
-                assert getattr(picture, "n_frames", 1) == (4 if kind == "gif" else 1)
+                assert getattr(picture, "n_frames", 1) == (4 + 1 if kind == "gif" else 1)
                 assert number is None or kind == "gif" or picture.size == (512, 512)
 
 
