@@ -35,7 +35,7 @@ RECIPES = {
     ],
     "mnist": ["mnist-start", "mnist"],
     "omniglot-weak": ["omniglot-weak"],
-    "omniglot-30-20": ["omniglot-30-20"],
+    "omniglot-30-20": ["omniglot-30-20-start", "omniglot-30-20"],
     "omniglot-40-10": ["omniglot-40-10"],
     "omniglot-45-5": ["omniglot-45-5"],
     "omniglot-45-5-26": [
@@ -50,7 +50,7 @@ RECIPES = {
     "fc-cgru-80": ["fc-cgru-10", "fc-cgru-30", "fc-cgru-80"],
     "draw-64-gauss": ["draw-64-gauss-start", "draw-64-gauss"],
     "draw-64-noattn": ["draw-16-noattn", "draw-64-noattn"],
-    "iwae-2l-50": ["iwae-2l-50"],
+    "iwae-2l-50": ["iwae-2l-50-start", "iwae-2l-50"],
     "vae-nf": ["vae-nf"],
     "nade": ["nade"],
 }

@@ -35,6 +35,7 @@ FACTORIES = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch
 SLACK = 10_000
 """Numbers that a model may allocate beside its weights."""
 
+UNRECORDED = "unrecorded data"
 NUMBER = int | float
 KINDS: dict[str, Any] = {
     "dataset": str,
@@ -42,7 +43,7 @@ KINDS: dict[str, Any] = {
     **dict.fromkeys(("size", "step", "steps_before", "iterations"), int),
     **dict.fromkeys(("seconds", "seconds_before"), NUMBER),
     "validation": NUMBER | None,
-    "sizes": list | tuple,
+    **dict.fromkeys(("sizes", "data_before"), list | tuple),
     "tasks": Mapping,
 }
 """The types of the fields of `Header.data` and `Header.training` that others rely on."""
@@ -84,6 +85,18 @@ class Header:
     def model(self) -> str:
         """The name of the model's kind, see `oneshot_cli.model.registry`."""
         return self.config.kind
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The data sets and splits that the weights were trained on, such as "omniglot weak".
+
+        UNRECORDED stands for those of earlier training that older versions did not record.
+        """
+        before = tuple(map(str, self.training.get("data_before", ())))
+        if self.training.get("steps_before") and not before:
+            before = (UNRECORDED,)
+        own = " ".join(filter(None, (self.data.get("dataset", UNRECORDED), self.data.get("split"))))
+        return tuple(dict.fromkeys((*before, own)))
 
     def to_json(self) -> str:
         config = {"model": self.model, "config": self.config.to_dict()}

@@ -40,7 +40,8 @@ class Experiment:
     def after(self, header: Header) -> Experiment:
         """The same, for a run that starts from the weights of the checkpoint with that header."""
         sampling = dict(header.sampling) if header.model == self.model.kind else {}
-        return replace(self, training=self.training.after(header.training), sampling=sampling)
+        training = self.training.after(header.training, header.seen)
+        return replace(self, training=training, sampling=sampling)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: {"model": {"kind": ...}, "training": ..., "data": ...}."""

@@ -103,5 +103,5 @@ def _check_kind(each: Field[Any], value: Any) -> None:
 
 
 def _first_default(each: Field[Any]) -> Any:
-    """The default of a field, or the first number of a tuple."""
-    return each.default[0] if isinstance(each.default, tuple) else each.default
+    """The default of a field, or the first number of a tuple. None for an empty one."""
+    return next(iter(each.default), None) if isinstance(each.default, tuple) else each.default

@@ -143,3 +143,19 @@ def test_an_interrupted_save_leaves_the_old_file(
         checkpoint.save(path, model, header)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_what_the_weights_have_seen_is_told_or_said_to_be_unrecorded() -> None:
+    config = tiny_model().config
+    data = {"dataset": "omniglot", "split": "weak"}
+    for training, seen in (
+        ({}, ("omniglot weak",)),
+        ({"steps_before": 9}, (checkpoint.UNRECORDED, "omniglot weak")),
+        (
+            {"steps_before": 9, "data_before": ["mnist official"]},
+            ("mnist official", "omniglot weak"),
+        ),
+        ({"steps_before": 9, "data_before": ["omniglot weak"]}, ("omniglot weak",)),
+    ):
+        assert checkpoint.Header(config, data, training).seen == seen
+    assert checkpoint.Header(config).seen == (checkpoint.UNRECORDED,)

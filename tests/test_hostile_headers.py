@@ -96,7 +96,7 @@ def use(path: Path) -> None:
         assert 0 <= model.closeness <= 1
         assert model.sample(1).isfinite().all()
     model.trained_on.all_sizes  # noqa: B018
-    TrainConfig().after(model.header.training)
+    TrainConfig().after(model.header.training, model.header.seen)
     Experiment.of_header(model.header)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from oneshot_cli.checkpoint import UNRECORDED
 from oneshot_cli.data.archives import opened_zip, zip_member
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.omniglot import zipped_drawing
@@ -78,12 +79,12 @@ class PairScores:
         return {"forward": self.forward, "backward": self.backward, "both": both}
 
 
-def why_not_measured(data: Mapping[str, Any], training: Mapping[str, Any] | None = None) -> str:
+def why_not_measured(data: Mapping[str, Any], seen: Iterable[str] = ()) -> str:
     """Why a network trained on `data` has no error of one-shot classification, "" if it has one.
 
     The test is whether it saw drawings of the evaluation alphabets: all images of Lake's runs are
     in the evaluation archive, so that a network that saw those alphabets was trained on the very
-    test images. `data` has the data set and split, `training` the earlier training of its weights.
+    test images. `data` has the data set and split, `seen` those of earlier training, too.
     """
     if data.get("dataset") != "omniglot":
         return f"its training data are {data.get('dataset', 'unknown')}, not Omniglot's"
@@ -91,8 +92,11 @@ def why_not_measured(data: Mapping[str, Any], training: Mapping[str, Any] | None
         return (
             f"its split, {data.get('split')}, has drawings of these alphabets in the training part"
         )
-    if (training or {}).get("steps_before"):
-        return "it began with other weights, whose training data are not recorded"
+    for other in seen:
+        if other == UNRECORDED:
+            return "it began with other weights, whose training data are not recorded"
+        if other != f"omniglot {EVALUATION_SPLIT}":
+            return f"it began with weights that were trained on other data ({other})"
     return ""
 
 

@@ -76,6 +76,8 @@ class TrainConfig:
     """Iterations of earlier training, of the weights that the run started from."""
     seconds_before: float = number(0.0, Range(least=0))
     """Seconds of that earlier training."""
+    data_before: tuple[str, ...] = ()
+    """The data sets and splits of that earlier training, see `Header.seen`."""
     tasks: TaskMix = field(default_factory=TaskMix)
     augmentation: Augmentation = field(default_factory=Augmentation)
     """Strength at the start. It decays to 0 with the learning rate."""
@@ -91,8 +93,10 @@ class TrainConfig:
         if self.free_bits and self.particles > 1 and self.objective == "iwae":
             raise ValueError("free_bits apply to the KL, but L_K of several particles has no KL")
 
-    def after(self, before: Mapping[str, Any]) -> TrainConfig:
+    def after(self, before: Mapping[str, Any], seen: tuple[str, ...]) -> TrainConfig:
         """The same, for a run that starts from a checkpoint whose training was `before`.
+
+        `seen` are the data sets and splits that its weights were trained on.
 
         Raises OneshotError if `before` has something else than numbers.
         """
@@ -101,6 +105,7 @@ class TrainConfig:
                 self,
                 steps_before=before.get("steps_before", 0) + before.get("step", 0),
                 seconds_before=before.get("seconds_before", 0.0) + before.get("seconds", 0.0),
+                data_before=seen,
             )
         except (TypeError, ValueError) as error:
             raise OneshotError(f"its earlier training is not oneshot's ({error})") from error
@@ -116,6 +121,7 @@ class TrainConfig:
         """
         converters: dict[str, Callable[[Any], Any]] = {
             "betas": tuple,
+            "data_before": tuple,
             "tasks": lambda content: TaskMix(**content),
             "augmentation": lambda content: Augmentation(**content),
         }

@@ -114,7 +114,7 @@ def prepare(
         if header is not None and base is None and data.size is None:
             spec = at_sizes_of(header, spec)
         if header is not None:
-            _warn_of_seen_validation(header.data, spec, reporter)
+            _warn_of_seen_drawings(header, spec, reporter)
         with world.local_main_first():
             loaded = load_training_data(
                 spec,
@@ -368,10 +368,19 @@ def augmentation(strength: float, turned: float) -> Augmentation:
     return Augmentation(0.1 * strength, 0.03 * strength, turned, plain)
 
 
-def _warn_of_seen_validation(before: Mapping[str, Any], data: DataSpec, reporter: Reporter) -> None:
-    """Warn if the weights of `--from` were trained on drawings that are now for validation."""
-    same = (before.get("dataset"), before.get("split")) == (data.dataset, data.split)
-    if same and (data.validation or 0.0) > before.get("validation", 0.0):
+def _warn_of_seen_drawings(before: Header, data: DataSpec, reporter: Reporter) -> None:
+    """Warn if the weights of `--from` were trained on drawings that are held out now."""
+    own = f"{data.dataset} {data.split}"
+    others = [
+        seen for seen in before.seen if seen.partition(" ")[0] == data.dataset and seen != own
+    ]
+    if others:
+        reporter.note(
+            f"warning: the weights of --from were trained on {', '.join(others)}, which may have "
+            f"drawings that {data.split} holds out: its figures may be too good"
+        )
+    same = (before.data.get("dataset"), before.data.get("split")) == (data.dataset, data.split)
+    if same and (data.validation or 0.0) > before.data.get("validation", 0.0):
         reporter.note(
             "warning: the weights of --from were trained on these validation drawings, so their "
             "bound will be too good\n--validation 0 trains on all and keeps the last weights"

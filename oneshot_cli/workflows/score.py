@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from oneshot_cli import data
+from oneshot_cli.checkpoint import UNRECORDED
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
@@ -188,10 +189,9 @@ def score(
     shipped = Critics.load(model.device)
     pairs = [shipped, *(Critics.load(model.device, folder) for folder in options.critics)]
     drawings = weak_test_drawings(data_dir, 28, limit)
-    trained_on = model.header.data.get("split") or "unknown"
-    if trained_on != "weak":
+    if other := [seen for seen in model.header.seen if seen not in ("omniglot weak", UNRECORDED)]:
         reporter.note(
-            f"trained on {model.header.data.get('dataset', 'unknown')}, split {trained_on}: "
+            f"trained on {', '.join(other)}: "
             "training may have included the test characters of the weak split"
         )
     scores = _generalization(reporter, model, pairs, drawings, options, data_dir)

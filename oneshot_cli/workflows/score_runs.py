@@ -31,7 +31,7 @@ def classification(
     """
     header = model.header
     reasons = {
-        "model": runs_module.why_not_measured(header.data, header.training),
+        "model": runs_module.why_not_measured(header.data, header.seen),
         "prototypical network": runs_module.why_not_measured(critic_settings("protonet")),
     }
     if all(reasons.values()):

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from tiny import tiny_model
 
+from oneshot_cli.checkpoint import UNRECORDED
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import classification as cl
@@ -103,8 +104,10 @@ def test_model_scores_are_the_bound_of_each_pair_whatever_the_batch() -> None:
 
 def test_only_networks_that_saw_no_evaluation_alphabet_have_an_error() -> None:
     official = {"dataset": "omniglot", "split": "strong-30-20"}
-    assert cl.why_not_measured(official, {"steps_before": 0}) == ""
-    assert "other weights" in cl.why_not_measured(official, {"steps_before": 10})
+    seen = "omniglot strong-30-20"
+    assert cl.why_not_measured(official, [seen]) == cl.why_not_measured(official) == ""
+    assert "not recorded" in cl.why_not_measured(official, [UNRECORDED, seen])
+    assert "(omniglot weak)" in cl.why_not_measured(official, [seen, "omniglot weak"])
     for split in ("weak", "weak-validation", "strong-45-5", "strong-40-10", None):
         assert "drawings of these alphabets" in cl.why_not_measured({**official, "split": split})
     for name in ("omniglot-burda", "folder"):

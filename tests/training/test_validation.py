@@ -252,3 +252,22 @@ def test_weights_that_saw_the_validation_drawings_are_warned_of(tmp_path: Path) 
         result = CliRunner().invoke(app, [*map(str, words), *map(str, output)])
         assert result.exit_code == 0, result.stderr
         assert ("trained on these validation drawings" in result.stderr) == bool(share)
+
+
+def test_weights_that_saw_another_split_are_warned_of(tmp_path: Path) -> None:
+    """Its training part may have what this split holds out, however long ago it was trained on."""
+    write_crosses(tmp_path / "data")
+    there = ["--dataset", "folder", "--data-dir", tmp_path / "data", "--threads", 1, "--fp32"]
+    run = tmp_path / "run"
+    oneshot("train", "-o", run, *there, *SHAPE, "--iterations", 1)
+    model, header = checkpoint.load(run / "last.safetensors")
+    assert header.seen == ("folder weak",)
+    for before, warned in (("folder other", True), ("glyphs other", False), ("folder weak", False)):
+        training = {**header.training, "steps_before": 3, "data_before": [before]}
+        checkpoint.save(tmp_path / "a.safetensors", model, replace(header, training=training))
+        words = ["train", "--from", tmp_path / "a.safetensors", *there, "--iterations", 1]
+        result = CliRunner().invoke(app, [*map(str, words), "-o", str(tmp_path / before)])
+        assert result.exit_code == 0, result.stderr
+        assert (f"trained on {before}, which may have" in result.stderr) == warned
+        again = checkpoint.read_header(tmp_path / before / "last.safetensors")
+        assert again.seen == tuple(dict.fromkeys((before, "folder weak")))

@@ -73,6 +73,7 @@ def test_it_begins_with_the_weights_and_reads_at_the_smaller_size(
     assert (header.config.size, header.config.input_size) == (26, 14)
     assert header.data["sizes"] == [14, 26]
     assert (header.training["steps_before"], header.training["step"]) == (2, 1)
+    assert header.training["data_before"] == list(header.seen) == ["folder weak"]
     for name, weights in before.state_dict().items():
         own = after.state_dict()[name]
         torch.testing.assert_close(own, weights.expand_as(own))  # one network for each size
