@@ -18,7 +18,8 @@ def extrapolated_gain(points: Sequence[dict[str, float]]) -> list[float]:
 
     The part of the curve in which the learning rate is the greatest is fitted by a + b t^-c, from
     three starts: a tenth, a quarter and half of it. The gain is that of the fit from the end of
-    this part to LONGER times its iterations. Empty if the part is short.
+    this part to LONGER times its iterations. Empty if the part is short, or if the bound does not
+    fall in it: a run that starts from a trained model may lose at first.
     """
     top = max(point["learning_rate"] for point in points)
     flat = [point for point in points if point["learning_rate"] > 0.999 * top]
@@ -29,6 +30,8 @@ def extrapolated_gain(points: Sequence[dict[str, float]]) -> list[float]:
             continue
         t = np.array([point["iteration"] for point in part], dtype=float)
         _, b, c = power_law(t, np.array([point["nats"] for point in part]))
+        if b == 0:
+            return []
         gains.append(b * (t[-1] ** -c - (LONGER * t[-1]) ** -c))
     return gains
 

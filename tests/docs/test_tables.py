@@ -189,6 +189,16 @@ def test_a_fit_recovers_a_power_law_from_noise() -> None:
     assert (flat, slope) == (pytest.approx(7.0), pytest.approx(0.0, abs=1e-6))
 
 
+def test_what_does_not_fall_is_not_extrapolated() -> None:
+    gain = runpy.run_path(str(DOCS / "extrapolation.py"))["extrapolated_gain"]
+    curve = [
+        {"iteration": 100.0 * i, "learning_rate": 1e-3, "nats": 80 + 9 / i} for i in range(1, 90)
+    ]
+    assert len(gain(curve)) == 3
+    assert all(0 < each < 1 for each in gain(curve))
+    assert gain([point | {"nats": 80 - 9 / i} for i, point in enumerate(curve, 1)]) == []
+
+
 def test_omniglot_has_a_row_for_each_split(tmp_path: Path) -> None:
     data = {"dataset": "omniglot", "split": "weak", "size": 28, "resample": "area"}
     flagship = measured(SequentialConfig(), data, {0: 80.0, 1: 69.0, 16: 66.0}, step=20_000)
