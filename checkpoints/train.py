@@ -52,7 +52,7 @@ RECIPES = {
     "draw-64-noattn": ["draw-16-noattn", "draw-64-noattn"],
     "iwae-2l-50": ["iwae-2l-50-start", "iwae-2l-50"],
     "vae-nf": ["vae-nf"],
-    "nade": ["nade"],
+    "nade": ["nade-start", "nade"],
 }
 """The experiments of each recipe. Runs are in `runs`, in folders named after the experiments."""
 TABLES = (
