@@ -7,8 +7,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from oneshot_cli import checkpoint
 from oneshot_cli import data as data_sets
 from oneshot_cli.checkpoint import Header
@@ -30,6 +28,7 @@ from oneshot_cli.presets import PRESETS, Preset
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.training_data import TrainingData, load_training_data
+from oneshot_cli.workflows.training_warnings import warn_of_seen_drawings, warn_of_single_drawings
 
 DATA_FIELDS = ("size", "channels")
 """Fields of a model that are determined by its data."""
@@ -114,7 +113,7 @@ def prepare(
         if header is not None and base is None and data.size is None:
             spec = at_sizes_of(header, spec)
         if header is not None:
-            _warn_of_seen_drawings(header, spec, reporter)
+            warn_of_seen_drawings(header, spec, reporter)
         with world.local_main_first():
             loaded = load_training_data(
                 spec,
@@ -122,7 +121,7 @@ def prepare(
                 data_dir=data_dir,
                 reporter=reporter,
             )
-    _warn_of_single_drawings(loaded.drawings, training.tasks, reporter)
+    warn_of_single_drawings(loaded.drawings, training.tasks, reporter)
     same_data = base is not None and base.data.dataset == spec.dataset
     kept = {*chosen, "ink", "observation"} if same_data else set(chosen)
     config = adapted_to_data(config, loaded, kept)
@@ -366,37 +365,3 @@ def augmentation(strength: float, turned: float) -> Augmentation:
     """The augmentation of `--augment` and `--turn`. With `--augment` a tenth is left plain."""
     plain = 0.1 if strength > 0 else 0.0
     return Augmentation(0.1 * strength, 0.03 * strength, turned, plain)
-
-
-def _warn_of_seen_drawings(before: Header, data: DataSpec, reporter: Reporter) -> None:
-    """Warn if the weights of `--from` were trained on drawings that are held out now."""
-    own = f"{data.dataset} {data.split}"
-    others = [
-        seen for seen in before.seen if seen.partition(" ")[0] == data.dataset and seen != own
-    ]
-    if others:
-        reporter.note(
-            f"warning: the weights of --from were trained on {', '.join(others)}, which may have "
-            f"drawings that {data.split} holds out: its figures may be too good"
-        )
-    same = (before.data.get("dataset"), before.data.get("split")) == (data.dataset, data.split)
-    if same and (data.validation or 0.0) > before.data.get("validation", 0.0):
-        reporter.note(
-            "warning: the weights of --from were trained on these validation drawings, so their "
-            "bound will be too good\n--validation 0 trains on all and keeps the last weights"
-        )
-
-
-def _warn_of_single_drawings(drawings: Drawings, tasks: TaskMix, reporter: Reporter) -> None:
-    """Warn of characters that have no second drawing to be an exemplar, if the tasks need one."""
-    counts = torch.bincount(drawings.character, minlength=len(drawings.characters))
-    single = int((counts == 1).sum())
-    if not single or tasks.empty == 1 or tasks.alphabet == 1:
-        return
-    if single < len(counts):
-        reporter.note(f"characters with one drawing, which are learned without exemplar: {single}")
-        return
-    reporter.note(
-        "warning: no character has a second drawing, so the model does not learn to vary one\n"
-        "put the drawings of each character into a folder of its own"
-    )
