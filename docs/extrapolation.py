@@ -11,6 +11,8 @@ Numbers = npt.NDArray[np.float64]
 
 LONGER = 10
 """How many times as long the training is whose result is extrapolated."""
+LEAST = 0.25
+"""The least share of the run with a constant learning rate whose curve is extrapolated."""
 
 
 def extrapolated_gain(points: Sequence[dict[str, float]]) -> list[float]:
@@ -18,11 +20,14 @@ def extrapolated_gain(points: Sequence[dict[str, float]]) -> list[float]:
 
     The part of the curve in which the learning rate is the greatest is fitted by a + b t^-c, from
     three starts: a tenth, a quarter and half of it. The gain is that of the fit from the end of
-    this part to LONGER times its iterations. Empty if the part is short, or if the bound does not
+    this part to LONGER times its iterations: what it would gain in a run LONGER times as long.
+    Empty if the part is shorter than LEAST of the run, has few points, or if the bound does not
     fall in it: a run that starts from a trained model may lose at first.
     """
     top = max(point["learning_rate"] for point in points)
     flat = [point for point in points if point["learning_rate"] > 0.999 * top]
+    if flat[-1]["iteration"] < LEAST * points[-1]["iteration"]:
+        return []
     gains = []
     for start in (0.1, 0.25, 0.5):
         part = [point for point in flat if point["iteration"] >= start * flat[-1]["iteration"]]

@@ -117,7 +117,8 @@ def published_table(published: PublishedTable, ours: Sequence[Nll]) -> Group:
             figure = f"<= {mine.best.value / mine.pixels:.4f}"
         else:
             figure = f"<= {_number(mine.best)}"
-        table.add_row(row_name(names, mine), figure, "measured here")
+        images = f"measured here, {(mine.whole or mine).images:,} images"
+        table.add_row(row_name(names, mine), figure, images)
     return Group(f"\npublished, {published.unit}: {published.title} ({published.protocol})", table)
 
 

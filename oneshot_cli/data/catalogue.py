@@ -33,7 +33,7 @@ class PublishedOn:
     binarization: str | None = None
 
     def compares(self, split: str | None, size: int, resample: str, binarization: str) -> bool:
-        """Whether the tables were measured on data prepared like this."""
+        """Whether the tables are on data prepared like this, as far as their sources say."""
         given = {"split": split, "resample": resample, "binarization": binarization}
         return size == self.size and all(
             getattr(self, name) in (None, value) for name, value in given.items()
@@ -71,7 +71,7 @@ class DataSet:
     def published_tables(
         self, split: str | None, size: int, resample: str, binarization: str = "dynamic"
     ) -> list[str]:
-        """Keys of the published tables that were measured on the same pictures."""
+        """Keys of the published tables on these data, prepared like this."""
         same = [p for p in self.published if p.compares(split, size, resample, binarization)]
         return [key for each in same for key in each.tables]
 

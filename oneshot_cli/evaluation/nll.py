@@ -367,6 +367,6 @@ def fitting(drawings: Drawings, name: str, context: int, config: Config, seed: i
 def published_beside(
     dataset: str, split: str | None, size: int, resample: str, binarization: str = "dynamic"
 ) -> list[Table]:
-    """The published tables whose figures were measured on exactly these pictures."""
+    """The published tables on these data, prepared like this; their protocols name differences."""
     keys = get_dataset(dataset).published_tables(split, size, resample, binarization)
     return [tables()[key] for key in keys]
