@@ -104,6 +104,8 @@ def variation_scores(path: Path) -> dict[str, Any]:
     defaults = score(exemplars, draw(model.spread, model.closeness), critics)
     return {
         "variations": VARIATIONS,
+        "seeds": 1,
+        "pairs_of_critics": 1,
         "default": scores_dict(defaults),
         "at_peoples_diversity": at_people(model.closeness),
         "prior_at_peoples_diversity": at_people(0.0),

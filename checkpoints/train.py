@@ -4,7 +4,8 @@ An interrupted training is resumed; `--max-time 9m` trains in chunks.
 
 A recipe is a sequence of experiments (files in checkpoints/recipes). Each starts from the weights
 of the one before. The files have every setting, so that they do not depend on the presets. Whether
-a run is in bfloat16 depends on the machine; the shipped checkpoints were trained in bfloat16.
+a run is in bfloat16 depends on the machine; checkpoints/README.md says which
+of the shipped runs were.
 """
 
 from __future__ import annotations
