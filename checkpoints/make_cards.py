@@ -215,8 +215,8 @@ def overview() -> str:
         [
             "new drawings of 150 held-out characters, one exemplar each, recognized among 20 "
             "characters, at the spread at which they are as diverse as people's drawings",
-            f"{_interval(found)} (people: {people['recognizability']['value']:.3f}), drawn near the "
-            f"exemplar, as by default; from the prior alone, as in the paper, {_interval(own)}",
+            f"{_interval(found)} (people: {people['recognizability']['value']:.3f}), drawn near "
+            f"the exemplar, as by default; from the prior alone, as in the paper, {_interval(own)}",
         ],
         [
             "ink in common with the exemplar, after the best shift",
