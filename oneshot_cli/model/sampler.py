@@ -46,7 +46,10 @@ class Encode(nn.Module):
         reader = self.model.context
         assert reader is not None
         context = reader.encode(Context(exemplars, mask, alphabet))
-        images = context.images.unflatten(0, exemplars.shape[:2])
+        if reader.size == exemplars.shape[-1]:  # read as they are; an output may be no input
+            images = exemplars.clone()
+        else:
+            images = context.images.unflatten(0, exemplars.shape[:2])
         x = self.model.posterior.encode(target)
         return images, context.features, context.null, x.images, x.features
 

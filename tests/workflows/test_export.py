@@ -14,7 +14,7 @@ import pytest
 import torch
 from commands import document, oneshot
 from PIL import Image
-from tiny import tiny_model
+from tiny import images, noise, tiny_model
 
 from oneshot_cli import checkpoint, load
 from oneshot_cli.drawing.oneshot import ALPHABET_SPREAD, Oneshot
@@ -140,6 +140,27 @@ def test_a_model_without_a_context_takes_noise_alone() -> None:
     with torch.no_grad():
         wanted = model.sample(Context.empty(3, 8), noise, size=20)
     found = drawn(session_of(tiny, size=20), noise=noise)
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
+
+
+def test_a_model_that_reads_its_exemplars_as_they_are() -> None:
+    """It has one size; the flagship smooths what it reads."""
+    model = tiny_model().eval()
+    tiny = Oneshot(model, checkpoint.Header(config=model.config))
+    mask = torch.tensor([[True, True], [True, False], [False, False]])
+    context = Context(images(3, 2), mask, torch.tensor([False, True, False]))
+    given, target = noise(3, *model.noise_shape), images(3, seed=1)
+    with torch.no_grad():
+        wanted = model.sample(context, given, target=target, closeness=0.5)
+    found = drawn(
+        session_of(tiny),
+        exemplars=context.images,
+        mask=mask,
+        alphabet=context.alphabet,
+        target=target,
+        noise=given,
+        closeness=torch.full((3,), 0.5),
+    )
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
 
 
