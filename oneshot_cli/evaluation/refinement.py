@@ -22,6 +22,9 @@ from oneshot_cli.model import Context, GenerativeModel
 
 PARTICLES = 4
 """Samples of each image in a step of the ascent."""
+TOGETHER = 32
+"""Images that are fitted in one batch, whatever the batch of the bounds. The last batch is filled
+up: an ascent makes much of how floats are rounded, which depends on the shape of the batch."""
 LEARNING_RATE, MOMENTUM = 0.02, 0.9
 """Of the ascent; the rate is constant for half of the steps, then falls to 0."""
 COST_OF_A_STEP = 3 * PARTICLES
@@ -50,26 +53,26 @@ def refine(
     index: Tensor | None = None,
     context_images: int = 1,
     seed: int = 0,
-    batch: int = 250,
     advance: Callable[[int], None] | None = None,
     world: World = ALONE,
 ) -> Proposals:
     """The proposals of `drawings`, of all or of those in `index` (N,), after `steps` of ascent.
 
     The other arguments are those of `evaluate`, whose bounds have these contexts and other noise.
-    Each image is fitted for itself; `batch` limits images times PARTICLES. An image whose fit did
-    not raise the ELBO, on noise of its own, keeps the network's posterior. Raises OneshotError for
-    a model without latents.
+    Each image is fitted for itself, TOGETHER of them in a batch. An image whose fit did not raise
+    the ELBO, on noise of its own, keeps the network's posterior. Raises OneshotError for a model
+    without latents.
     """
     check_refinable(model)
     index = torch.arange(len(drawings)) if index is None else index
     device = next(model.parameters()).device
     found = []
-    for part in world.share(index.split(max(1, batch // PARTICLES))):
-        context = contexts_for(drawings, part, context_images, seed).to(device)
-        generators = noise_streams(part, seed, NOISE_STREAM)
-        fitted = _fitted(model, drawings.pictures(part).to(device), context, generators, steps)
-        found.append((fitted.shift.cpu(), fitted.log_scale.cpu()))
+    for part in world.share(index.split(TOGETHER)):
+        filled = torch.cat([part, part[:1].expand(TOGETHER - len(part))])
+        context = contexts_for(drawings, filled, context_images, seed).to(device)
+        generators = noise_streams(filled, seed, NOISE_STREAM)
+        fitted = _fitted(model, drawings.pictures(filled).to(device), context, generators, steps)
+        found.append(tuple(each[: len(part)].cpu() for each in (fitted.shift, fitted.log_scale)))
         if advance is not None:
             advance(len(part))
     shifts, log_scales = zip(*world.gathered(found), strict=True)
