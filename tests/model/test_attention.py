@@ -258,3 +258,19 @@ def test_a_sum_of_transforms_is_that_and_so_are_its_gradients(
         eps=1e-7,
         atol=1e-5,
     )
+
+
+@pytest.mark.parametrize("size", [45, 52, 208, 301])
+def test_a_drawn_picture_does_not_depend_on_where_others_beside_it_are(size: int) -> None:
+    """To the bit: rows are sampled together, and the last floats of a call round differently."""
+    torch.manual_seed(0)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    images, maps = torch.rand(8, 3, 1, 12, 12), inverse(windows(torch.randn(8, 3, 6), 0.3))
+    with torch.inference_mode():
+        first = sum_of_transforms(images, maps, size)[0]
+        for shift in (0.1, 0.37, 0.8):
+            beside = maps + torch.tensor([0.0, 0.0, shift])[None, None, None] * maps[..., :1]
+            beside[0] = maps[0]
+            assert torch.equal(sum_of_transforms(images, beside, size)[0], first)
+    torch.set_num_threads(before)

@@ -19,6 +19,10 @@ AT_ONCE = 2**18
 """Points that one call samples on the CPU: few enough that their coordinates stay in its cache."""
 AT_ONCE_ELSEWHERE = 2**24
 """The same on accelerators, which are fast in large calls: coordinates of 128 MB."""
+WHOLE_VECTORS = 32
+"""Rows of pictures are sampled in such numbers where a picture may not depend on others beside it.
+The last floats of a call are not computed as vectors, and rounded differently. A vector loop of
+torch takes 32 floats or fewer."""
 
 
 def sample_jacobian(images: Tensor, maps: Tensor, size: int) -> Tensor:
@@ -136,7 +140,9 @@ def _bands(images: Tensor, maps: Tensor, size: int, steps: int) -> list[slice]:
     """The rows that maps (B, T, 2, 3) take into images (B, T, C, H, W), for each `steps` steps.
 
     Samples fade to 0 within one pixel outside an image. The points that a map takes there form a
-    parallelogram, so their rows lie between those of two corners.
+    parallelogram, so their rows lie between those of two corners. In inference mode, in which
+    pictures are drawn, they begin and end at multiples of WHOLE_VECTORS: a drawing has the same
+    bits whatever is drawn beside it.
     """
     height, width = images.shape[-2:]
     a, b, e, c, d, f = maps.flatten(-2).unbind(-1)
@@ -147,7 +153,11 @@ def _bands(images: Tensor, maps: Tensor, size: int, steps: int) -> list[slice]:
     bottom = (middle + half).nan_to_num(nan=1.0).amax(0)
     first = ((size * (1 + top) - 1) / 2).floor().clamp(0, size - 1).int().tolist()
     last = ((size * (1 + bottom) - 1) / 2).ceil().clamp(0, size - 1).int().tolist()
+    whole = WHOLE_VECTORS if torch.is_inference_mode_enabled() else 1
     return [
-        slice(min(first[t : t + steps]), max(last[t : t + steps]) + 1)
+        slice(
+            min(first[t : t + steps]) // whole * whole,
+            min(size, (max(last[t : t + steps]) // whole + 1) * whole),
+        )
         for t in range(0, len(first), steps)
     ]
