@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import torch
@@ -44,6 +45,12 @@ class Drawings:
     def channels(self) -> int:
         """The number of channels: 1, or 3 for colour."""
         return self.images.shape[1] if self.images.dim() == 4 else 1
+
+    def fingerprint(self) -> str:
+        """A hash of the images, and of which are of one character."""
+        found = hashlib.sha256(self.images.numpy().tobytes())
+        found.update(self.character.numpy().tobytes())
+        return found.hexdigest()
 
     def subset(self, keep: Tensor) -> Drawings:
         """The drawings of characters where `keep` (C,) is true. Alphabets keep their indices."""

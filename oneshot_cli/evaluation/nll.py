@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -283,7 +282,16 @@ def measure(
         steps, network = refined
         whole_set = False
         report = times(steps * COST_OF_A_STEP)
-        proposals = refine(model, drawings, steps=steps, index=index, advance=report, **usual)
+        proposals = refine(
+            model,
+            drawings,
+            steps=steps,
+            index=index,
+            context_images=context,
+            seed=seed,
+            advance=report,
+            world=world,
+        )
 
     def bounds(of: Tensor, count: int) -> BoundReport:
         more: dict[str, Any] = {"particles": count, "advance": times(count), **usual}
@@ -293,7 +301,7 @@ def measure(
     most = found[max(found)]
     all_elbos = -bounds(everything, 1).elbo.double() if whole_set else None
     each = PerImage(
-        pictures=hashlib.sha256(drawings.images.numpy().tobytes()).hexdigest(),
+        pictures=drawings.fingerprint(),
         index=index,
         cluster=clusters(drawings, everything, unit),
         elbo=-most.elbo.double(),

@@ -102,12 +102,18 @@ class Trainer:
             fused=self.device.type in ("cpu", "cuda"),
         )
         self.counters = state.Counters()
+        self.data = episodes.drawings.fingerprint()
         self.figures: dict[str, Any] = {}
         self.nonfinite = NonfiniteGradients(self.device)
 
     def resume(self) -> None:
         """Restore the folder's state. Raises OneshotError if it does not fit the model."""
         found = self.world.from_main(lambda: state.read(self.folder.state))
+        if found.data not in ("", self.data):
+            raise OneshotError(
+                f"{self.folder.path}: the drawings are not those that it was trained on\n"
+                "name their folder by --data-dir, or start a new run with its weights by --from"
+            )
         found.restore(self.model, self.average, self.optimizer)
         self.counters = found.counters
         step = self.counters.step
@@ -118,7 +124,7 @@ class Trainer:
         """Save the state before the first iteration, so that the run can always be resumed."""
         if self.world.is_main:
             self.folder.drop_rows_after(0)
-            state.save(self.folder.state, self.model, self.average, self.optimizer, self.counters)
+            self._save_state()
 
     def fit(self, max_seconds: float | None = None) -> str:
         """Train and save. Returns why it ended: "done", "time" or "signal"."""
@@ -288,10 +294,15 @@ class Trainer:
             version=oneshot_cli.__version__,
         )
 
+    def _save_state(self) -> None:
+        """Write the state, on the main process."""
+        parts = self.model, self.average, self.optimizer, self.counters
+        state.save(self.folder.state, *parts, self.data)
+
     def save(self) -> None:
         """Write the state and the last checkpoint. Without evaluations it is the best one, too."""
         self._check_gradients()
         if self.world.is_main:
-            state.save(self.folder.state, self.model, self.average, self.optimizer, self.counters)
+            self._save_state()
             for path in (self.folder.last, *(() if len(self.validation) else (self.folder.best,))):
                 checkpoint.save(path, self.average.model, self.header())

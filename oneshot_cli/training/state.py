@@ -22,7 +22,7 @@ from oneshot_cli.files import atomic_write, regular_file
 from oneshot_cli.model.legacy import current_weight
 from oneshot_cli.training.averaging import WeightAverage
 
-HEADER = "oneshot-state"
+HEADER, DATA = "oneshot-state", "oneshot-data"
 
 
 @dataclass
@@ -43,8 +43,9 @@ def save(
     average: WeightAverage[Any],
     optimizer: torch.optim.Optimizer,
     counters: Counters,
+    data: str = "",
 ) -> None:
-    """Write the state to `path`, whole or not at all."""
+    """Write the state to `path`, whole or not at all. `data` is a hash of the drawings."""
     tensors: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
         tensors[f"model/{name}"] = parameter.detach()
@@ -54,16 +55,20 @@ def save(
         tensors[f"average/{name}"] = parameter
     whole = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as temporary:
-        save_file(whole, temporary, {HEADER: json.dumps(asdict(counters))})
+        save_file(whole, temporary, {HEADER: json.dumps(asdict(counters)), DATA: data})
 
 
 @dataclass(frozen=True)
 class State:
-    """The content of a state file: counters, and tensors named model/, average/ or optimizer/..."""
+    """The content of a state file: counters, and tensors named model/, average/ or optimizer/...
+
+    `data` is the hash of the drawings that the run was trained on, "" in older runs.
+    """
 
     path: Path
     counters: Counters
     tensors: dict[str, Tensor]
+    data: str = ""
 
     def restore(
         self, model: nn.Module, average: WeightAverage[Any], optimizer: torch.optim.Optimizer
@@ -90,11 +95,12 @@ def read(path: Path) -> State:
     regular_file(path)
     try:
         with safe_open(path, "pt") as file:
-            counters = _counters(parse((file.metadata() or {})[HEADER]))
+            about = file.metadata() or {}
+            counters = _counters(parse(about[HEADER]))
             tensors = {current_weight(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise OneshotError(f"{path}: cannot resume from it ({error})") from error
-    return State(path, counters, tensors)
+    return State(path, counters, tensors, about.get(DATA, ""))
 
 
 def _counters(fields: dict[str, Any]) -> Counters:
