@@ -75,11 +75,7 @@ class Header:
                 _require(name, part[name], KINDS[name])
         for name, value in self.training.get("tasks", {}).items():
             _require(name, value, NUMBER)
-        for name, within in {"spread": SPREAD, "closeness": SHARE}.items():
-            value = self.sampling.get(name, 0)
-            _require(name, value, NUMBER)
-            if value not in within:
-                raise ValueError(f"{name} is {value}, but has to be {within}")
+        check_sampling(self.sampling)
 
     @property
     def model(self) -> str:
@@ -192,6 +188,15 @@ def _parse(path: Path, text: str) -> Header:
         return Header(**{**fields, "config": config})
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise OneshotError(f"{path}: its header does not describe a model ({error})") from error
+
+
+def check_sampling(sampling: Mapping[str, Any]) -> None:
+    """Raise ValueError if the default spread or closeness is no number, or out of range."""
+    for name, within in {"spread": SPREAD, "closeness": SHARE}.items():
+        value = sampling.get(name, 0)
+        _require(name, value, NUMBER)
+        if value not in within:
+            raise ValueError(f"{name} is {value}, but has to be {within}")
 
 
 def _require(name: str, value: Any, kind: Any) -> None:

@@ -7,18 +7,20 @@ experiment. `oneshot train --config` reads one.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from oneshot_cli.checkpoint import Header, read_header
+from oneshot_cli.checkpoint import Header, check_sampling, read_header
 from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.documents import parse
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import atomic_write_bytes, read_file
 from oneshot_cli.model import Config, config_from
 from oneshot_cli.training.config import TrainConfig
+
+T = TypeVar("T")
 
 MAX_BYTES = 10_000_000
 """Files of experiments with more bytes are refused; they have some 2,000."""
@@ -36,6 +38,10 @@ class Experiment:
     training: TrainConfig
     data: DataSpec
     sampling: dict[str, float] = field(default_factory=dict)
+
+    def from_scratch(self) -> Experiment:
+        """The same, for a run that starts from no weights."""
+        return replace(self, training=self.training.from_scratch(), sampling={})
 
     def after(self, header: Header) -> Experiment:
         """The same, for a run that starts from the weights of the checkpoint with that header."""
@@ -56,13 +62,14 @@ class Experiment:
         Raises OneshotError if `content` does not describe an experiment.
         """
         try:
-            model = dict(content["model"])
+            model, sampling = dict(content["model"]), dict(content.get("sampling", {}))
+            check_sampling(sampling)
             kind = model.pop("kind", "sequential")  # older runs have no other kind
             return cls(
                 config_from(kind, model),
                 TrainConfig.from_dict(content["training"]),
                 DataSpec.from_dict(content["data"]),
-                dict(content.get("sampling", {})),
+                sampling,
             )
         except KeyError as error:
             raise OneshotError(f"does not describe an experiment: it has no {error}") from error
@@ -101,14 +108,26 @@ class Experiment:
             raise OneshotError(f"{path}: cannot be read as JSON ({error})") from error
         if not isinstance(content, dict):
             raise OneshotError(f"{path}: does not describe an experiment")
-        return _named(path, lambda: cls.from_dict(content))
+        experiment = _named(path, lambda: cls.from_dict(content))
+        known = {each.name for each in fields(cls)}
+        _named(path, lambda: _refuse_others(content, known, "an experiment"))
+        takes = experiment.data.keys
+        _named(path, lambda: _refuse_others(content["data"], takes, "the data"))
+        return experiment
 
     def write(self, path: str | Path) -> None:
         """Write the experiment to a JSON file, whole or not at all."""
         atomic_write_bytes(path, (json.dumps(self.to_dict(), indent=2) + "\n").encode())
 
 
-def _named(path: Path, read: Callable[[], Experiment]) -> Experiment:
+def _refuse_others(content: Mapping[str, Any], known: Container[str], what: str) -> None:
+    """Raise OneshotError for a key that is not known: what is misspelt would be ignored."""
+    for name in content:
+        if name not in known:
+            raise OneshotError(f"{what} cannot have {name!r}")
+
+
+def _named(path: Path, read: Callable[[], T]) -> T:
     """Return what `read` returns; add the file's name to its error."""
     try:
         return read()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 SYMBOLS = Range(least=0, most=MOST_SYMBOLS)
+TEXTS = ("binarization",)
+"""The options of data sets that are texts; the others are whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,15 @@ class DataSpec:
         sizes = (self.size, *self.sizes)
         if not (
             all(isinstance(text, str) for text in texts)
-            and all(isinstance(size, int) and size in COUNT for size in sizes)
+            and all(_whole(size) and size in COUNT for size in sizes)
             and isinstance(share, int | float)
             and share in SHARE
-            and isinstance(self.symbols, int)
+            and _whole(self.symbols)
             and self.symbols in SYMBOLS
+            and all(
+                isinstance(value, str) if name in TEXTS else _whole(value)
+                for name, value in self.options.items()
+            )
         ):
             raise OneshotError("the data that it was trained on are not as oneshot describes them")
 
@@ -85,6 +91,12 @@ class DataSpec:
             content["symbols"] = self.symbols
         optional = {"resample": self.resample, "validation": self.validation}
         return content | {name: value for name, value in optional.items() if value is not None}
+
+    @property
+    def keys(self) -> set[str]:
+        """The keys that `to_dict` may have."""
+        takes = DATASETS[self.dataset].options if self.dataset in DATASETS else ()
+        return {each.name for each in fields(self)} - {"options"} | set(takes)
 
     @property
     def catalogue_entry(self) -> DataSet:
@@ -133,3 +145,8 @@ class DataSpec:
             return drawings
         train, validation = split_off_validation(drawings, self.validation or 0.0, self.split)
         return train if part == "train" else validation
+
+
+def _whole(value: Any) -> bool:
+    """Whether a value is a whole number; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool)

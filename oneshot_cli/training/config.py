@@ -28,6 +28,10 @@ DECAY = Range(least=0, below=1)
 """Range of the decay of moving averages."""
 
 
+EARLIER_TRAINING = ("steps_before", "seconds_before", "data_before")
+"""Fields that a run has from the checkpoint that it starts from; nobody sets them."""
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """The settings of a run that decide what it computes.
@@ -86,12 +90,18 @@ class TrainConfig:
         check_fields(self)
         if len(self.betas) != 2:
             raise ValueError(f"betas are two numbers, not {len(self.betas)}")
+        if not all(isinstance(each, str) for each in self.data_before):
+            raise ValueError(f"data_before are texts, not {self.data_before!r}")
         if self.objective not in get_args(Objective):
             raise ValueError(f"objective is elbo or iwae, not {self.objective!r}")
         if self.engine not in get_args(Engine):
             raise ValueError(f"engine is {', '.join(get_args(Engine))}, not {self.engine!r}")
         if self.free_bits and self.particles > 1 and self.objective == "iwae":
             raise ValueError("free_bits apply to the KL, but L_K of several particles has no KL")
+
+    def from_scratch(self) -> TrainConfig:
+        """The same, for a run that starts from no weights."""
+        return replace(self, steps_before=0, seconds_before=0.0, data_before=())
 
     def after(self, before: Mapping[str, Any], seen: tuple[str, ...]) -> TrainConfig:
         """The same, for a run that starts from a checkpoint whose training was `before`.
@@ -107,7 +117,7 @@ class TrainConfig:
                 seconds_before=before.get("seconds_before", 0.0) + before.get("seconds", 0.0),
                 data_before=seen,
             )
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise OneshotError(f"its earlier training is not oneshot's ({error})") from error
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,7 +131,7 @@ class TrainConfig:
         """
         converters: dict[str, Callable[[Any], Any]] = {
             "betas": tuple,
-            "data_before": tuple,
+            "data_before": _texts,
             "tasks": lambda content: TaskMix(**content),
             "augmentation": lambda content: Augmentation(**content),
         }
@@ -152,3 +162,10 @@ class TrainConfig:
 
 def _same(value: Any) -> Any:
     return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """A list of texts as a tuple; a text is not taken for the list of its letters."""
+    if isinstance(value, str):
+        raise TypeError(f"{value!r} is not a list of texts")
+    return tuple(value)

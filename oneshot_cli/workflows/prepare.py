@@ -26,10 +26,11 @@ from oneshot_cli.model.registry import config_type
 from oneshot_cli.model.warm_start import ADDED_FIELDS, OPTIONAL_FIELDS, REPEATED_FIELDS
 from oneshot_cli.presets import PRESETS, Preset
 from oneshot_cli.reporting import SILENT, Reporter
-from oneshot_cli.training.config import TrainConfig
+from oneshot_cli.training.config import EARLIER_TRAINING, TrainConfig
 from oneshot_cli.training.training_data import TrainingData, load_training_data
 from oneshot_cli.workflows.training_warnings import warn_of_seen_drawings, warn_of_single_drawings
 
+DEFAULT_PRESET = "flagship"
 DATA_FIELDS = ("size", "channels")
 """Fields of a model that are determined by its data."""
 
@@ -107,6 +108,7 @@ def prepare(
     config, training = configurations(base or named_preset(preset), chosen, task)
     header = None if start is None else checkpoint.read_header(start)
     if header is not None and base is None:
+        refuse_other_kind(preset, header.config)
         config = with_additions(header.config, chosen)
     with join_world(device) as world:
         spec = world.from_main(lambda: data_spec(data, base, data_dir, reporter))
@@ -141,6 +143,22 @@ def named_preset(name: str) -> Preset:
     if name not in PRESETS:
         raise UsageError(f"there is no model {name!r}: {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def refuse_other_kind(preset: str, config: Config) -> None:
+    """Raise UsageError if a model that is trained further has another kind than `preset`.
+
+    Or if it has a context, without which the preset would train it. The default, "flagship", has
+    settings for every model.
+    """
+    named = named_preset(preset)
+    without = named.task == 1 and config.conditional
+    if preset != DEFAULT_PRESET and (named.kind != config.kind or without):
+        context = " with a context" if config.conditional else ""
+        raise UsageError(
+            f"--from is a {config.kind} model{context}, which --model {preset} is not\n"
+            "--from keeps the checkpoint's model: leave out --model"
+        )
 
 
 def configurations(
@@ -194,7 +212,11 @@ def _shallow_dict(config: TrainConfig) -> dict[str, Any]:
 def settable(kind: type[Any]) -> dict[str, Any]:
     """The fields of a configuration that can be set as text, and their defaults."""
     plain = (bool, int, float, str, tuple)
-    return {f.name: f.default for f in fields(kind) if isinstance(f.default, plain)}
+    return {
+        f.name: f.default
+        for f in fields(kind)
+        if isinstance(f.default, plain) and f.name not in EARLIER_TRAINING
+    }
 
 
 def _parsed(name: str, value: Any, default: Any) -> Any:
@@ -260,6 +282,8 @@ def data_spec(
     """The data of a new run. Raises OneshotError for unknown names."""
     if base is not None and choice.dataset in (None, base.data.dataset):
         spec = base.data
+        if spec.validation is None:  # an older run, which was evaluated on the test part
+            spec = replace(spec, validation=DEFAULT_VALIDATION_SHARE)
     else:
         name = choice.dataset or default_dataset(data_dir, reporter)
         if (name, choice.binarization) == ("mnist", "static"):

@@ -108,7 +108,9 @@ def train(
     with join_world(options.device) as world:
         world.from_main(lambda: refuse_existing_run(folder))
         weights = None
-        if start is not None:
+        if start is None:
+            experiment = experiment.from_scratch()
+        else:
             weights, header = checkpoint.load(start)
             try:
                 experiment = experiment.after(header)

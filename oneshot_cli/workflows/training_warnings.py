@@ -23,10 +23,11 @@ def warn_of_seen_drawings(before: Header, data: DataSpec, reporter: Reporter) ->
             f"drawings that {data.split} holds out: its figures may be too good"
         )
     same = (before.data.get("dataset"), before.data.get("split")) == (data.dataset, data.split)
-    if same and (data.validation or 0.0) > before.data.get("validation", 0.0):
+    if same and (data.validation or 0.0) > (before.data.get("validation") or 0.0):
         reporter.note(
-            "warning: the weights of --from were trained on these validation drawings, so their "
-            "bound will be too good\n--validation 0 trains on all and keeps the last weights"
+            "warning: the weights of --from were trained on these validation drawings (if they are "
+            "of the same files), so their bound will be too good\n"
+            "--validation 0 trains on all and keeps the last weights"
         )
 
 

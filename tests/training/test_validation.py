@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import TINY, tiny_drawings, write_crosses
+from tiny import TINY, tiny_drawings, tiny_model, write_crosses
 from typer.testing import CliRunner
 
 from oneshot_cli import checkpoint, data
@@ -26,6 +26,7 @@ from oneshot_cli.data.splits import (
     part_of_each,
 )
 from oneshot_cli.data.validation import split_off_validation
+from oneshot_cli.errors import OneshotError
 from oneshot_cli.experiment import Experiment
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.evaluations import evaluated
@@ -271,3 +272,18 @@ def test_weights_that_saw_another_split_are_warned_of(tmp_path: Path) -> None:
         assert (f"trained on {before}, which may have" in result.stderr) == warned
         again = checkpoint.read_header(tmp_path / before / "last.safetensors")
         assert again.seen == tuple(dict.fromkeys((before, "folder weak")))
+
+
+def test_earlier_training_of_a_header_that_is_none_is_refused(tmp_path: Path) -> None:
+    """The share of validation drawings may be unknown, as in older headers."""
+    write_crosses(tmp_path / "data")
+    model = tiny_model(size=14)
+    old = {"dataset": "folder", "split": "weak", "validation": None}
+    header = checkpoint.Header(model.config, data=old)
+    checkpoint.save(tmp_path / "old.safetensors", model, header)
+    there = ["--dataset", "folder", "--data-dir", tmp_path / "data", "--threads", 1, "--fp32"]
+    words = ["train", "--from", tmp_path / "old.safetensors", *there, "--iterations", 1]
+    result = CliRunner().invoke(app, [*map(str, words), "-o", str(tmp_path / "run")])
+    assert result.exit_code == 0, result.stderr
+    with pytest.raises(OneshotError, match="earlier training"):
+        TrainConfig().after({"seconds": 10**400, "seconds_before": 0.5}, ())

@@ -16,10 +16,12 @@ from typer.testing import CliRunner
 
 import oneshot_cli as oneshot
 from oneshot_cli.cli.app import app
+from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.experiment import Experiment
 from oneshot_cli.presets import PRESETS
 from oneshot_cli.training.folder import RunFolder
+from oneshot_cli.workflows.prepare import prepare
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 
@@ -186,3 +188,87 @@ def test_every_checkpoint_that_ships_says_its_experiment() -> None:
     for path in CHECKPOINTS.glob("*.safetensors"):
         experiment = Experiment.read(path)
         assert Experiment.from_dict(experiment.to_dict()) == experiment
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "words"),
+    [
+        ("data", "validaton", 0.1, "the data cannot have 'validaton'"),
+        ("", "trainning", {}, "an experiment cannot have 'trainning'"),
+        ("", "sampling", {"spread": 5.0}, "spread is 5.0"),
+        ("training", "data_before", "omniglot weak", "not a list of texts"),
+        ("training", "data_before", [1], "data_before are texts"),
+        ("data", "size", True, "not as oneshot describes them"),
+        ("data", "binarization", 3, "not as oneshot describes them"),
+    ],
+)
+def test_what_is_misspelt_or_wrong_is_refused_before_the_work(
+    part: str, name: str, value: Any, words: str, tmp_path: Path
+) -> None:
+    content: dict[str, Any] = {"model": {}, "training": {}, "data": {"dataset": "mnist"}}
+    (content[part] if part else content)[name] = value
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(OneshotError, match=words):
+        Experiment.read(path)
+
+
+@pytest.mark.parametrize("key", ["alphabets", "characters", "drawings", "seed"])
+@pytest.mark.parametrize("value", [None, "x", 1.5, [], True])
+def test_numbers_of_generated_drawings_are_whole(key: str, value: Any) -> None:
+    with pytest.raises(OneshotError, match="not as oneshot describes"):
+        DataSpec.from_dict({"dataset": "glyphs", key: value})
+
+
+def test_a_new_run_without_weights_had_no_training_before(data_dir: Path, tmp_path: Path) -> None:
+    """Also if its settings are those of a run that had."""
+    conduct = oneshot.RunOptions(data_dir=data_dir)
+    oneshot.train(tiny(data_dir), tmp_path / "a", options=conduct)
+    start = tmp_path / "a" / "last.safetensors"
+    oneshot.train(tiny(data_dir), tmp_path / "b", start=start, options=conduct)
+    assert RunFolder(tmp_path / "b").experiment().training.steps_before == 3
+    command("--config", tmp_path / "b", "-o", tmp_path / "c", "--data-dir", data_dir)
+    training = RunFolder(tmp_path / "c").experiment().training
+    assert (training.steps_before, training.seconds_before) == (0, 0.0)
+    assert training.data_before == ()
+    assert_same_weights(tmp_path / "a", tmp_path / "c")
+
+
+def test_a_new_run_does_not_choose_weights_by_the_test_part(data_dir: Path) -> None:
+    """As runs did before there was a validation part, whose settings it may have."""
+    old = tiny(data_dir)
+    old = replace(old, data=replace(old.data, validation=None))
+    assert prepare(base=old, data_dir=data_dir)[0].data.validation == 0.03
+
+
+def test_earlier_training_is_not_set_by_hand() -> None:
+    for name in ("steps_before", "seconds_before", "data_before"):
+        with pytest.raises(OneshotError, match=f"no field '{name}'"):
+            oneshot.new_experiment(data=oneshot.DataChoice("glyphs"), fields={name: "x"})
+
+
+def test_a_model_for_other_weights_is_refused(data_dir: Path, tmp_path: Path) -> None:
+    oneshot.train(tiny(data_dir), tmp_path / "a", options=oneshot.RunOptions(data_dir=data_dir))
+    start, data = tmp_path / "a" / "last.safetensors", oneshot.DataChoice("folder", size=14)
+    for other in ("nade", "vae", "st-add-30"):
+        with pytest.raises(OneshotError, match=f"with a context, which --model {other}"):
+            oneshot.new_experiment(other, start=start, data=data, data_dir=data_dir)
+    for same in ("paper", "flagship"):
+        kept = oneshot.new_experiment(same, start=start, data=data, data_dir=data_dir)
+        assert kept.model == RunFolder(tmp_path / "a").experiment().model
+
+
+def test_a_run_goes_on_with_its_own_drawings_only(data_dir: Path, tmp_path: Path) -> None:
+    conduct = oneshot.RunOptions(data_dir=data_dir)
+    oneshot.train(tiny(data_dir), tmp_path / "run", options=conduct)
+    given = {picture: picture.read_bytes() for picture in data_dir.rglob("*.png")}
+    for picture in given:
+        picture.write_bytes(max(given.values()))
+    file = RunFolder(tmp_path / "run").state
+    state = file.read_bytes()
+    with pytest.raises(OneshotError, match="not those that it was trained on"):
+        oneshot.resume(tmp_path / "run", iterations=5, options=conduct)
+    assert file.read_bytes() == state
+    for picture, content in given.items():
+        picture.write_bytes(content)
+    assert oneshot.resume(tmp_path / "run", iterations=5, options=conduct).iterations == 5
