@@ -155,12 +155,20 @@ def _remove_if_unlocked(file: Path) -> None:
             os.close(handle)
 
 
-def refuse_to_overwrite(paths: Iterable[Path], force: bool) -> None:
-    """Raise OneshotError if one of `paths` exists, unless `force` is true."""
-    if force:
-        return
+def refuse_to_overwrite(paths: Iterable[Path], force: bool, read: Iterable[Path] = ()) -> None:
+    """Raise OneshotError if one of `paths` exists, unless `force` is true.
+
+    Also, whatever `force` is, if two of them are the same file, or if one is among those that are
+    `read`.
+    """
+    inputs, outputs = {path.resolve() for path in read}, set[Path]()
     for path in paths:
-        if path.exists():
+        if path.resolve() in inputs:
+            raise OneshotError(f"{path} is read, and would be overwritten\ngive another file")
+        if path.resolve() in outputs:
+            raise OneshotError(f"{path} is named for two results\ngive each its own file")
+        outputs.add(path.resolve())
+        if path.exists() and not force:
             raise OneshotError(
                 f"{path} exists already\ngive --force to overwrite, or another --output"
             )

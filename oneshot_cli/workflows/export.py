@@ -91,7 +91,7 @@ def export(
     file = Path(f"{oneshot.path.stem}.onnx") if output is None else output
     if file.is_dir():
         raise OneshotError(f"{file} is a folder, but --output has to be a file, such as model.onnx")
-    refuse_to_overwrite([file], force)
+    refuse_to_overwrite([file], force, [oneshot.path])
     made = onnx_model(oneshot, size)
     atomic_write_bytes(file, made.SerializeToString())
     return ExportResult(

@@ -134,11 +134,12 @@ def nll(
     )
     with join_world(device, LONG_TIMEOUT) as world:
         files = [path for path in (csv, plot) if path is not None]
-        world.from_main(lambda: refuse_to_overwrite(files, force))
         if plot is not None:
             require_matplotlib()
         started = time.monotonic()
         models = [load(checkpoint, str(world.device)) for checkpoint in checkpoints]
+        read = [model.path for model in models if model.path is not None]
+        world.from_main(lambda: refuse_to_overwrite(files, force, read))
         if refine:
             for model in models:
                 check_refinable(model.model)

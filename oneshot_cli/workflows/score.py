@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from oneshot_cli import data
-from oneshot_cli.checkpoint import UNRECORDED
+from oneshot_cli.checkpoint import UNRECORDED, Header
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.drawing.oneshot import Oneshot, load
 from oneshot_cli.errors import OneshotError
@@ -101,6 +101,18 @@ class ScoreFiles:
             require_matplotlib()
 
 
+def may_have_seen_the_test(header: Header) -> list[str]:
+    """The data sets and splits of training that may have drawings of the weak split's test."""
+    known = ("omniglot weak", "omniglot weak-validation")
+    unknown = header.seen if header.data else (UNRECORDED,)
+    return [
+        seen
+        for seen in unknown
+        if (seen.startswith("omniglot ") and seen not in known)
+        or (seen == UNRECORDED and "omniglot weak" not in header.seen)
+    ]
+
+
 @dataclass(frozen=True)
 class ScoreResult:
     """The result of `score`. Measurements that were left out are None."""
@@ -163,7 +175,8 @@ def score(
     """
     started = time.monotonic()
     files = ScoreFiles.of(output, plot, report, whole=True)
-    refuse_to_overwrite(files.all(), force)
+    model = load(checkpoint, device)
+    refuse_to_overwrite(files.all(), force, read=filter(None, [model.path]))
     files.check()
     options = ScoreOptions(
         n=n,
@@ -179,7 +192,6 @@ def score(
         seeds=seeds,
         critics=tuple(critics),
     )
-    model = load(checkpoint, device)
     config = model.model.config
     if not config.conditional or not config.binary or config.channels > 1:
         raise OneshotError(
@@ -189,7 +201,7 @@ def score(
     shipped = Critics.load(model.device)
     pairs = [shipped, *(Critics.load(model.device, folder) for folder in options.critics)]
     drawings = weak_test_drawings(data_dir, 28, limit)
-    if other := [seen for seen in model.header.seen if seen not in ("omniglot weak", UNRECORDED)]:
+    if other := may_have_seen_the_test(model.header):
         reporter.note(
             f"trained on {', '.join(other)}: "
             "training may have included the test characters of the weak split"

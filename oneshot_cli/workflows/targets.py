@@ -182,4 +182,4 @@ def refuse_conflicts(files: Iterable[Path], exemplars: Iterable[Path], *, overwr
             raise OneshotError(
                 f"{file} is one of the exemplars and would be overwritten\ngive another --output"
             )
-    refuse_to_overwrite(written, overwrite)
+    refuse_to_overwrite(dict.fromkeys(written), overwrite)  # a PDF is that of every page

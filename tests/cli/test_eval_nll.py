@@ -386,3 +386,18 @@ def test_published_tables_stand_beside_the_same_data_only() -> None:
     assert "max pooling" in titles("omniglot", "strong-45-5", 26, "max")[0]
     assert "dynamic" in titles("mnist", "official", 28, "area")[1]
     assert titles("mnist", "official", 28, "area", "threshold") == []
+
+
+def test_no_result_replaces_another_or_what_was_measured(
+    glyphs_checkpoint: Path, tmp_path: Path
+) -> None:
+    same = tmp_path / "same.out"
+    code, _, stderr = run(glyphs_checkpoint, *QUICK, "--csv", same, "--plot", same)
+    assert code == 1
+    assert "named for two results" in stderr
+    assert not same.exists()
+    before = glyphs_checkpoint.read_bytes()
+    code, _, stderr = run(glyphs_checkpoint, *QUICK, "--csv", glyphs_checkpoint, "--force")
+    assert code == 1
+    assert "is read, and would be overwritten" in stderr
+    assert glyphs_checkpoint.read_bytes() == before

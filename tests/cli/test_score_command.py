@@ -21,6 +21,7 @@ from oneshot_cli.cli.app import app
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.evaluation.critics import critic_path
 from oneshot_cli.evaluation.published import tables
+from oneshot_cli.workflows.score import may_have_seen_the_test
 
 DATA = Path(os.environ.get("ONESHOT_DATA", "/nowhere")) / "omniglot"
 needs_omniglot = pytest.mark.skipif(
@@ -238,3 +239,40 @@ def test_published_tables_name_their_sources() -> None:
     best = mnist["spatial transformer, CGRU, 80 steps"]
     assert (best.value, best.error, best.bound) == (80.5, 0.3, True)
     assert all(row.source and row.value > 0 for table in tables().values() for row in table.rows)
+
+
+def test_no_result_replaces_the_checkpoint_or_another(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    before = tiny_checkpoint.read_bytes()
+    code, _, stderr = run(tiny_checkpoint, "--plot", tiny_checkpoint, "--force")
+    assert (code, tiny_checkpoint.read_bytes()) == (1, before)
+    assert "is read, and would be overwritten" in stderr
+    same = tmp_path / "same.out"
+    code, _, stderr = run(tiny_checkpoint, "--plot", same, "--report", same)
+    assert code == 1
+    assert "named for two results" in stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "before", "told"),
+    [
+        ("omniglot weak", [], []),
+        ("omniglot weak-validation", [], []),
+        ("omniglot strong-30-20", [], ["omniglot strong-30-20"]),
+        ("omniglot weak", ["omniglot strong-45-5"], ["omniglot strong-45-5"]),
+        ("glyphs weak", [], []),
+        ("glyphs weak", ["omniglot strong-45-5"], ["omniglot strong-45-5"]),
+        ("glyphs weak", ["unrecorded data"], ["unrecorded data"]),
+        ("omniglot weak", ["unrecorded data"], []),
+        ("", [], ["unrecorded data"]),
+    ],
+)
+def test_it_is_said_what_may_have_been_of_the_test(
+    data: str, before: list[str], told: list[str]
+) -> None:
+    names = dict(zip(("dataset", "split"), data.split(), strict=False))
+    header = checkpoint.Header(
+        config=tiny_model().config, data=names, training={"data_before": before}
+    )
+    assert may_have_seen_the_test(header) == told
