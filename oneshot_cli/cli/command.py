@@ -8,7 +8,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast, get_args, get_type_hints
 
@@ -90,7 +90,8 @@ class Command(TyperCommand):
 
     def _report(self, ctx: Any, kind: str, message: str) -> None:
         if any("--json" in each.opts and ctx.params.get(each.name) for each in self.params):
-            print_error(kind, message)
+            with suppress(OSError):  # if stdout itself failed, stderr says so
+                print_error(kind, message)
 
 
 def with_plain_types(params: list[Any], function: Callable[..., Any] | None) -> list[Any]:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import atomic_write_bytes
-from oneshot_cli.imaging.formats import KEY, About, exif_of, png_info
+from oneshot_cli.imaging.formats import KEY, About, check_sides, exif_of, png_info
 from oneshot_cli.imaging.rendering import Bytes, cell_side, enlarged
 
 GAP = 8
@@ -173,10 +173,11 @@ def film_bytes(
         options = {"lossless": True, "method": 4} if kind == "webp" else {"optimize": True}
         if about is not None:
             options |= {"exif": exif_of(about)} if kind == "webp" else {"pnginfo": png_info(about)}
-    buffer = BytesIO()
+    buffer, name = BytesIO(), {"gif": "GIF", "webp": "WEBP", "apng": "PNG"}[kind]
+    check_sides(first, name)
     first.save(
         buffer,
-        {"gif": "GIF", "webp": "WEBP", "apng": "PNG"}[kind],
+        name,
         save_all=True,
         append_images=rest,
         duration=durations,

@@ -35,6 +35,9 @@ SVG_NAMESPACE = "http://www.w3.org/2000/svg"
 DESCRIPTION, SOFTWARE = 0x010E, 0x0131
 """Exif tags."""
 
+LARGEST_SIDE = {"WEBP": 16_383, "JPEG": 65_500, "GIF": 65_535}
+"""The most pixels of a side in formats that have a limit."""
+
 DOTS_PER_INCH = 144
 """The resolution of sheets in a PDF."""
 
@@ -44,6 +47,7 @@ def encoded(picture: Image.Image, kind: str, about: About | None = None) -> byte
 
     PNG, WebP, JPEG and TIFF have a place for it; other formats leave it out. WebP is lossless.
     """
+    check_sides(picture, kind)
     options: dict[str, Any] = {}
     if kind == "JPEG":
         options["quality"] = 95
@@ -56,6 +60,17 @@ def encoded(picture: Image.Image, kind: str, about: About | None = None) -> byte
     buffer = BytesIO()
     picture.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def check_sides(picture: Image.Image, kind: str) -> None:
+    """Raise OneshotError for a picture that is too large for a format of Pillow's."""
+    most = LARGEST_SIDE.get(kind)
+    if most is not None and max(picture.size) > most:
+        width, height = picture.size
+        raise OneshotError(
+            f"{kind} has at most {most:,} pixels a side, and this is {width:,} x {height:,}\n"
+            "give another format, fewer drawings or a smaller --size"
+        )
 
 
 def png_info(about: About) -> PngInfo:

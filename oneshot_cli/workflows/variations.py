@@ -206,7 +206,7 @@ class Run:
     ) -> None:
         report = VaryReport()
         self.done.append(report)
-        skipped = [job for job in page if skip_existing and self.files.exist(job)]
+        skipped = [job for job in page if skip_existing and self._is_whole(job)]
         names = {job.name for job in skipped}
         report.skipped = len(skipped)
         if skipped:
@@ -312,6 +312,17 @@ class Run:
         file = self.files.input(job)
         save_picture(stacked(rows), file)
         return file
+
+    def _is_whole(self, job: Job) -> bool:
+        """Whether the files of a job are there, can be read, and are of the size of this run."""
+        if not self.files.exist(job):
+            return False
+        try:
+            pictures = self._from_disk(job).pictures
+        except (OSError, ValueError, SyntaxError, OneshotError):  # SyntaxError: a damaged SVG
+            return False
+        side = self.settings.size
+        return all(picture.shape[-2:] == (side, side) for picture in pictures)
 
     def _from_disk(self, job: Job) -> Group:
         """The group of a skipped job, from its existing files."""

@@ -265,3 +265,23 @@ def test_bad_checkpoints_are_one_clear_error(
     assert not out.exists()
     if kind != "shape":
         assert str(path) in oneshot("info", path, code=1).stderr
+
+
+def test_skip_existing_draws_again_what_is_damaged_or_of_another_size(
+    weights: Path, tmp_path: Path
+) -> None:
+    for i in range(2):
+        draw(tmp_path / "in" / f"{i}.png", i)
+    out = tmp_path / "out"
+    words = ("vary", tmp_path / "in", "-n", "2", "-c", weights, "-o", out, "--skip-existing")
+    oneshot(*words, "--size", "40")
+    picture = (out / "1-02.png").read_bytes()
+    (out / "1-02.png").write_bytes(b"")
+    assert document(oneshot(*words, "--size", "40", "--json"))["skipped"] == 1
+    assert (out / "1-02.png").read_bytes() == picture
+    (out / "1-02.png").write_bytes(picture[:-40])
+    assert document(oneshot(*words, "--size", "40", "--json"))["skipped"] == 1
+    assert document(oneshot(*words, "--size", "30", "--json"))["skipped"] == 0
+    for path in out.glob("[01]-0*.png"):
+        with Image.open(path) as drawn:
+            assert drawn.size == (30, 30)

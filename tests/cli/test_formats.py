@@ -16,7 +16,9 @@ from PIL import Image
 
 import oneshot_cli
 from oneshot_cli.cli.options import FilmFormat, PictureFormat
+from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging import animation
+from oneshot_cli.imaging.formats import encoded
 from oneshot_cli.workflows import targets
 
 
@@ -224,3 +226,12 @@ def test_info_refuses_pictures_that_say_nothing(glyph: Path, tmp_path: Path) -> 
         refused = oneshot("info", tmp_path / name, code=1)
         assert refused.stderr.startswith(f"error: {tmp_path / name}: ")
         assert "bug" not in refused.stderr
+
+
+def test_what_is_too_large_for_a_format_is_one_clear_error() -> None:
+    for kind, side in (("WEBP", 16_384), ("JPEG", 65_501)):
+        with pytest.raises(OneshotError, match=f"{kind} has at most .* {side:,} x 1"):
+            encoded(Image.new("L", (side, 1)), kind)
+    frames = [Image.new("L", (16_384, 1), shade) for shade in (0, 255)]
+    with pytest.raises(OneshotError, match="WEBP has at most 16,383"):
+        animation.film_bytes(frames, "webp")

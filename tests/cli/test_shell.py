@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -235,3 +237,13 @@ def test_a_link_is_written_through_and_a_device_is_refused(tmp_path: Path) -> No
     with pytest.raises(OneshotError, match="pipe is no file"):
         atomic_write_bytes(tmp_path / "pipe", b"new")
     assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_json_on_a_full_disk_is_one_clear_error(weights: Path) -> None:
+    words = [sys.executable, "-m", "oneshot_cli", "info", str(weights), "--json"]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "full" in result.stderr
