@@ -48,8 +48,8 @@ class Drawings:
 
     def fingerprint(self) -> str:
         """A hash of the images, and of which are of one character."""
-        found = hashlib.sha256(self.images.numpy().tobytes())
-        found.update(self.character.numpy().tobytes())
+        found = hashlib.sha256(self.images.cpu().numpy().tobytes())
+        found.update(self.character.cpu().numpy().tobytes())
         return found.hexdigest()
 
     def subset(self, keep: Tensor) -> Drawings:
