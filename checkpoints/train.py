@@ -37,7 +37,7 @@ RECIPES = {
     ],
     "mnist": ["mnist-start", "mnist-long", "mnist"],
     "omniglot-weak": ["omniglot-weak"],
-    "omniglot-30-20": ["omniglot-30-20-start", "omniglot-30-20"],
+    "omniglot-30-20": ["omniglot-30-20-start", "omniglot-30-20-target", "omniglot-30-20"],
     "omniglot-40-10": ["omniglot-40-10"],
     "omniglot-45-5": ["omniglot-45-5"],
     "omniglot-45-5-26": [
