@@ -102,15 +102,15 @@ class ScoreFiles:
 
 
 def may_have_seen_the_test(header: Header) -> list[str]:
-    """The data sets and splits of training that may have drawings of the weak split's test."""
-    known = ("omniglot weak", "omniglot weak-validation")
-    unknown = header.seen if header.data else (UNRECORDED,)
-    return [
-        seen
-        for seen in unknown
-        if (seen.startswith("omniglot ") and seen not in known)
-        or (seen == UNRECORDED and "omniglot weak" not in header.seen)
-    ]
+    """The data sets and splits of training that may have drawings of the weak split's test.
+
+    Earlier training that was not recorded is taken for that of the same split.
+    """
+    without = ["omniglot weak", "omniglot weak-validation"]
+    if without[0] in header.seen:
+        without.append(UNRECORDED)
+    others = (seen for seen in header.seen if seen not in without)
+    return [seen for seen in others if seen == UNRECORDED or seen.startswith("omniglot ")]
 
 
 @dataclass(frozen=True)
