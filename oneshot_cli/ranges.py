@@ -65,12 +65,15 @@ def number(default: Any, within: Range) -> Any:
     return field(default=default, metadata={"range": within})
 
 
+def is_number(value: Any, *, whole: bool = False) -> bool:
+    """Whether a value is a number, or a whole one. True and False are none."""
+    return isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+
+
 def range_of(each: Field[Any]) -> Range | None:
     """The range of a dataclass's field, or None if its default is not a number."""
     default = _first_default(each)
-    if isinstance(default, bool) or not isinstance(default, int | float):
-        return None
-    return each.metadata.get("range", COUNT)
+    return each.metadata.get("range", COUNT) if is_number(default) else None
 
 
 def check_fields(config: Any) -> None:
@@ -87,7 +90,7 @@ def check_fields(config: Any) -> None:
         value = getattr(config, each.name)
         whole = isinstance(_first_default(each), int)
         for one in value if isinstance(each.default, tuple) else (value,):
-            if isinstance(one, bool) or not isinstance(one, int if whole else int | float):
+            if not is_number(one, whole=whole):
                 kind = "a whole number" if whole else "a number"
                 raise ValueError(f"{each.name} must be {kind}, not {one!r}")
             if one not in within:

@@ -11,6 +11,7 @@ import typer
 from oneshot_cli.cli import completion
 from oneshot_cli.cli.options import JsonOption, QuietOption, VerboseOption
 from oneshot_cli.cli.screen import Screen, counted
+from oneshot_cli.ranges import is_number
 
 WRITTEN_ENDINGS = frozenset(
     {".png", ".apng", ".webp", ".svg", ".npz", ".gif", ".jpg", ".jpeg", ".tif", ".tiff"}
@@ -179,6 +180,6 @@ def _readable(name: str, value: Any) -> str:
         minutes, seconds = divmod(round(value), 60)
         hours, minutes = divmod(minutes, 60)
         return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.5g}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneshot_cli.data.catalogue import DATASETS, DataSet, get_dataset
 from oneshot_cli.errors import OneshotError
-from oneshot_cli.ranges import COUNT, MOST_SYMBOLS, SHARE, Range
+from oneshot_cli.ranges import COUNT, MOST_SYMBOLS, SHARE, Range, is_number
 
 if TYPE_CHECKING:
     from oneshot_cli.data.drawings import Drawings
@@ -50,13 +50,13 @@ class DataSpec:
         sizes = (self.size, *self.sizes)
         if not (
             all(isinstance(text, str) for text in texts)
-            and all(_whole(size) and size in COUNT for size in sizes)
+            and all(is_number(size, whole=True) and size in COUNT for size in sizes)
             and isinstance(share, int | float)
             and share in SHARE
-            and _whole(self.symbols)
+            and is_number(self.symbols, whole=True)
             and self.symbols in SYMBOLS
             and all(
-                isinstance(value, str) if name in TEXTS else _whole(value)
+                isinstance(value, str) if name in TEXTS else is_number(value, whole=True)
                 for name, value in self.options.items()
             )
         ):
@@ -145,8 +145,3 @@ class DataSpec:
             return drawings
         train, validation = split_off_validation(drawings, self.validation or 0.0, self.split)
         return train if part == "train" else validation
-
-
-def _whole(value: Any) -> bool:
-    """Whether a value is a whole number; true and false are none."""
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -15,7 +15,7 @@ from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.imaging.exemplar import Picture
 from oneshot_cli.imaging.pen import Points
 from oneshot_cli.imaging.reading import Grey
-from oneshot_cli.ranges import MOST_SEED
+from oneshot_cli.ranges import MOST_SEED, is_number
 
 MOST_LETTERS = 12
 MOST_STROKES = 60
@@ -140,8 +140,6 @@ def _list(fields: dict[str, Any], name: str, most: int) -> list[Any]:
 
 def _number(fields: dict[str, Any], name: str) -> float | None:
     value = fields.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if value is not None and not is_number(value):
         raise UsageError(f"{name} has to be a number")
     return value

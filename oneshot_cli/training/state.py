@@ -20,6 +20,7 @@ from oneshot_cli.documents import parse
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import atomic_write, regular_file
 from oneshot_cli.model.legacy import current_weight
+from oneshot_cli.ranges import is_number
 from oneshot_cli.training.averaging import WeightAverage
 
 HEADER, DATA = "oneshot-state", "oneshot-data"
@@ -109,8 +110,7 @@ def _counters(fields: dict[str, Any]) -> Counters:
     for name, value in asdict(counters).items():
         if name == "best" and value is None:
             continue
-        whole = name in ("step", "skipped")
-        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        if not is_number(value, whole=name in ("step", "skipped")):
             raise TypeError(f"{name} is {value!r}")
         if name != "best" and not 0 <= float(value) < float("inf"):
             raise ValueError(f"{name} is {value}")
