@@ -15,15 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_cli.data.cache import Packed
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import Progress
+from oneshot_cli.data.generated import SIZE, Bits, pack, packed
 from oneshot_cli.data.splits import Selection
-from oneshot_cli.errors import OneshotError
 
 Array = NDArray[np.float64]
 
-SIZE = 105
 KNOTS = 9  # control points of a stroke
 STEPS = 20  # points of the pen's path between two knots
 STROKES = 4
@@ -207,52 +205,21 @@ def load(
     drawings: int = 20,
     seed: int = 0,
 ) -> Drawings:
-    """Generate `alphabets` x `characters` x `drawings` glyphs and keep those of `selection`."""
-    return packed(alphabets, characters, drawings, seed, progress).drawings(selection)
-
-
-def packed(
-    alphabets: int, characters: int, drawings: int, seed: int, progress: Progress | None = None
-) -> Packed:
-    """Generate `alphabets` x `characters` x `drawings` pictures, 105 x 105 pixels.
+    """Generate `alphabets` x `characters` x `drawings` glyphs and keep those of `selection`.
 
     A character depends only on the seed and on the numbers of its alphabet and itself, so that
     more characters do not change the others. Raises OneshotError for numbers out of range.
     """
-    if min(alphabets, characters, drawings) < 1 or seed < 0:
-        raise OneshotError("glyphs: alphabets, characters and drawings start at 1, seed at 0")
-    bits = []
-    for a in range(alphabets):
-        bits.append(alphabet(a, characters, drawings, seed))
-        if progress:
-            done = (a + 1) * characters * drawings
-            progress("drawing glyphs", done, alphabets * characters * drawings)
-    names = [
-        f"Glyphs{a + 1:02d}/character{c + 1:02d}"
-        for a in range(alphabets)
-        for c in range(characters)
-    ]
-    return Packed(
-        bits=np.concatenate(bits),
-        size=SIZE,
-        character=np.repeat(np.arange(alphabets * characters), drawings),
-        alphabet=np.repeat(np.arange(alphabets), characters),
-        characters=tuple(names),
-        alphabets=tuple(f"Glyphs{a + 1:02d}" for a in range(alphabets)),
-    )
+    everything = packed("glyphs", alphabet, alphabets, characters, drawings, seed, progress)
+    return everything.drawings(selection)
 
 
 @lru_cache(maxsize=64)
-def alphabet(number: int, characters: int, drawings: int, seed: int) -> NDArray[np.uint8]:
+def alphabet(number: int, characters: int, drawings: int, seed: int) -> Bits:
     """The pictures of alphabet `number`, packed: (characters * drawings, bytes). Not to be changed.
 
     The last 64 are kept, since a command may load a data set in several parts or sizes.
     """
-    style, bits = Style.invent(np.random.default_rng([seed, number])), []
-    for c in range(characters):
-        rng = np.random.default_rng([seed, number, c])
-        images = rasterize(*draw(invent_character(style, rng), drawings, rng))
-        bits.append(np.packbits(images.reshape(drawings, -1), axis=1))
-    packed = np.concatenate(bits)
-    packed.setflags(write=False)
-    return packed
+    style = Style.invent(np.random.default_rng([seed, number]))
+    generators = (np.random.default_rng([seed, number, c]) for c in range(characters))
+    return pack(rasterize(*draw(invent_character(style, rng), drawings, rng)) for rng in generators)

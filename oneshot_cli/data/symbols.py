@@ -14,13 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from oneshot_cli import data
-from oneshot_cli.data.cache import Packed
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.fetch import Progress
-from oneshot_cli.data.glyphs import SIZE, Array, draw, rasterize
+from oneshot_cli.data.generated import Bits, pack, packed
+from oneshot_cli.data.glyphs import Array, draw, rasterize
 from oneshot_cli.data.splits import Selection
 from oneshot_cli.errors import OneshotError
 
@@ -224,55 +223,24 @@ def load(
     drawings: int = DRAWINGS,
     seed: int = 0,
 ) -> Drawings:
-    """Generate `alphabets` x `characters` x `drawings` symbols and keep those of `selection`."""
-    return packed(alphabets, characters, drawings, seed, progress).drawings(selection)
-
-
-def packed(
-    alphabets: int,
-    characters: int = CHARACTERS,
-    drawings: int = DRAWINGS,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> Packed:
-    """Generate `alphabets` x `characters` x `drawings` pictures, 105 x 105 pixels.
+    """Generate `alphabets` x `characters` x `drawings` symbols and keep those of `selection`.
 
     A symbol depends only on the seed and on its number, so that more alphabets do not change the
     others. Raises OneshotError for numbers out of range.
     """
-    if min(alphabets, characters, drawings) < 1 or seed < 0:
-        raise OneshotError("symbols: alphabets, characters and drawings start at 1, seed at 0")
-    count = alphabets * characters
-    bits = []
-    for a in range(alphabets):
-        bits.append(alphabet(a, characters, drawings, seed))
-        if progress:
-            progress("drawing symbols", (a + 1) * characters * drawings, count * drawings)
-    names = tuple(f"Symbols{a + 1:02d}" for a in range(alphabets))
-    return Packed(
-        bits=np.concatenate(bits),
-        size=SIZE,
-        character=np.repeat(np.arange(count), drawings),
-        alphabet=np.repeat(np.arange(alphabets), characters),
-        characters=tuple(f"{a}/character{c + 1:02d}" for a in names for c in range(characters)),
-        alphabets=names,
-    )
+    everything = packed("symbols", alphabet, alphabets, characters, drawings, seed, progress)
+    return everything.drawings(selection)
 
 
 @lru_cache(maxsize=64)
-def alphabet(number: int, characters: int, drawings: int, seed: int) -> NDArray[np.uint8]:
+def alphabet(number: int, characters: int, drawings: int, seed: int) -> Bits:
     """The pictures of alphabet `number`, packed: (characters * drawings, bytes). Not to be changed.
 
     The last 64 are kept, since training loads them at several sizes.
     """
-    bits = []
-    for each in range(number * characters, (number + 1) * characters):
-        rng = np.random.default_rng([seed, _STREAM, each])
-        images = rasterize(*draw(invent_symbol(rng), drawings, rng, STEPS))
-        bits.append(np.packbits(images.reshape(drawings, -1), axis=1))
-    packed = np.concatenate(bits)
-    packed.setflags(write=False)
-    return packed
+    numbers = range(number * characters, (number + 1) * characters)
+    generators = (np.random.default_rng([seed, _STREAM, each]) for each in numbers)
+    return pack(rasterize(*draw(invent_symbol(rng), drawings, rng, STEPS)) for rng in generators)
 
 
 def first(count: int, size: int, resample: str = "area") -> Drawings:
