@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,8 +47,8 @@ def learning_curves(rows: list[Row]) -> Figure:
 
     figure = Figure(figsize=(12, 3.6), dpi=120, layout="constrained")
     total, parts, steps = figure.subplots(1, 3)
-    trained = [row for row in rows if "bound" in row]
-    found = [row for row in rows if evaluated(row)]
+    trained = [row for row in rows if math.isfinite(row.get("bound", math.nan))]
+    found = [row for row in rows if math.isfinite(row.get(f"{evaluated(row)}_bound", math.nan))]
     name = evaluated(found[-1]) if found else None
     at = [row["step"] for row in trained]
     total.plot(at, [-row["bound"] for row in trained], color=TRAINING, label="training")
@@ -110,7 +111,6 @@ def tensorboard_writer(folder: Path) -> Callable[[Row], None]:
         for name, label in TENSORBOARD_NAMES.items():
             if name in row:
                 writer.add_scalar(label, row[name], row["step"])
-        if evaluated(row):
-            writer.flush()
+        writer.flush()
 
     return show

@@ -60,8 +60,10 @@ class Hooks:
 class Trainer:
     """A training run in a folder. `fit` trains until the run is done, out of time or interrupted.
 
-    On the CPU a run that was stopped and resumed equals an uninterrupted one bit for bit, because
-    data and noise are functions of the seed and the iteration. The processes of a `world` share the
+    On the CPU the weights of a run that was stopped and resumed equal those of an uninterrupted one
+    bit for bit, because data and noise are functions of the seed and the iteration. A stop by time
+    or a signal adds an evaluation, whose weights may become the best ones; metrics are means over
+    the iterations since the last row or start. The processes of a `world` share the
     examples of each batch; their number changes the results only by rounding. The best weights are
     chosen by evaluations on `validation`, which metrics call `evaluated_on`. Without validation
     drawings there are no evaluations.
@@ -226,10 +228,10 @@ class Trainer:
         if step % intervals.log == 0 or self.device.type == "cpu":  # reading waits for a GPU
             self._check_gradients()
         if step % intervals.log == 0:
-            values = self.world.mean(means.means())
+            values = zip(means.names, self.world.mean(means.means()), strict=True)
             row = {
                 "step": step,
-                **dict(zip(means.names, values, strict=True)),
+                **{name: value for name, value in values if math.isfinite(value)},
                 "learning_rate": self.config.rate(step - 1),
                 "kl_weight": self.config.kl_weight(step - 1),
                 "images_per_second": means.count * self.config.batch / means.seconds,
@@ -238,12 +240,13 @@ class Trainer:
             }
             means.clear()
             self._report(row)
-        if step % intervals.evaluate == 0 and step < self.config.iterations:
-            self._evaluate()
-        if step % intervals.sample == 0 and self.world.is_main:
-            self.hooks.samples(self.average.model, step)
-        if step % intervals.save == 0:
-            self.save()
+        with means.uncounted():
+            if step % intervals.evaluate == 0 and step < self.config.iterations:
+                self._evaluate()
+            if step % intervals.sample == 0 and self.world.is_main:
+                self.hooks.samples(self.average.model, step)
+            if step % intervals.save == 0:
+                self.save()
 
     def _report(self, row: dict[str, Any]) -> None:
         """Write a row of metrics and pass it to the hook."""

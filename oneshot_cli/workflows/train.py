@@ -139,8 +139,8 @@ def resume(
 ) -> TrainResult:
     """Continue the run in the folder `output`, as `oneshot train --resume` does.
 
-    On the CPU the result is bit for bit that of an uninterrupted run. `iterations` or `epochs`
-    changes its length, `evaluation_drawings` the size of the evaluations to come. Raises
+    On the CPU the last weights are bit for bit those of an uninterrupted run. `iterations` or
+    `epochs` changes its length, `evaluation_drawings` the size of the evaluations to come. Raises
     OneshotError.
     """
     folder = RunFolder(Path(output))

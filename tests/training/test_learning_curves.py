@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ def test_the_curves_are_the_metrics(metrics: list[dict[str, Any]], name: str) ->
     assert parts.lines[1].get_ydata().tolist() == [10, 10, 10]
     assert [bar.get_height() for bar in steps.patches] == [5, 4, 2]
     assert len(learning_curves([]).axes) == 3
+
+
+@pytest.mark.parametrize("odd", [-math.inf, math.nan])
+@pytest.mark.parametrize("place", range(len(ROWS)))
+def test_rows_with_numbers_that_are_not_finite_are_left_out(odd: float, place: int) -> None:
+    pytest.importorskip("matplotlib")
+    row = {"step": 60, "bound": odd, "reconstruction": odd, "kl": math.nan}
+    total = learning_curves([*ROWS[:place], row, *ROWS[place:]]).axes[0]
+    assert total.get_ylim() == learning_curves(ROWS).axes[0].get_ylim()
 
 
 def test_a_run_gets_a_picture(tmp_path: Path) -> None:
