@@ -102,12 +102,13 @@ class VariationInputs:
         between two people's drawings of a character. At `temperature` 0 they are not deformed.
         """
         context = select_contexts(self.contexts, rows // self.n)
-        members, size = context.images.shape[1], context.images.shape[-1]
-        inks = context.images.flatten(0, 2)
-        noise = temperature * self.deformation_noise[rows].repeat_interleave(members, 0)
-        maps = Deformation.of(inks, noise, PEOPLE)
-        depth = self._depths[rows // self.n].flatten(0, 2)
-        images = maps.applied(depth, size).view_as(context.images)
+        images = context.images
+        if temperature > 0:
+            members, size = images.shape[1], images.shape[-1]
+            noise = temperature * self.deformation_noise[rows].repeat_interleave(members, 0)
+            maps = Deformation.of(images.flatten(0, 2), noise, PEOPLE)
+            depth = self._depths[rows // self.n].flatten(0, 2)
+            images = maps.applied(depth, size).view_as(images)
         turn = (self.first + rows % self.n) % context.mask.sum(1)
         target = images[torch.arange(len(rows)), turn]
         return Context(images, context.mask, context.alphabet), target

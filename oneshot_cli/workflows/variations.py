@@ -60,10 +60,6 @@ class Settings:
     size: int
     keep_best: int | None
 
-    @property
-    def kept(self) -> int:
-        return self.keep_best or self.n
-
 
 @dataclass
 class VaryReport:
@@ -156,9 +152,8 @@ class VariationFiles:
         return [] if file is None else [file]
 
     def exist(self, job: Job) -> bool:
-        """Whether the files of a job are there."""
-        files = self.of(job)
-        return bool(files) and all(path.exists() for path in files)
+        """Whether the files of a job are there. Without one for each variation they never are."""
+        return bool(self.variations(job)) and all(path.exists() for path in self.of(job))
 
 
 @dataclass

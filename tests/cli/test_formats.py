@@ -107,6 +107,22 @@ def test_an_npz_has_all_pictures(weights: Path, tmp_path: Path) -> None:
         assert alphabet["distance"].shape == (5, 2)
 
 
+@pytest.mark.parametrize("name", ["out/grid.npz", "grid.png"])
+def test_skip_existing_draws_again_what_has_no_files_of_its_own(
+    weights: Path, tmp_path: Path, name: str
+) -> None:
+    """One file holds all drawings: the pictures of the exemplars beside it are not enough."""
+    given = [draw(tmp_path / f"{name}.png", i) for i, name in enumerate("ab")]
+    out = tmp_path / name
+    words: tuple[str | Path, ...] = ("-n", "2", "--size", "28", "-c", weights, "-o", out)
+    oneshot("vary", *given, *words, "--show-input")
+    before = out.read_bytes()
+    out.unlink()
+    again = oneshot("vary", *given, *words, "--show-input", "--skip-existing", "--json")
+    assert document(again)["skipped"] == 0
+    assert out.read_bytes() == before
+
+
 def test_a_pdf_has_a_page_for_each_page_of_the_grid(weights: Path, tmp_path: Path) -> None:
     pytest.importorskip("fpdf", reason="the extra pdf is not installed")
     for i in range(21):

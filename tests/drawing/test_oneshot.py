@@ -254,6 +254,18 @@ def test_reconstructions_come_from_the_posterior(model: Oneshot) -> None:
         model.draw(reconstruct=True)
 
 
+def test_without_spread_exemplars_stay_where_they_are() -> None:
+    """Also where ink touches the frame; with spread it is kept away from it."""
+    ink = torch.zeros(1, 1, 28, 28)
+    ink[..., :20, :2] = 1
+    inputs = VariationInputs.of([ink], 3, 0, (4, 2))
+    context, target = inputs.deformed(torch.arange(3), 0.0)
+    assert torch.equal(context.images, ink.expand(3, 1, 1, 28, 28))
+    assert torch.equal(target, ink.expand(3, 1, 28, 28))
+    context, _ = inputs.deformed(torch.arange(3), 0.1)
+    assert not context.images[..., 0].any()
+
+
 def test_what_cannot_be_read_is_refused(model: Oneshot, tmp_path: Path) -> None:
     with pytest.raises(OneshotError, match="no such file"):
         model.vary(tmp_path / "none.png")
