@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 import stat
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -41,7 +41,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder and rename it to `path` at the end of the block.
 
     If the block is interrupted, `path` keeps its old content. A link stays; its file is written.
-    Temporary files of processes that were killed are removed. Raises OneshotError for a device or a
+    A file that exists keeps its permissions; a new one has those that the umask leaves. Temporary files of processes that were killed are removed. Raises OneshotError for a device or a
     pipe, and if the file cannot be written.
     """
     path = Path(path)
@@ -52,13 +52,15 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             raise OneshotError(f"{path} is no file that can be replaced")
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path.parent.resolve())
+        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
         with _temporary_file(path) as temporary:
+            if mode is not None:
+                temporary.chmod(mode | stat.S_IRUSR | stat.S_IWUSR)
             yield temporary
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)
+            if mode is not None:
+                temporary.chmod(mode)
             temporary.replace(path)
 
 
@@ -106,9 +108,13 @@ def _temporary_file(path: Path) -> Iterator[Path]:
     handle, temporary = None, None
     try:
         while temporary is None:
-            handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=path.suffix, dir=path.parent)
-            if _locked(handle) and os.path.exists(name):
-                temporary = Path(name)
+            name = path.parent / f"{PARTIAL}{secrets.token_hex(4)}{path.suffix}"
+            with suppress(FileExistsError):
+                handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+            if handle is None:
+                continue
+            if _locked(handle) and name.exists():
+                temporary = name
             if temporary is None or fcntl is None:
                 os.close(handle)
                 handle = None

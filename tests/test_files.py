@@ -51,6 +51,21 @@ def test_what_is_written_is_read_and_nothing_else_stays(
     assert names(folder) == ["a.bin"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there permissions are others")
+def test_files_have_the_permissions_of_the_umask_or_keep_theirs(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    before = os.umask(0o027)
+    try:
+        atomic_write_bytes(path, b"new")
+        assert path.stat().st_mode & 0o777 == 0o640
+        for mode in (0o600, 0o444):
+            path.chmod(mode)
+            atomic_write_bytes(path, b"replaced")
+            assert path.stat().st_mode & 0o777 == mode
+    finally:
+        assert os.umask(before) == 0o027
+
+
 def killed_while_writing(path: Path) -> None:
     """Another process that is killed in the middle of writing `path`."""
     code = RUN + (
