@@ -41,8 +41,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder and rename it to `path` at the end of the block.
 
     If the block is interrupted, `path` keeps its old content. A link stays; its file is written.
-    A file that exists keeps its permissions; a new one has those that the umask leaves. Temporary files of processes that were killed are removed. Raises OneshotError for a device or a
-    pipe, and if the file cannot be written.
+    A file that exists keeps its permissions; a new one has those that the umask leaves. Temporary
+    files of processes that were killed are removed. Raises OneshotError for a device or a pipe, and
+    if the file cannot be written.
     """
     path = Path(path)
     with write_errors(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,16 @@ def pictures_below(root: Path) -> list[Path]:
     """
     found = files_below(root, _unreadable)
     pictures = sorted(path for path in found if path.suffix.lower() in PICTURE_ENDINGS)
+    sheets = sheets_among(pictures)
+    return [path for path in pictures if path not in sheets]
+
+
+def sheets_among(pictures: Sequence[Path]) -> set[Path]:
+    """The sheets that the drawing commands wrote: named so, with numbered drawings beside them."""
     sheets = {path for path in pictures if SHEET.fullmatch(path.stem)}
     first = [path for path in pictures if FIRST_DRAWING.fullmatch(path.stem)]
     drawn = {folder for path in first if path not in sheets for folder in path.parents}
-    return [path for path in pictures if path not in sheets or path.parent not in drawn]
+    return {path for path in sheets if path.parent in drawn}
 
 
 def _unreadable(folder: Path, error: OSError) -> None:

@@ -172,7 +172,11 @@ def to_levels(picture: Picture, frame: int | None = None) -> Levels:
     if isinstance(picture, Drawing):
         return np.where(picture.shown, 0.0, 1.0).astype(np.float32)[..., None]
     if isinstance(picture, Image.Image):
-        return picture_to_levels(picture, frame)
+        shown = picture.tell()
+        try:
+            return picture_to_levels(picture, frame)
+        finally:
+            picture.seek(shown)
     if not isinstance(picture, np.ndarray | Tensor):
         return read_picture(picture, frame)
     values = np.asarray(picture.detach().cpu() if isinstance(picture, Tensor) else picture)

@@ -99,6 +99,7 @@ def read_picture(
                 width, height = picture.size
                 most = MAX_PIXELS_OF.get(picture.format or "", MAX_PIXELS)
                 if width * height <= most:
+                    picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEGs are decoded at a fraction
                     return picture_to_levels(picture, frame)
     except OneshotError as error:
         raise OneshotError(f"{name}: {error}") from None
@@ -232,9 +233,9 @@ def _is_blank(picture: Image.Image) -> bool:
 def picture_to_levels(picture: Image.Image, frame: int | None = None) -> Levels:
     """Levels (H, W, C) in [0, 1] of a Pillow picture, longer side <= 800.
 
-    `frame` is as in `read_picture`. Raises OneshotError for a frame that does not exist.
+    The picture is then at the frame that was read. `frame` is as in `read_picture`. Raises
+    OneshotError for a frame that does not exist.
     """
-    picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEGs decode straight to a fraction of their size
     picture = chosen_frame(picture, frame)
     turn = TRANSPOSED.get(picture.getexif().get(0x0112, 1))
     levels = _flat(picture)

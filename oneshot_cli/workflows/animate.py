@@ -19,6 +19,7 @@ from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.workflows.jobs import STANDARD, find, title
 from oneshot_cli.workflows.pictures import check_written, description
 from oneshot_cli.workflows.targets import (
+    DEFAULT_FOLDER,
     opened,
     refuse_conflicts,
     refuse_terminal,
@@ -95,11 +96,13 @@ def animate(
     check_written(n=n, seed=seed, spread=spread, closeness=closeness, size=size)
     if reconstruct and not exemplars:
         raise UsageError("--reconstruct needs an exemplar")
-    found = find(exemplars, None, Reading(frame, box), each=each)
+    written = DEFAULT_FOLDER if output is None else None
+    found = find(exemplars, written, Reading(frame, box), each=each)
     if exemplars:
         found.report(reporter)
-    if n * max(1, len(found.sources)) > MOST:
-        raise UsageError(f"{n * len(found.sources)} drawings, but a film has at most {MOST}")
+    drawings = n * max(1, len(found.sources))
+    if drawings > MOST:
+        raise UsageError(f"{drawings} drawings, but a film has at most {MOST}")
     with film_file(output, format, title(exemplars) if exemplars else "sample") as (file, kind):
         refuse_conflicts([file], [source.path for source in found.sources], overwrite=force)
         model = load(checkpoint, device)

@@ -6,10 +6,11 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from oneshot_cli.data.folder import sheets_among
 from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.files import files_below
 from oneshot_cli.imaging.exemplar import AUTOMATIC, Drawing, Reading, count_characters, drawing
@@ -83,7 +84,8 @@ class Found:
     """The pictures among some paths.
 
     `failed` has the paths that are no pictures, with the reasons. `left_out` are the files in
-    folders that do not end like pictures, and folders that were not searched.
+    folders that do not end like pictures or are sheets of drawings, such as grid.png, and folders
+    that were not searched.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -137,9 +139,10 @@ def find(
     """The pictures in `paths`: files, folders of them, or `-` for standard input.
 
     A file has its name without the ending, a picture in a folder its path from there. In folders,
-    hidden files are passed over, links to folders are followed, and the folder `output`, where
-    drawings are written, is not searched. One path that cannot be read does not stop the others.
-    All are read as `reading` says. With `each`, every character in a picture is a source.
+    hidden files and sheets of drawings are passed over, links to folders are followed, and the
+    folder `output`, where drawings are written, is not searched. One path that cannot be read does
+    not stop the others. All are read as `reading` says. With `each`, every character in a picture
+    is a source.
     """
     found = Found()
     written = None if output is None else output.resolve()
@@ -192,7 +195,7 @@ def _streamed(path: Path, reading: Reading) -> Levels:
     return read_picture(content, reading.frame, name=shown)
 
 
-def _pictures(folder: Path, written: Path | None, found: Found) -> Iterator[Path]:
+def _pictures(folder: Path, written: Path | None, found: Found) -> list[Path]:
     """The pictures in a folder and those below it; `found` notes what is left out or fails."""
 
     def enters(folder: Path) -> bool:
@@ -204,11 +207,11 @@ def _pictures(folder: Path, written: Path | None, found: Found) -> Iterator[Path
     def failed(folder: Path, error: OSError) -> None:
         found.fail(str(folder), error)
 
-    for path in files_below(folder, failed, enters):
-        if path.suffix.lower() in PICTURE_ENDINGS and os.path.isfile(path):
-            yield path
-        else:
-            found.left_out.append(path)
+    files = list(files_below(folder, failed, enters))
+    pictures = [p for p in files if p.suffix.lower() in PICTURE_ENDINGS and os.path.isfile(p)]
+    wanted = set(pictures) - sheets_among(pictures)
+    found.left_out += [path for path in files if path not in wanted]
+    return [path for path in pictures if path in wanted]
 
 
 def _name(text: str) -> str:

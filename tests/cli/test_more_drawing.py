@@ -105,6 +105,19 @@ def test_animate(ending: str, glyph: Path, weights: Path, tmp_path: Path) -> Non
     assert "exists already" in oneshot("animate", glyph, "-c", weights, "-o", out, code=1).stderr
 
 
+def test_animate_and_vary_pass_over_what_was_drawn_before(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw(tmp_path / "a.png", 0)
+    found = []
+    for command in ("vary", "animate", "vary", "animate"):
+        result = oneshot(command, ".", "-n", "1", "--size", "28", "-c", weights, "--json")
+        found.append(document(result)["exemplars"])
+    assert len(list((tmp_path / "out").iterdir())) == 4
+    assert [len(each) if isinstance(each, list) else each for each in found] == [1, 1, 1, 1]
+
+
 def test_animate_without_exemplars_and_with_reconstruction(
     glyph: Path, weights: Path, tmp_path: Path
 ) -> None:

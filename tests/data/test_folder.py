@@ -13,6 +13,7 @@ from PIL import Image
 from oneshot_cli.data import load
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.imaging.exemplar import exemplar
+from oneshot_cli.workflows.jobs import find
 
 
 def picture(path: Path, ink: np.ndarray, paper: int = 255, pen: int = 0) -> None:
@@ -109,6 +110,9 @@ def test_sheets_beside_the_drawings_of_a_command_are_left_out(tmp_path: Path) ->
     drawings = load("folder", data_dir=tmp_path)
     counts = dict(zip(drawings.characters, torch.bincount(drawings.character), strict=True))
     assert counts == {f"{tmp_path.name}/drawn": 2, "drawn/letters": 1, f"{tmp_path.name}/mine": 6}
+    found = find([tmp_path / "drawn"])  # as the drawing commands find them
+    assert [source.path.name for source in found.sources] == ["K-01.png", "K-02.png", "a-001.png"]
+    assert len(found.left_out) == 7
 
 
 def test_links_to_folders_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:

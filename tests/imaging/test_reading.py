@@ -63,6 +63,19 @@ def test_a_frame_is_read_by_its_number(tmp_path: Path) -> None:
             exemplar(path, 28, Reading(frame=4))
 
 
+def test_a_picture_of_the_caller_stays_as_it_is(tmp_path: Path) -> None:
+    page().resize((3000, 2000)).convert("RGB").save(tmp_path / "photo.jpg")
+    with Image.open(tmp_path / "photo.jpg") as photo:
+        exemplar(photo, 28)
+        assert photo.size == (3000, 2000)
+    film = [page("five"), page("star"), page("eight")]
+    film[0].save(tmp_path / "film.gif", save_all=True, append_images=film[1:])
+    with Image.open(tmp_path / "film.gif") as opened:
+        opened.seek(1)
+        exemplar(opened, 28, Reading(frame=3))
+        assert opened.tell() == 1
+
+
 def test_a_blank_first_frame_is_passed_over(tmp_path: Path) -> None:
     blank = Image.new("L", (500, 400), 255)
     later = [blank, page("five"), page("eight")]
