@@ -11,7 +11,7 @@ from oneshot_cli import checkpoint
 from oneshot_cli import data as data_sets
 from oneshot_cli.checkpoint import Header
 from oneshot_cli.data import omniglot
-from oneshot_cli.data.augmentation import Augmentation
+from oneshot_cli.data.augmentation import NO_AUGMENTATION, Augmentation
 from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.data.episodes import TaskMix
 from oneshot_cli.data.spec import DataSpec
@@ -102,7 +102,8 @@ def prepare(
     """
     chosen = current_fields(fields or {})
     if augment is not None or turn is not None or base is None:
-        chosen["augmentation"] = augmentation(augment or 0.0, turn or 0.0)
+        before = NO_AUGMENTATION if base is None else base.training.augmentation
+        chosen["augmentation"] = augmentation(before, augment, turn)
     if start is not None and base is None:
         chosen.setdefault("kl_warmup", 0)  # a small weight of the KL would undo what was learned
     config, training = configurations(base or named_preset(preset), chosen, task)
@@ -385,7 +386,11 @@ def with_length(
         raise UsageError(str(error)) from error
 
 
-def augmentation(strength: float, turned: float) -> Augmentation:
-    """The augmentation of `--augment` and `--turn`. With `--augment` a tenth is left plain."""
-    plain = 0.1 if strength > 0 else 0.0
-    return Augmentation(0.1 * strength, 0.03 * strength, turned, plain)
+def augmentation(
+    before: Augmentation, strength: float | None, turned: float | None
+) -> Augmentation:
+    """`before`, changed by `--augment` and `--turn`. With `--augment` a tenth is left plain."""
+    if strength is not None:
+        plain = 0.1 if strength > 0 else 0.0
+        before = replace(before, shared=0.1 * strength, own=0.03 * strength, plain=plain)
+    return before if turned is None else replace(before, turned=turned)
