@@ -234,8 +234,11 @@ class _PairBounds:
 
     def alone(self, images: Tensor, first: int) -> Tensor:
         """The bounds (W,) of log p(image) without a context."""
-        context = Context.empty(len(images), images.shape[-1])
-        return self._bound(images, context, self._noises(first + torch.arange(len(images))))
+        found = []
+        for part in torch.arange(len(images)).split(max(1, self.batch // self.particles)):
+            context = Context.empty(len(part), images.shape[-1])
+            found.append(self._bound(images[part], context, self._noises(first + part)))
+        return torch.cat(found)
 
     def _noises(self, trials: Tensor) -> Tensor:
         return torch.stack(
@@ -244,8 +247,12 @@ class _PairBounds:
 
     def _bound(self, images: Tensor, context: Context, noise: Tensor) -> Tensor:
         device = next(self.model.parameters()).device
-        found = self.model.bound(images.to(device), context.to(device), noise.to(device))
-        return (found.log_weight.logsumexp(1) - math.log(self.particles)).cpu()
+        images, context = images.to(device), context.to(device)
+        weights = [
+            self.model.bound(images, context, some.to(device)).log_weight
+            for some in noise.split(max(1, self.batch // len(images)), 1)
+        ]
+        return (torch.cat(weights, 1).logsumexp(1) - math.log(self.particles)).cpu()
 
 
 def _noise(model: GenerativeModel, particles: int, seed: int, trial: int) -> Tensor:

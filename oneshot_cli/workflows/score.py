@@ -74,11 +74,17 @@ class ScoreFiles:
 
     @classmethod
     def of(
-        cls, output: Path | None, plot: Path | None, report: Path | None, *, whole: bool
+        cls,
+        output: Path | None,
+        plot: Path | None,
+        report: Path | None,
+        *,
+        whole: bool,
+        memorization: bool = False,
     ) -> ScoreFiles:
         """The files in the folder `output`, and `plot` and `report` if they are given.
 
-        `whole` is true if a checkpoint is scored, and false for pictures, which have no report.
+        `whole` adds the report of a checkpoint, `memorization` the nearest training drawings.
         """
         if output is None:
             return cls(None, plot, report, None)
@@ -86,7 +92,7 @@ class ScoreFiles:
             document=output / "score.json",
             plot=plot or output / "scatter.png",
             report=report or (output / "report.html" if whole else None),
-            nearest=output / "nearest.png" if whole else None,
+            nearest=output / "nearest.png" if memorization else None,
         )
 
     def all(self) -> Iterator[Path]:
@@ -169,12 +175,11 @@ def score(
 ) -> ScoreResult:
     """Score the variations that a checkpoint draws, as `oneshot score` does.
 
-    The arguments are the options of the command. `critics` are folders with a further pair of
-    critics each. Files are written to the folder `output`, and to
-    `plot` and `report`, if these are given. Raises OneshotError.
+    The arguments are the options of the command. `critics` are folders with a further pair each.
+    Files are written to the folder `output`, `plot` and `report` if given. Raises OneshotError.
     """
     started = time.monotonic()
-    files = ScoreFiles.of(output, plot, report, whole=True)
+    files = ScoreFiles.of(output, plot, report, whole=True, memorization=memorization)
     model = load(checkpoint, device)
     refuse_to_overwrite(files.all(), force, read=filter(None, [model.path]))
     files.check()
@@ -231,7 +236,7 @@ def score(
         scores=scores,
         runs=classified,
         recall=recall[0] if recall else None,
-        files=[path for path in files.all() if path.exists()],
+        files=list(files.all()),
         seconds=time.monotonic() - started,
     )
 
@@ -298,10 +303,7 @@ def _memorization(
     options: ScoreOptions,
     data_dir: Path | None,
 ) -> tuple[Memorization, Drawings] | None:
-    """The nearest training drawings of samples and of people's drawings.
-
-    Returns the result and the training drawings.
-    """
+    """The nearest training drawings of samples and of people's drawings, and all of them."""
     if not options.memorization:
         return None
     training = data.load("omniglot", data_dir=data_dir, split="weak", part="train", size=28)

@@ -132,10 +132,15 @@ def test_measures_everything_and_repeats_to_the_byte(
 
 
 @needs_omniglot
-def test_prints_the_three_reference_points_and_the_headline(tiny_checkpoint: Path) -> None:
+def test_prints_the_three_reference_points_and_the_headline(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
     quick = [*QUICK, "--no-memorization"]
-    code, stdout, stderr = run(tiny_checkpoint, *quick)
+    (tmp_path / "nearest.png").write_text("not of this run")
+    code, stdout, stderr = run(tiny_checkpoint, *quick, "-o", tmp_path)
     assert code == 0, stderr
+    assert "nearest.png" not in stdout + stderr
+    assert (tmp_path / "nearest.png").read_text() == "not of this run"
     assert "One-shot classification is not measured for the model: its split, weak" in stdout
     assert "BPL" not in stdout, "published errors stand beside measured ones only"
     for words in ("people", "copies", "other characters", "spread 0.4", "people's", "thickest"):

@@ -18,7 +18,7 @@ from oneshot_cli.data.drawings import Drawings
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import classification as cl
 from oneshot_cli.evaluation.critics import load_critic
-from oneshot_cli.model import Context
+from oneshot_cli.model import Bound, Context
 
 OFFICIAL = Path(os.environ.get("ONESHOT_DATA", "")) / "omniglot" / "all_runs.zip"
 
@@ -66,7 +66,9 @@ def test_classify_counts_errors() -> None:
     assert found.error.value == pytest.approx(0.25)
 
 
-def test_model_scores_are_the_bound_of_each_pair_whatever_the_batch() -> None:
+def test_model_scores_are_the_bound_of_each_pair_whatever_the_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model = tiny_model(size=28)
     train, test = (torch.rand(2, 2, 3, 28, 28) > 0.9).to(torch.uint8).unbind(0)
     runs = cl.Runs(train, test, torch.zeros(2, 3, dtype=torch.long), "made up")
@@ -76,10 +78,20 @@ def test_model_scores_are_the_bound_of_each_pair_whatever_the_batch() -> None:
     )
     scores, backward = found.forward, found.backward
     assert backward is not None
-    at_once = cl.model_scores(model, runs, particles=4, both_directions=True, batch=1000)
-    torch.testing.assert_close(  # backward scores are differences of bounds in float32
-        (scores, backward), (at_once.forward, at_once.backward), rtol=1e-6, atol=1e-4
-    )
+    most: list[int] = []
+    bound = model.bound
+
+    def counted(x: torch.Tensor, context: Context, noise: torch.Tensor) -> Bound:
+        most.append(len(x) * noise.shape[1])
+        return bound(x, context, noise)
+
+    monkeypatch.setattr(model, "bound", counted)
+    for batch in (6, 1000):
+        other = cl.model_scores(model, runs, particles=4, both_directions=True, batch=batch)
+        torch.testing.assert_close(  # backward scores are differences of bounds in float32
+            (scores, backward), (other.forward, other.backward), rtol=1e-6, atol=1e-4
+        )
+        assert max(most) <= batch
     torch.testing.assert_close(cl.model_scores(model, runs, particles=4).forward, scores)
     assert sum(seen) == 12
     run, trial, shown = 1, 2, 0

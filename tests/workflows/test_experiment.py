@@ -111,8 +111,8 @@ def test_a_config_file_runs_the_experiment_of_another_run(data_dir: Path, tmp_pa
     )
     assert changed.data == base.data
     turned = tmp_path / "turned"
-    source = ("--config", other / "config.json", "-o", turned, "--data-dir", data_dir)
-    command(*source, "--turn", 0.25)
+    config = other / "config.json"
+    command("--config", config, "-o", turned, "--data-dir", data_dir, "--turn", 0.25)
     expected = replace(changed.training.augmentation, turned=0.25)
     assert RunFolder(turned).experiment().training.augmentation == expected, "the rest stays"
 

@@ -229,8 +229,8 @@ class Steps:
             self.saved.clear()
         layers = (self.heads, self.step, self.output, self.transition, self.glimpse)
         weights = [layer.weight_gradients() if layer else (None, None) for layer in layers]
-        has_target_features = self.inputs.target_features.shape[1] > 1
-        target = self.step.grad_outputs.float().sum(0) if has_target_features else None
+        encoded = self.inputs.target_features.requires_grad
+        target = self.step.grad_outputs.float().sum(0) if encoded else None
         context = self.glimpse.grad_outputs.float().sum(0) if self.glimpse else None
         return None, h, cell, target, context, null, *(each for pair in weights for each in pair)
 

@@ -71,6 +71,7 @@ SHOWN: dict[str, Callable[[], Context]] = {
     [
         {},
         {"image_encoder_units": 0},
+        {"posterior_units": 1},
         {"encode_context": False},
         {"conditional": False},
         {"attention": "free-transformer"},
@@ -92,6 +93,7 @@ def test_states_and_gradients_are_those_of_autograd(
     plain = gradients(model, model.unroll(draws, given, x, limit))
     for mine, wanted in zip(fast[0], plain[0], strict=True):
         torch.testing.assert_close(mine, wanted, atol=1e-5, rtol=1e-5)
+    assert plain[1].keys() <= fast[1].keys()
     for name, found in fast[1].items():
         wanted = plain[1].get(name, torch.zeros_like(found))  # no context, no query
         torch.testing.assert_close(found, wanted, atol=2e-5, rtol=2e-4, msg=(name + ": {}").format)
