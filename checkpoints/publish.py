@@ -14,6 +14,7 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -126,13 +127,15 @@ def main() -> None:
     path = HERE / f"{options.name}.safetensors"
     training = {**header.training, "machine": options.machine or header.training.get("machine", "")}
     header = replace(header, training=training, figures={})
-    checkpoint.save(path, model, header, dtype=torch.float16)
-    figures = bounds(path, options.iwae_drawings, options.particles)
-    if header.data["split"] == "weak" and header.config.conditional:
-        settings, _ = sampling(oneshot_cli.load(path))
-        header = replace(header, sampling=settings)
-        checkpoint.save(path, model, header, dtype=torch.float16)
-        figures["score"] = variation_scores(path)
+    with TemporaryDirectory() as folder:  # an interruption leaves the shipped file as it is
+        measured = Path(folder) / path.name
+        checkpoint.save(measured, model, header, dtype=torch.float16)
+        figures = bounds(measured, options.iwae_drawings, options.particles)
+        if header.data["split"] == "weak" and header.config.conditional:
+            settings, _ = sampling(oneshot_cli.load(measured))
+            header = replace(header, sampling=settings)
+            checkpoint.save(measured, model, header, dtype=torch.float16)
+            figures["score"] = variation_scores(measured)
     checkpoint.save(path, model, replace(header, figures=figures), dtype=torch.float16)
     print(json.dumps({"sampling": header.sampling, **figures}, indent=2))
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 
 import oneshot_cli
 from oneshot_cli import checkpoint, data
@@ -119,8 +120,10 @@ def main() -> None:
     print(json.dumps({"sampling": settings, **why}, indent=2))
     if not options.dry_run:
         model, header = checkpoint.load(options.checkpoint)
+        with safe_open(options.checkpoint, "pt") as file:
+            dtype = file.get_tensor(next(iter(file.keys()))).dtype  # the header alone changes
         header = replace(header, sampling=settings)
-        checkpoint.save(options.checkpoint, model, header, dtype=torch.float16)
+        checkpoint.save(options.checkpoint, model, header, dtype=dtype)
 
 
 if __name__ == "__main__":

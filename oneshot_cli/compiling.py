@@ -11,7 +11,7 @@ from oneshot_cli.model import GenerativeModel
 
 
 def compile_model(model: GenerativeModel, device: torch.device) -> None:
-    """Compile the methods named in `model.hot`, where `model` spends most time.
+    """Compile `model.compiled_methods`, where the model spends most time.
 
     On CUDA the kernels are replayed as CUDA graphs. Raises OneshotError if torch.compile does not
     work on this machine. It is tried on a small function first, so that a run does not fail in its

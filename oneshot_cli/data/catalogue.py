@@ -49,10 +49,12 @@ class DataSet:
     names of the options. `splits` are the names of the splits, the default first. `size` is the
     default size in pixels.
 
-    `files` may be in the user's data folder or in one of its `folders`. A data set without files is
-    generated, or is the user's own folder of pictures (`is_user_folder`).
-    `conditional` says whether models are evaluated with one context image by default. `published`
-    are the published tables on it.
+    `files` may be in the user's data folder or in one of its `folders`; they are downloaded to the
+    first. A data set without files is generated, or is the user's own folder of pictures
+    (`is_user_folder`). `conditional` says whether models are evaluated with one context image by
+    default. `published` are the published tables on it.
+
+    Raises ValueError for files without folders.
     """
 
     name: str
@@ -67,6 +69,10 @@ class DataSet:
     size: int = 28
     conditional: bool = True
     published: tuple[PublishedOn, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.files and not self.folders:
+            raise ValueError(f"{self.name}: files need the name of a folder, in `folders`")
 
     def published_tables(
         self, split: str | None, size: int, resample: str, binarization: str = "dynamic"

@@ -67,8 +67,8 @@ class Episodes:
 
     `others` are the same drawings at other sizes; steps cycle through all sizes. Augmentation
     transforms `originals`, the drawings at a higher resolution, and resamples them to the size of
-    the step with the method `resample`, see `data.resampling`. Random numbers are drawn on the CPU,
-    images are made on `device`. Raises ValueError if there are no drawings.
+    the step with the method `resample`, see `imaging.resampling`. Random numbers are drawn on the
+    CPU, images are made on `device`. Raises ValueError if there are no drawings.
     """
 
     def __init__(

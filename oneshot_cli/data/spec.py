@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -35,7 +36,7 @@ class DataSpec:
     sizes: tuple[int, ...] = ()
     """All sizes, ascending, through which batches cycle. Empty if there is only `size`."""
     resample: str | None = None
-    """The method of `data.resampling`, "area" or "max". None means "area"."""
+    """The method of `imaging.resampling`, "area" or "max". None means "area"."""
     validation: float | None = None
     """The share of the training part that is kept for validation. None in older runs."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -45,22 +46,23 @@ class DataSpec:
 
     def __post_init__(self) -> None:
         """Raise OneshotError for a field of the wrong type."""
-        texts = (self.dataset, self.split or "", self.resample or "")
         share = 0.0 if self.validation is None else self.validation
         sizes = (self.size, *self.sizes)
-        if not (
-            all(isinstance(text, str) for text in texts)
-            and all(is_number(size, whole=True) and size in COUNT for size in sizes)
-            and isinstance(share, int | float)
-            and share in SHARE
-            and is_number(self.symbols, whole=True)
-            and self.symbols in SYMBOLS
-            and all(
+        fits = {
+            "dataset": isinstance(self.dataset, str),
+            "split": isinstance(self.split or "", str),
+            "size": all(is_number(size, whole=True) and size in COUNT for size in sizes),
+            "resample": isinstance(self.resample or "", str),
+            "validation": is_number(share) and share in SHARE,
+            "symbols": is_number(self.symbols, whole=True) and self.symbols in SYMBOLS,
+            "options": all(
                 isinstance(value, str) if name in TEXTS else is_number(value, whole=True)
                 for name, value in self.options.items()
-            )
-        ):
-            raise OneshotError("the data that it was trained on are not as oneshot describes them")
+            ),
+        }
+        for name in (name for name, holds in fits.items() if not holds):
+            given = reprlib.repr(sizes if name == "size" else getattr(self, name))
+            raise OneshotError(f"data are not as oneshot describes them: {name} is {given}")
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> DataSpec:
@@ -72,7 +74,7 @@ class DataSpec:
             raise OneshotError("it does not say what data it was trained on")
         sizes = content.get("sizes", ())
         if not isinstance(content["dataset"], str) or not isinstance(sizes, list | tuple):
-            raise OneshotError("the data that it was trained on are not as oneshot describes them")
+            raise OneshotError("data are not as oneshot describes them: their name or sizes")
         takes = DATASETS[content["dataset"]].options if content["dataset"] in DATASETS else ()
         own = {f.name for f in fields(cls)} - {"options", "sizes"}
         return cls(

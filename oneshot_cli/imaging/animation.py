@@ -211,7 +211,7 @@ def _video(
             )
         ) as writer:
             writer.send(None)
-            for frame in [*frames, *[frames[-1]] * round(hold * fps)]:
+            for frame in [*frames[:-1], *[frames[-1]] * max(1, round(hold * fps))]:
                 even = Image.new("RGB", (width, height), "white")
                 even.paste(frame, (0, 0))
                 writer.send(even.tobytes())

@@ -267,7 +267,7 @@ def parse_sizes(given: str | int | Sequence[int]) -> list[int]:
     parts = given.split(",") if isinstance(given, str) else given
     try:
         found = sorted({int(part) for part in ([parts] if isinstance(parts, int) else parts)})
-    except ValueError:
+    except (ValueError, TypeError):
         raise UsageError(f"--size {given}: give pixels, such as 28 or 28,52") from None
     if not found or not SMALLEST <= found[0] <= found[-1] <= LARGEST:
         raise UsageError(f"--size {given}: sizes are {SMALLEST} to {LARGEST} pixels")

@@ -121,7 +121,7 @@ def train(
         experiment = _with_precision(experiment, world, options.reporter)
         run = trainer(folder, experiment, loaded, options.intervals, world)
         if options.compiled:
-            compile_model(run.model, world.device)
+            _compile(run)
         if weights is not None:
             initialize_from(run, weights)
         with _locked(folder, world):
@@ -170,9 +170,15 @@ def _resume(
     experiment = replace(experiment, training=length)
     run = trainer(folder, experiment, loaded, options.intervals, world)
     if options.compiled:
-        compile_model(run.model, world.device)
+        _compile(run)
     run.resume()
     return _fit(run, options)
+
+
+def _compile(run: Trainer) -> None:
+    """Compile the model. Raises OneshotError if that is impossible, also for its engine."""
+    compile_model(run.model, run.device)
+    run.model.use_engine(run.config.engine)
 
 
 def refuse_existing_run(folder: RunFolder) -> None:

@@ -88,6 +88,8 @@ def vary(
     check_written(n=n, seed=seed, spread=spread, closeness=closeness, size=size, pen=pen)
     if keep_best is not None and keep_best > n:
         raise UsageError(f"--keep-best is {keep_best}, but only {n} are drawn")
+    if per_class is not None and per_class < 1:
+        raise UsageError(f"per_class is {per_class}, but at least one picture of a class is drawn")
     if per_class is not None and (together or keep_best is not None):
         raise UsageError("--per-class goes with neither --together nor --keep-best")
     if skip_existing and output is None:

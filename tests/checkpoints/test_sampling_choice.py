@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import math
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import tiny_model
+
+from oneshot_cli import checkpoint
+from oneshot_cli.checkpoint import Header
 
 SCRIPT = Path(__file__).parents[2] / "checkpoints" / "sampling.py"
 
@@ -30,3 +37,21 @@ def test_a_model_that_is_never_as_diverse_as_people_has_no_default(script: dict[
     unreached = script["Choice"](0.5, math.nan, math.nan, math.nan)
     with pytest.raises(ValueError, match="as diverse as people"):
         script["best"]([unreached], 0.38)
+
+
+def test_only_the_header_of_the_file_changes(
+    script: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, model = tmp_path / "tiny.safetensors", tiny_model()
+    checkpoint.save(path, model, Header(config=model.config))
+    before = load_file(path)
+    chosen = {"spread": 0.7, "closeness": 0.8}
+    monkeypatch.setitem(script["main"].__globals__, "sampling", lambda *_: (chosen, {}))
+    monkeypatch.setattr(sys, "argv", ["sampling.py", str(path)])
+    script["main"]()
+    assert checkpoint.read_header(path).sampling == chosen
+    after = load_file(path)
+    assert before.keys() == after.keys()
+    for name, weight in before.items():
+        assert weight.dtype == after[name].dtype == torch.float32
+        assert torch.equal(weight, after[name])

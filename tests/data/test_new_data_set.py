@@ -18,7 +18,7 @@ from oneshot_cli import data
 from oneshot_cli.cli.app import app
 from oneshot_cli.data.catalogue import DATASETS, PublishedOn
 from oneshot_cli.data.drawings import Drawings
-from oneshot_cli.data.fetch import Progress
+from oneshot_cli.data.fetch import Progress, RemoteFile
 from oneshot_cli.data.splits import WEAK, Selection
 
 
@@ -78,3 +78,8 @@ def test_it_is_listed_trained_on_and_measured(tmp_path: Path) -> None:
     document = json.loads(measured.stdout)
     assert document["checkpoints"][0]["measured_on"]["dataset"] == "runes"
     assert document["published"]
+
+
+def test_files_need_a_folder() -> None:
+    with pytest.raises(ValueError, match="folder"):
+        data.DataSet("runes", "marks", "my_package.runes", (WEAK,), (RemoteFile("runes.zip"),))

@@ -19,6 +19,7 @@ from oneshot_cli.model.objective import objective
 from oneshot_cli.training.config import TrainConfig
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loop import Trainer
+from oneshot_cli.workflows.train import RunOptions, train
 
 
 @pytest.mark.parametrize("canvas", ["additive", "gated"])
@@ -76,3 +77,14 @@ def test_a_model_without_steps_says_that_it_cannot_recompute(tmp_path: Path) -> 
 def test_recompute_is_no_negative_number() -> None:
     with pytest.raises(ValueError, match="recompute"):
         TrainConfig(recompute=-1)
+
+
+def test_an_engine_that_a_compiled_model_lacks_is_refused_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    training = TrainConfig(iterations=1, batch=2, engine="written", bf16=False)
+    experiment = Experiment(TINY, training, DataSpec("glyphs", "weak", 8, validation=0.0))
+    with pytest.raises(OneshotError, match="no written-out gradient"):
+        train(experiment, tmp_path / "run", options=RunOptions(compiled=True))
+    assert not (tmp_path / "run").exists()

@@ -11,6 +11,7 @@ import pytest
 from oneshot_cli.errors import UsageError
 from oneshot_cli.workflows.alphabet import alphabet
 from oneshot_cli.workflows.animate import animate
+from oneshot_cli.workflows.prepare import parse_sizes
 from oneshot_cli.workflows.sample import sample
 from oneshot_cli.workflows.vary import vary
 
@@ -44,3 +45,19 @@ def test_numbers_out_of_range_raise_first(
     with pytest.raises(UsageError, match=f"^{name} is"):
         work(glyph, checkpoint=MISSING, **wrong)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_film_without_exemplars_says_how_many_drawings_it_can_have() -> None:
+    with pytest.raises(UsageError, match="401 drawings"):
+        animate((), n=401, checkpoint=MISSING)
+
+
+def test_a_class_has_at_least_one_picture(glyph: Path) -> None:
+    with pytest.raises(UsageError, match="per_class is 0"):
+        vary([glyph], per_class=0, checkpoint=MISSING)
+
+
+def test_sizes_are_whole_numbers() -> None:
+    for wrong in (28.0, None, "28,", "x"):
+        with pytest.raises(UsageError, match="--size"):
+            parse_sizes(wrong)  # type: ignore[arg-type]

@@ -204,6 +204,7 @@ def test_every_checkpoint_that_ships_says_its_experiment() -> None:
         ("training", "data_before", "omniglot weak", "not a list of texts"),
         ("training", "data_before", [1], "data_before are texts"),
         ("data", "size", True, "not as oneshot describes them"),
+        ("data", "validation", 1.5, "validation is 1.5"),
         ("data", "binarization", 3, "not as oneshot describes them"),
     ],
 )
