@@ -29,7 +29,7 @@ from oneshot_cli.cli.options import (
     refuse_json_too,
 )
 from oneshot_cli.cli.screen import Screen, counted, loading_program
-from oneshot_cli.drawing.defaults import DEFAULT_SIZE
+from oneshot_cli.drawing.defaults import DEFAULT_SIZE, FPS, HOLD
 from oneshot_cli.paths import CHARACTERS
 
 
@@ -80,10 +80,10 @@ def animate(
     fade: Annotated[
         bool, typer.Option("--fade", help="Show new strokes in colour, fading to black.")
     ] = False,
-    fps: Annotated[float, typer.Option(min=0.5, max=50, help="Steps per second.")] = 8.0,
+    fps: Annotated[float, typer.Option(min=0.5, max=50, help="Steps per second.")] = FPS,
     hold: Annotated[
         float, typer.Option(min=0.1, max=60, help="Seconds that the last frame is shown.")
-    ] = 2.0,
+    ] = HOLD,
     example: ExampleOption = False,
     each: EachOption = False,
     frame: FrameOption = None,

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -14,10 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from oneshot_cli.drawing.defaults import FPS, HOLD
 from oneshot_cli.drawing.rendering import Rendering
 from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.files import require_folder
-from oneshot_cli.imaging.animation import Strip, film, save_film
+from oneshot_cli.imaging.animation import Strip, film, film_bytes, save_film
 from oneshot_cli.imaging.grid import Group, sheet
 from oneshot_cli.imaging.reading import PICTURE_ENDINGS
 from oneshot_cli.imaging.rendering import Bytes, of_mask, save_picture
@@ -180,8 +180,8 @@ class Film:
         *,
         windows: bool = True,
         fade: bool = False,
-        fps: float = 8.0,
-        hold: float = 2.0,
+        fps: float = FPS,
+        hold: float = HOLD,
     ) -> list[Path]:
         """Write an animation in the format of the file's ending, such as .gif or .mp4.
 
@@ -193,9 +193,7 @@ class Film:
 
     def _repr_png_(self) -> bytes:
         """For notebooks: an animated PNG."""
-        with TemporaryDirectory() as folder:
-            (file,) = self.save(Path(folder) / "film.png")
-            return file.read_bytes()
+        return film_bytes(self.pictures(), "apng", fps=FPS, hold=HOLD)
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -114,9 +114,7 @@ def draw_window(panel: Image.Image, window: Tensor, colour: Colour) -> None:
     ImageDraw.Draw(panel).line(points, fill=colour, width=max(1, round(side / 70)), joint="curve")
 
 
-def save_film(
-    frames: Sequence[Image.Image], path: Path, *, fps: float = 10.0, hold: float = 1.5
-) -> None:
+def save_film(frames: Sequence[Image.Image], path: Path, *, fps: float, hold: float) -> None:
     """Write an animation in an endless loop; the last frame is shown for `hold` seconds.
 
     The format follows the ending, see ENDINGS. Raises OneshotError for any other ending, and for a
@@ -150,8 +148,8 @@ def film_bytes(
     frames: Sequence[Image.Image],
     kind: str,
     *,
-    fps: float = 10.0,
-    hold: float = 1.5,
+    fps: float,
+    hold: float,
     about: About | None = None,
 ) -> bytes:
     """An animation in a format of FORMATS, with `about` in its metadata.

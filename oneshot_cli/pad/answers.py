@@ -5,18 +5,17 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from oneshot_cli.drawing.alphabet_film import alphabet_film
+from oneshot_cli.drawing.defaults import FPS, HOLD
 from oneshot_cli.drawing.oneshot import Oneshot
 from oneshot_cli.drawing.results import Film
 from oneshot_cli.errors import UsageError
-from oneshot_cli.imaging.animation import film, save_film
+from oneshot_cli.imaging.animation import film, film_bytes
 from oneshot_cli.imaging.exemplar import Drawing, at_size, drawing
 from oneshot_cli.imaging.grid import Group, sheet
 from oneshot_cli.imaging.rendering import Bytes, of_mask
@@ -106,10 +105,8 @@ def _drawings(
     """The first n drawings as grey levels (size, size)."""
     if wanted.alphabet:
         # which characters are chosen depends on how many are asked for
-        made = model.alphabet(
-            wanted.pictures(), N, seed=wanted.seed, spread=wanted.spread, size=size
-        )[:n]
-        return list(model.render(made))
+        made = model.alphabet(read, N, seed=wanted.seed, spread=wanted.spread, size=size)
+        return list(model.render(made[:n]))
     exemplars = [at_size(each.mask, model.size)[None, None] for each in read]
     varied = model.vary_batch(
         exemplars,
@@ -173,7 +170,5 @@ def _gif(model: Oneshot, wanted: Wanted, number: int | None) -> bytes:
         if number is not None
         else [slice(first, first + COLUMNS) for first in range(0, N, COLUMNS)]
     )
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "film.gif"
-        save_film(film([made.strip(seen, drawings=row) for row in rows]), path)
-        return path.read_bytes()
+    frames = film([made.strip(seen, drawings=row) for row in rows])
+    return film_bytes(frames, "gif", fps=FPS, hold=HOLD)

@@ -85,10 +85,7 @@ class Wanted:
         if type(seed) is not int or not 0 <= seed <= MOST_SEED:
             raise UsageError(f"seed has to be a whole number from 0 to {MOST_SEED:,}")
         spread, closeness = _number(fields, "spread"), _number(fields, "closeness")
-        try:
-            check(spread=spread, closeness=closeness)
-        except OneshotError as error:
-            raise UsageError(str(error)) from error
+        check(spread=spread, closeness=closeness)
         return cls(tuple(_letter(each) for each in letters), alphabet, seed, spread, closeness)
 
     def pictures(self) -> list[Picture]:

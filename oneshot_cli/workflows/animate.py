@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oneshot_cli.drawing.defaults import DEFAULT_SIZE
+from oneshot_cli.drawing.defaults import DEFAULT_SIZE, FPS, HOLD
 from oneshot_cli.drawing.oneshot import load
 from oneshot_cli.errors import UsageError
 from oneshot_cli.imaging.animation import film, film_bytes, film_format, require_codec
@@ -76,8 +76,8 @@ def animate(
     reconstruct: bool = False,
     windows: bool = True,
     fade: bool = False,
-    fps: float = 8.0,
-    hold: float = 2.0,
+    fps: float = FPS,
+    hold: float = HOLD,
     format: str | None = None,
     frame: int | None = None,
     box: str = "auto",

@@ -250,4 +250,4 @@ def test_what_is_too_large_for_a_format_is_one_clear_error() -> None:
             encoded(Image.new("L", (side, 1)), kind)
     frames = [Image.new("L", (16_384, 1), shade) for shade in (0, 255)]
     with pytest.raises(OneshotError, match="WEBP has at most 16,383"):
-        animation.film_bytes(frames, "webp")
+        animation.film_bytes(frames, "webp", fps=8, hold=2)

@@ -195,7 +195,7 @@ def test_animations_loop_and_hold_the_last_frame(ending: str, tmp_path: Path) ->
 
 
 def test_a_film_of_ten_drawings_is_small(tmp_path: Path) -> None:
-    save_film(film([strip(10, 20, 52)]), tmp_path / "ten.gif")
+    save_film(film([strip(10, 20, 52)]), tmp_path / "ten.gif", fps=8, hold=2)
     assert (tmp_path / "ten.gif").stat().st_size < 1_000_000
 
 
@@ -212,10 +212,10 @@ def test_mp4_without_the_extra_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(OneshotError, match=r"oneshot-cli\[video\]"):
-        save_film(film([strip(1)]), tmp_path / "film.mp4")
+        save_film(film([strip(1)]), tmp_path / "film.mp4", fps=8, hold=2)
     assert not list(tmp_path.iterdir())
 
 
 def test_unknown_endings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OneshotError, match=r"an animation ends in \.gif"):
-        save_film(film([strip(1)]), tmp_path / "film.avi")
+        save_film(film([strip(1)]), tmp_path / "film.avi", fps=8, hold=2)
