@@ -31,8 +31,6 @@ VARIATIONS = 10
 MAX_EXCESS_OVERLAP = 0.12
 """A larger overlap after the best shift, above people's, counts as copying."""
 
-CHARACTERS_PER_BATCH = 10
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -95,18 +93,8 @@ def sampling(model: Oneshot, data_dir: Path | None = None) -> tuple[dict[str, fl
 
 
 def _drawn(model: Oneshot, read: torch.Tensor, spread: float, closeness: float) -> torch.Tensor:
-    return torch.cat(
-        [
-            model.vary_batch(
-                [exemplar[None] for exemplar in rows],
-                VARIATIONS,
-                spread=spread,
-                closeness=closeness,
-                size=model.size,
-            )
-            for rows in read.split(CHARACTERS_PER_BATCH)
-        ]
-    )
+    sets = [exemplar[None] for exemplar in read]
+    return model.vary_batch(sets, VARIATIONS, spread=spread, closeness=closeness, size=model.size)
 
 
 def main() -> None:

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from oneshot_cli.documents import parse
@@ -239,8 +238,3 @@ def _check(
             raise OneshotError(
                 f"{path}: {name} has shape {found[name]}, its header says {wanted[name]}"
             )
-
-
-def parameter_count(model: nn.Module) -> int:
-    """The number of learned parameters."""
-    return sum(p.numel() for p in model.parameters())

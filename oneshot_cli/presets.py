@@ -18,7 +18,6 @@ class Preset:
     """
 
     kind: str
-    about: str
     model: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     task: int | None = 1
@@ -32,34 +31,25 @@ _VAE = {**_DENSE, "batch": 100, "iterations": 36_000, "decay": 0.6}
 def _sequential(steps: int, canvas: str, attention: str = "spatial-transformer") -> Preset:
     """A row of the table in Rezende et al. 2016, with the paper's sizes and bounded windows."""
     fields = {**_PAPER, "steps": steps, "canvas": canvas, "attention": attention}
-    return Preset("sequential", f"{attention}, {canvas} canvas, {steps} steps", fields)
+    return Preset("sequential", fields)
 
 
 PRESETS: dict[str, Preset] = {
-    "flagship": Preset(
-        "sequential",
-        "the sequential generator that ships, before its image encoder",
-        {"prior": "learned", "output": "residual"},
-        task=None,
-    ),
-    "paper": Preset(
-        "sequential",
-        "the settings of Rezende et al. 2016, with its free windows",
-        {**_PAPER, "attention": "free-transformer"},
-        task=None,
-    ),
+    # The sequential generator that ships, before its image encoder.
+    "flagship": Preset("sequential", {"prior": "learned", "output": "residual"}, task=None),
+    # The settings of Rezende et al. 2016, with its free windows.
+    "paper": Preset("sequential", {**_PAPER, "attention": "free-transformer"}, task=None),
     "st-cgru-80": _sequential(80, "gated"),
     "st-add-80": _sequential(80, "additive"),
     "st-cgru-30": _sequential(30, "gated"),
     "st-add-30": _sequential(30, "additive"),
     "fc-cgru-80": _sequential(80, "gated", "fully-connected"),
-    "draw-64-noattn": Preset(
-        "draw", "DRAW of Gregor et al. 2015 without attention", {"attention": "fully-connected"}
-    ),
-    "draw-64-gauss": Preset("draw", "DRAW with Gaussian attention, 2 x 2 and 5 x 5"),
+    # DRAW of Gregor et al. 2015: without attention, and with windows of 2 x 2 and 5 x 5.
+    "draw-64-noattn": Preset("draw", {"attention": "fully-connected"}),
+    "draw-64-gauss": Preset("draw"),
+    # Burda et al. 2015: two stochastic layers, 50 particles.
     "iwae-2l-50": Preset(
         "vae",
-        "two stochastic layers, 50 particles (Burda et al. 2015)",
         {"latent": (100, 50), "hidden": (200, 100), "activation": "tanh"},
         {
             **_DENSE,
@@ -69,7 +59,8 @@ PRESETS: dict[str, Preset] = {
             "iterations": 160_000,
         },
     ),
-    "vae": Preset("vae", "50 latents, two hidden layers of 500", {}, _VAE),
-    "nade": Preset("nade", "pixels one after another (Larochelle & Murray 2011)", {}, _VAE),
-    "vae-nf": Preset("vae", "the same with ten planar flows", {"flow": 10}, _VAE),
+    "vae": Preset("vae", {}, _VAE),
+    # Larochelle & Murray 2011: pixels one after another.
+    "nade": Preset("nade", {}, _VAE),
+    "vae-nf": Preset("vae", {"flow": 10}, _VAE),
 }

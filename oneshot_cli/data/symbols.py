@@ -25,7 +25,6 @@ from oneshot_cli.errors import OneshotError
 
 KNOTS = 33  # control points of a stroke, enough for a spiral
 STEPS = 5  # points of the pen's path between two knots
-MOST_STROKES = 9
 DRAWINGS = 8
 """Drawings of each symbol that is added to a training set."""
 CHARACTERS = 20
@@ -166,7 +165,7 @@ def invent_symbol(rng: np.random.Generator) -> Array:
         for _ in range(rng.integers(2, 5)):
             form = _turned(_one_of((*OPEN, *CLOSED), rng), rng, 0.5)
             strokes.append(rng.uniform(-0.4, 0.4, 2) + rng.uniform(0.15, 0.45) * form)
-    return np.stack(strokes[:MOST_STROKES])
+    return np.stack(strokes)
 
 
 def _frame(rng: np.random.Generator) -> list[Array]:

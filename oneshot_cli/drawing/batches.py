@@ -108,17 +108,16 @@ class Batches:
         """
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(1, PARTICLES, *self.model.noise_shape, generator=generator)
-        scores = []
-        step = max(1, self._at_once(self.size) // PARTICLES)
+        scores = [torch.empty(0)]
         with torch.inference_mode(), self._threads():
-            for rows in torch.arange(len(images)).split(step):
+            for rows, count in self._batches(len(images), self.size, each=PARTICLES):
                 weight = self.model.bound(
                     images[rows].to(self.device),
                     select_contexts(context, rows),
                     noise.expand(len(rows), *noise.shape[1:]).to(self.device),
                 ).log_weight
-                scores.append(weight.logsumexp(1) - math.log(PARTICLES))
-        return torch.cat(scores).cpu()
+                scores.append((weight.logsumexp(1) - math.log(PARTICLES))[:count].cpu())
+        return torch.cat(scores)
 
     @property
     def _sequential(self) -> SequentialGenerator:
@@ -130,12 +129,13 @@ class Batches:
         """What pictures are appended to: (0, C, size, size)."""
         return torch.empty(0, self.model.config.channels, size, size)
 
-    def _batches(self, drawings: int, size: int) -> Iterator[tuple[Tensor, int]]:
+    def _batches(self, drawings: int, size: int, *, each: int = 1) -> Iterator[tuple[Tensor, int]]:
         """The numbers of the drawings in each batch, and how many of them count.
 
-        On the CPU the last batch is filled up with its first drawing.
+        On the CPU the last batch is filled up with its first drawing. A drawing takes the memory of
+        `each` of this size.
         """
-        at_once = self._at_once(size)
+        at_once = max(1, self._at_once(size) // each)
         if self.device.type == "cpu":
             at_once = min(TOGETHER, power_of_two(at_once))
         for rows in torch.arange(drawings).split(at_once) if drawings else ():

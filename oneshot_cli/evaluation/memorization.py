@@ -26,7 +26,8 @@ _CHUNK = 200
 
 @dataclass(frozen=True)
 class Nearest:
-    """The nearest of the training drawings for each of N pictures: distances and indices (N,).
+    """The nearest of the training drawings for each of N pictures: distances (N,),
+    and the index of the one that is nearest by its pixels.
 
     `pixel` is the Jaccard distance of the ink after alignment (0 for the same pixels, 1 for none in
     common). `critic` is the Euclidean distance between SimCLR features divided by the square root
@@ -36,7 +37,6 @@ class Nearest:
     pixel: Tensor
     pixel_index: Tensor
     critic: Tensor
-    critic_index: Tensor
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,8 @@ def nearest(
     rows = []
     for chunk in (pictures > 0.5).split(_CHUNK):
         index, pixel = nearest_aligned(centred(chunk[:, 0]).flatten(1), aligned)
-        distance, critic_index = torch.cdist(features(simclr, chunk.float()).cpu(), known).min(1)
-        rows.append((pixel, index, distance / math.sqrt(known.shape[1]), critic_index))
+        distance = torch.cdist(features(simclr, chunk.float()).cpu(), known).amin(1)
+        rows.append((pixel, index, distance / math.sqrt(known.shape[1])))
         advance(len(chunk))
     return Nearest(*(torch.cat(column) for column in zip(*rows, strict=True)))
 

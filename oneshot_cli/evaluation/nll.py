@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from oneshot_cli.evaluation.refinement import COST_OF_A_STEP, refine
 from oneshot_cli.evaluation.standard_errors import clusters
 from oneshot_cli.model import GenerativeModel
 from oneshot_cli.model.config import Config
+from oneshot_cli.model.likelihood import bits_per_dimension
 
 ACTIVE = 0.1
 """A step is active if its KL is at least this, in nats."""
@@ -70,7 +70,7 @@ class Nll:
     @property
     def bits_per_pixel(self) -> float:
         """The tightest bound, in bits per value of the image."""
-        return self.best.value / self.pixels / math.log(2)
+        return bits_per_dimension(self.best.value, self.pixels)
 
     @property
     def active_steps(self) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oneshot_cli.evaluation.standard_errors import error_of_sum
+from oneshot_cli.evaluation.standard_errors import error_of_sum, standard_error
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,8 @@ class PerImage:
 
     def mean(self, values: Tensor) -> Figure:
         """The mean of `values` (n,) of the measured images."""
-        terms = (values - values.mean()) / len(values)
         each = torch.arange(len(values))
-        errors = (error_of_sum(terms, by) for by in (self.cluster[self.index], each))
+        errors = (standard_error(values, by) for by in (self.cluster[self.index], each))
         return Figure(values.mean().item(), *errors)
 
     def whole_set(self) -> WholeSet | None:

@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, find_objects, label
 from torch import Tensor
 
-from oneshot_cli.imaging.exemplar import Drawing
+from oneshot_cli.imaging.exemplar import Drawing, at_size
 from oneshot_cli.imaging.ink import Mask, depth
-from oneshot_cli.imaging.resampling import box_ink
 
 LOST = 3
 """An exemplar is too fine if at least so many of its holes are filled at the model's size.
@@ -146,8 +143,7 @@ def _holes(mask: Mask, least: float) -> int:
 
 
 def _at(mask: Mask, size: int) -> Mask:
-    ink: NDArray[np.uint8] = box_ink(torch.from_numpy(mask.astype(np.uint8))[None], size)[0].numpy()
-    return ink > 0
+    return at_size(mask, size).numpy() > 0
 
 
 def missed(exemplar: Mask, redrawn: Mask) -> float:

@@ -209,7 +209,7 @@ class VAEConfig(Config):
             raise ValueError(f"activation is silu or tanh, not {self.activation!r}")
         for name in ("latent", "hidden"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has lists
-            if not getattr(self, name) or min(getattr(self, name)) < 1:
+            if not getattr(self, name):
                 raise ValueError(f"{name} must be numbers of at least 1")
         if len(self.latent) != len(self.hidden):
             raise ValueError("latent and hidden must have a number for each stochastic layer")

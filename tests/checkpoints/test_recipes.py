@@ -108,7 +108,7 @@ def test_all_rows_are_listed_with_what_is_done(
     monkeypatch.setattr(sys, "argv", ["train.py", "tables", "--list"])
     script["main"]()
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(script["TABLES"]) + 6  # the first runs of six rows
+    assert len(lines) == len(script["TABLES"]) + 7  # the first runs of seven rows
     assert lines[0].split() == ["st-add-30", "0", "of", "20,000", "iterations"]
 
 

@@ -23,7 +23,13 @@ from oneshot_cli.checkpoint import Header
 from oneshot_cli.drawing.batches import PARTICLES, Batches
 from oneshot_cli.drawing.oneshot import CLOSENESS, Oneshot
 from oneshot_cli.drawing.results import Pictures
-from oneshot_cli.drawing.variations import VariationInputs, contexts_of, noise_for, select_distinct
+from oneshot_cli.drawing.variations import (
+    VariationInputs,
+    contexts_of,
+    noise_for,
+    select_contexts,
+    select_distinct,
+)
 from oneshot_cli.errors import OneshotError, UsageError
 from oneshot_cli.imaging.distances import ink_distance
 from oneshot_cli.imaging.exemplar import PEN, Picture, drawing
@@ -317,6 +323,16 @@ def test_from_the_prior_an_exemplar_is_encoded_once_for_all_its_variations(
         drawn = model.vary_batch(exemplars, 4, closeness=0)
         torch.testing.assert_close(drawn, together, atol=1e-5, rtol=1e-4)
     assert encoded == [1, 1] * 3 + [1] * 3 * 3
+
+
+def test_a_likelihood_has_the_same_bits_whatever_is_measured_with_it(model: Oneshot) -> None:
+    drawn = images(9, size=28)
+    context = contexts_of([model.read(glyph())], 9, model.device)
+    together = model.log_likelihood(drawn, context)
+    for count in (1, 2, 5):
+        given = select_contexts(context, torch.arange(count))
+        assert torch.equal(model.log_likelihood(drawn[:count], given), together[:count])
+    assert model.log_likelihood(drawn[:0], select_contexts(context, torch.arange(0))).shape == (0,)
 
 
 def test_closeness_redraws_the_exemplar_and_zero_is_the_prior(model: Oneshot) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import torch
 import torch.nn.functional as F
@@ -198,6 +198,5 @@ def train_critic(
 
 def feature_scale(critic: Critic, drawings: Drawings) -> Tensor:
     """The standard deviation (D,) of each feature over the drawings, at least 1e-3."""
-    small = replace(drawings, images=drawings.resized(SIZE).images)
-    found = features(critic, small.images[:, None])
+    found = features(critic, drawings.resized(SIZE).images[:, None])
     return found.std(0).clamp(min=1e-3)
