@@ -16,8 +16,9 @@ DataChoice      the choice of the data of a new experiment
 DataSpec        a data set, its split and size, as a checkpoint has it
 OneshotError    what is raised for whatever the user can mend
 
-Every command is also a function in `oneshot_cli.workflows`. Importing the package is fast: torch
-is imported when one of the public names is first used.
+What a command draws, trains or measures is also a function in a module of `oneshot_cli.workflows`,
+such as `workflows.vary.vary`. Importing the package is fast: torch is imported when one of the
+public names is first used.
 """
 
 from __future__ import annotations

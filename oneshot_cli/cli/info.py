@@ -18,6 +18,9 @@ WRITTEN_ENDINGS = frozenset(
 )
 """The endings of pictures that say how they were drawn."""
 
+VIDEOS = frozenset({".mp4", ".webm"})
+"""The endings of films whose description other programs read."""
+
 
 def info(
     checkpoint: Annotated[
@@ -42,6 +45,13 @@ def info(
     if checkpoint is not None and checkpoint.suffix.lower() in WRITTEN_ENDINGS:
         _describe_picture(checkpoint, Screen(json, quiet, verbose))
         return
+    if checkpoint is not None and checkpoint.suffix.lower() in VIDEOS:
+        from oneshot_cli.errors import UsageError
+
+        raise UsageError(
+            f"{checkpoint}: how a video was drawn stands in its comment, which this does not read\n"
+            "ffprobe shows it; films of the other formats are described here"
+        )
 
     from math import prod
 

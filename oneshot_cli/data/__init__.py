@@ -39,8 +39,8 @@ def load(
     pooling, the few-shot density protocol (4 x 4 to `size=26`).
 
     Options: glyphs and symbols take the numbers `alphabets`, `characters` and `drawings`, and
-    `seed`; mnist, mnist-two and omniglot-burda take `binarization` ("dynamic", "threshold" or
-    "none"). Colour pictures are (N, 3, H, W) with intensities 0 to 255.
+    `seed`, which mnist-two takes, too; mnist, mnist-two and omniglot-burda take `binarization`
+    ("dynamic", "threshold" or "none"). Colour pictures are (N, 3, H, W) with intensities 0 to 255.
 
     Raises OneshotError for an unknown name, split, part or option, and for files that are missing
     or damaged.

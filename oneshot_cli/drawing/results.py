@@ -61,7 +61,7 @@ class Pictures(Tensor):
         """Write the sheet to a file that ends like a picture, or each drawing into a folder.
 
         In a folder they are 01.png, 02.png and so on. What is there is replaced. Returns the files
-        written. Raises UsageError for an unknown ending, OneshotError if n is 0.
+        written. Raises UsageError for an unknown ending, OneshotError for a sheet of no drawings.
         """
         path = Path(path)
         if not path.is_dir() and path.suffix:

@@ -1,7 +1,9 @@
 """Planar normalizing flows (Rezende & Mohamed 2015), for posteriors that are not Gaussian.
 
 z' = z + u^ tanh(w . z + b),   log |det dz'/dz| = log(1 + u^ . w (1 - tanh^2(w . z + b)))
-u^ = u + (softplus(w . u) - 1 - w . u) w / |w|^2       so that w . u^ >= -1: invertible
+u^ = u + (softplus(w . u + s) - 1 - w . u) w / |w|^2     so that w . u^ >= -1: invertible
+
+With s = log(e - 1), u^ is u where w . u is 0: parameters of 0 change nothing.
 """
 
 from __future__ import annotations

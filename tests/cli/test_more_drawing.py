@@ -131,6 +131,11 @@ def test_animate_without_exemplars_and_with_reconstruction(
     assert "ends in .gif" in refused.stderr
 
 
+def test_info_says_what_reads_the_description_of_a_video(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"a video")
+    assert "ffprobe" in oneshot("info", tmp_path / "film.mp4", code=2).stderr
+
+
 def test_info_tells_what_a_checkpoint_is(weights: Path) -> None:
     text = oneshot("info", weights).stdout
     for told in ("glyphs", "1,234", "2 h 02 min", "-81.25", "9.8.7", "steps: 4"):

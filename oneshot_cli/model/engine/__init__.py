@@ -12,5 +12,6 @@ hold this code to.
     step_layer.py  one linear layer over all steps
     cell.py        forward and backward pass of the LSTM's cell
     set_attention.py, windows.py   backward passes of the attention over a set, and of windows
+    autoregression.py  NADE's conditionals of all pixels at once, with a written-out gradient
     sampling.py    sums of sampled patches in little memory
 """
