@@ -49,7 +49,7 @@ RECIPES = {
     "st-add-30": ["st-add-30"],
     "st-cgru-30": ["st-cgru-30-start", "st-cgru-30"],
     "st-add-80": ["st-add-30", "st-add-80"],
-    "st-cgru-80": ["st-cgru-30-start", "st-cgru-80"],
+    "st-cgru-80": ["st-cgru-30-start", "st-cgru-30", "st-cgru-80"],
     "fc-cgru-80": ["fc-cgru-10", "fc-cgru-30", "fc-cgru-80"],
     "draw-64-gauss": ["draw-64-gauss-start", "draw-64-gauss"],
     "draw-64-noattn": ["draw-16-noattn", "draw-64-noattn"],
