@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from oneshot_cli.model.config import Config
 from oneshot_cli.model.output import StackedConv2d
 
 ADDITIONS = (
@@ -55,3 +56,20 @@ def warm_start(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         if name in own or not name.startswith(REMOVALS)
     }
     model.load_state_dict(added | found)
+
+
+def differences(theirs: Config, own: Config) -> list[str]:
+    """The fields of a configuration for which weights may not fit, such as "hidden 64, not 400".
+
+    Those of `theirs` come first. Fields that `warm_start` allows to differ are left out, and `ink`,
+    which is of the data.
+    """
+    allowed = {"ink", *OPTIONAL_FIELDS, *REPEATED_FIELDS}
+    if theirs.kind != own.kind:
+        return [f"kind {theirs.kind}, not {own.kind}"]
+    before, now = theirs.to_dict(), own.to_dict()
+    return [
+        f"{name} {before[name]}, not {now[name]}"
+        for name in now
+        if name not in allowed and before[name] != now[name]
+    ]

@@ -18,7 +18,7 @@ from oneshot_cli.errors import OneshotError
 from oneshot_cli.experiment import Experiment
 from oneshot_cli.imaging.rendering import save_picture
 from oneshot_cli.model import GenerativeModel
-from oneshot_cli.model.warm_start import warm_start
+from oneshot_cli.model.warm_start import differences, warm_start
 from oneshot_cli.precision import MIN_SPEEDUP, bf16_is_faster, bf16_speedup
 from oneshot_cli.reporting import SILENT, Reporter
 from oneshot_cli.training.evaluations import evaluated
@@ -224,9 +224,9 @@ def initialize_from(run: Trainer, weights: GenerativeModel) -> None:
     try:
         warm_start(run.model, weights.state_dict())
     except RuntimeError as error:
-        raise OneshotError(
-            f"--from: the weights do not fit this model\n{str(error).splitlines()[-1].strip()}"
-        ) from error
+        found = differences(weights.config, run.model.config)
+        reason = f"theirs has {'; '.join(found)}" if found else str(error).splitlines()[-1].strip()
+        raise OneshotError(f"--from: the weights do not fit this model\n{reason}") from error
     run.average.model.load_state_dict(run.model.state_dict())
 
 

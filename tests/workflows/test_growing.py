@@ -183,8 +183,28 @@ def test_a_model_that_has_its_size_in_its_weights_cannot_grow(tmp_path: Path) ->
     options = [*BRIEF, "--model", "vae", "--iterations", 1]
     run("train", *options, "--size", 14, "--output", tmp_path / "small")
     start = ["--from", tmp_path / "small" / "last.safetensors", "--output", tmp_path / "large"]
-    assert "do not fit" in run("train", *options, *start, "--size", 26, code=1)
+    text = run("train", *options, *start, "--size", 26, code=1)
+    assert "do not fit this model" in text
+    assert "theirs has size 14, not 26" in text
     assert not (tmp_path / "large").exists()
+
+
+def test_weights_of_another_model_than_that_of_a_configuration_are_refused(
+    small: Path, tmp_path: Path
+) -> None:
+    """The fields that differ are named. A part that may be added is not one of them."""
+    config = json.loads((small.parent / "config.json").read_text())
+    hidden, steps = config["model"]["hidden"], config["model"]["steps"]
+    config["model"] |= {"hidden": hidden + 1, "prior": "learned", "steps": steps + 1}
+    (tmp_path / "wider.json").write_text(json.dumps(config))
+    given = ["--config", tmp_path / "wider.json", "--output", tmp_path / "run"]
+    reason = run("train", *given, "--from", small, code=1).partition("do not fit this model")[2]
+    assert reason.split() == f"theirs has hidden {hidden}, not {hidden + 1}".split()
+    run("train", *BRIEF, "--model", "vae", "--iterations", 1, "--output", tmp_path / "vae")
+    other = tmp_path / "vae" / "last.safetensors"
+    text = run("train", *given, "--from", other, code=1)
+    assert "theirs has kind vae, not sequential" in text
+    assert not (tmp_path / "run").exists()
 
 
 def test_max_pooled_drawings_are_trained_and_measured_as_such(tmp_path: Path) -> None:
