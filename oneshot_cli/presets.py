@@ -24,8 +24,8 @@ class Preset:
 
 
 _PAPER = {"latent": 4}
-_DENSE = {"weight_decay": 0.0}
-_VAE = {**_DENSE, "batch": 100, "iterations": 36_000, "decay": 0.6}
+_NO_DECAY = {"weight_decay": 0.0}
+_VAE = {**_NO_DECAY, "batch": 100, "iterations": 36_000, "decay": 0.6}
 
 
 def _sequential(steps: int, canvas: str, attention: str = "spatial-transformer") -> Preset:
@@ -45,17 +45,18 @@ PRESETS: dict[str, Preset] = {
     "st-add-30": _sequential(30, "additive"),
     "fc-cgru-80": _sequential(80, "gated", "fully-connected"),
     # DRAW of Gregor et al. 2015: without attention, and with windows of 2 x 2 and 5 x 5.
-    "draw-64-noattn": Preset("draw", {"attention": "fully-connected"}),
-    "draw-64-gauss": Preset("draw"),
+    "draw-64-noattn": Preset("draw", {"attention": "fully-connected"}, _NO_DECAY),
+    "draw-64-gauss": Preset("draw", {}, _NO_DECAY),
     # Burda et al. 2015: two stochastic layers, 50 particles.
     "iwae-2l-50": Preset(
         "vae",
         {"latent": (100, 50), "hidden": (200, 100), "activation": "tanh"},
         {
-            **_DENSE,
+            **_NO_DECAY,
             "batch": 20,
             "particles": 50,
             "learning_rate": 1e-3,
+            "kl_warmup": 0,
             "iterations": 160_000,
         },
     ),
