@@ -91,7 +91,8 @@ def eval_nll(
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="The data set; by default, and without the next two, that of the checkpoint.",
+            help="The data set. Without --dataset, --data-split and --resample, all are those of "
+            "the checkpoint.",
             show_default=False,
             autocompletion=completion.datasets,
             rich_help_panel=DATA,
@@ -165,9 +166,10 @@ def eval_nll(
     out. The context of a drawing is other drawings of its character. Published results on the same
     data are shown for comparison.
 
-    Of several checkpoints, the paired difference of each from the first is given. With --limit, the
-    IWAE bound of all images is their ELBO minus the gap on the limited ones, where that ELBO takes
-    no longer to measure than those images did.
+    With several checkpoints, the paired difference of each from the first is also given. With
+    --limit, the IWAE bound of all images is estimated: their ELBO, minus the mean gap between ELBO
+    and IWAE on the measured images. It is left out where the ELBO of all images would take longer
+    than the measurement itself.
 
     One network computes the posteriors of all images. With --refine the posterior of each image is
     also fitted for itself, which usually gives tighter bounds of the same model.

@@ -74,7 +74,7 @@ def score(
         bool,
         typer.Option(
             "--both-directions/--one-direction",
-            help="Classify by p(training | test), too, as BPL does; it takes twice as long.",
+            help="Use p(training | test), too, as BPL does. --one-direction takes half the time.",
             rich_help_panel=PARTS,
         ),
     ] = True,
@@ -194,11 +194,12 @@ def score(
 
     Variations are drawn with the defaults of vary; --closeness 0 measures the prior alone.
 
-    Strokes are compared with people's: parts, loose ends, widths, blobs and fog.
+    Strokes are compared with people's: the number of parts and of loose ends, the width, its
+    evenness, and the share of uncertain pixels.
 
-    One-shot classification: for which of 20 training images is a test image most likely? It is
-    measured for models alone that saw no drawing of these alphabets, those of the split
-    strong-30-20.
+    One-shot classification finds, of 20 training images, the one that makes a test image most
+    likely. It is measured only for models that saw no drawing of these alphabets, which are those
+    of the split strong-30-20.
 
     Memorization: the distance from variations to the nearest training drawings.
     """

@@ -204,7 +204,8 @@ def train(
     objective: Annotated[
         Objective | None,
         typer.Option(
-            help="The bound: iwae is L_K of --particles K (for K = 1 the ELBO), elbo their mean.",
+            help="The bound that is raised: iwae is L_K with K = --particles, the ELBO for K = 1; "
+            "elbo is the mean of K ELBOs.",
             show_default="iwae",
             rich_help_panel=TRAINING,
         ),

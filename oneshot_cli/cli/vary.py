@@ -70,8 +70,9 @@ def vary(
             metavar="N",
             min=1,
             max=100_000,
-            help="Instead of -n: so many variations of each class in all, in a folder of its name. "
-            "A class is a folder in the given one, or else a picture.",
+            help="Draw N variations of each class in all, instead of -n of each exemplar, in a "
+            "folder with the name of the class. A class is a subfolder of the given folder, or a "
+            "single picture.",
             show_default=False,
         ),
     ] = None,
@@ -130,7 +131,8 @@ def vary(
     light on dark. Every variation is written as a PNG, dark on white, and a grid shows all of them.
     A folder of folders becomes a folder of the same shape, which torchvision's ImageFolder loads.
 
-    A picture depends only on the exemplar, the seed and its number. With the default --spread and
+    With the same options and checkpoint, a picture depends only on the exemplar, the seed and its
+    number. With the default --spread and
     --closeness, which are in the checkpoint, variations are about as diverse as people's drawings.
 
     At a closeness above 0, the model redraws a deformed exemplar. The deformation is different for

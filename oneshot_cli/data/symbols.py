@@ -1,6 +1,6 @@
 """Symbols: generated pictograms, a function of a seed. They need no download.
 
-Omniglot has no dots inside circles, no spirals, hearts, stars or polygons. A symbol is a few
+Omniglot has few or no circles with things in them, spirals, hearts or stars. A symbol is a few
 strokes of such forms: a frame with things in it, rays or petals around a centre, one large form
 with another beside it, or several forms. A drawing of it is another hand's, as in `glyphs`.
 """

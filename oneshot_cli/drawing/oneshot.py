@@ -69,7 +69,7 @@ class Oneshot:
 
     @property
     def size(self) -> int:
-        """Height and width of the pictures that the model reads, in pixels."""
+        """Height and width of the pictures that the model takes and draws, in pixels."""
         return self.model.config.size
 
     @property
