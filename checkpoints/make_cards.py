@@ -151,9 +151,10 @@ def letters() -> str:
     rows.append([THICKER, *thick, "1 %"])
     size = shown[0]["size"]
     return (
-        f"New letters of {found['alphabets']} alphabets, {found['letters']} of each, given as many "
-        f"others; at the default spread of {default} without the pen, and with it, which is the "
-        f"default; measured at {size} × {size} (`python docs/measure_letters.py`):\n\n"
+        f"New letters of {found['alphabets']} alphabets: {found['letters']} of each, drawn from "
+        f"{found['letters']} given letters, and measured at {size} × {size} "
+        "(`python docs/measure_letters.py`). The first column is without the pen, at the default "
+        f"spread of {default}. The next ones are with the pen, which is the default.\n\n"
     ) + _table(("", *columns, "people"), rows)
 
 
@@ -211,10 +212,11 @@ def overview() -> str:
     density = [_nats(few[bound], 3, scale=26**2) for bound in ("iwae", "elbo")]
     digit_rows = [row.value for row in tables()["mnist"].rows if row.preset]
     dynamic = min(tables()["mnist-dynamic"].rows, key=lambda row: row.value)
+    others = [row.value for row in tables()["mnist-dynamic"].rows]
     rows = [
         [
-            "new drawings of 150 held-out characters, one exemplar each, recognized among 20 "
-            "characters, at the spread at which they are as diverse as people's drawings",
+            "how often a new drawing of a held-out character is recognized among 20 characters "
+            "(150 characters, one exemplar each), where drawings are as diverse as people's",
             f"{_interval(found)} (people: {people['recognizability']['value']:.3f}), drawn near "
             f"the exemplar, as by default; from the prior alone, as in the paper, {_interval(own)}",
         ],
@@ -247,7 +249,8 @@ def overview() -> str:
             "MNIST, dynamically binarized, nats",
             f"<= {_nats(digits['iwae'], 1)} (IWAE), {_nats(digits['elbo'], 1)} (ELBO); published: "
             f"{max(digit_rows):.1f} to {min(digit_rows):.1f} on binarizations of several kinds, "
-            f"mostly ELBOs, and at best {dynamic.value:.1f} ({dynamic.name}, exact) on this one",
+            f"mostly ELBOs; on this one, by the public library pytorch-generative, "
+            f"{max(others):.1f} to {dynamic.value:.1f} ({dynamic.name}, exact)",
         ],
     ]
     return _table(("what", "figure"), rows)
