@@ -65,7 +65,8 @@ are on the binarization in the table (dynamic: the test set is binarized once, w
 So the two are close, but not on exactly the same pictures. Figures with <= are bounds, in most
 papers the ELBO: compare them with our ELBO. Those of the last rows, which are reported for the
 dynamic binarization, are nearest in protocol; PixelSNAIL's and PixelCNN's are exact. Burda et al.'s
-is an IWAE bound, of 5,000 particles in their program. Ours has 1,000, which makes it a little worse.
+is an IWAE bound, of 5,000 particles in their program. Ours has 1,000, which makes it a little
+worse.
 
 """
 

@@ -20,7 +20,10 @@ from oneshot_cli.cli.screen import Screen
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.files import refuse_to_overwrite
 
-COMMANDS = ("vary", "alphabet", "sample", "animate", "pad", "train", "info", "data")
+COMMANDS = (
+    *("vary", "alphabet", "sample", "animate", "pad", "train", "eval-nll", "score", "export"),
+    *("info", "data"),
+)
 runner = CliRunner()
 
 

@@ -211,9 +211,11 @@ def test_the_difference_of_two_checkpoints_is_paired(
     assert (difference["checkpoint"], difference["minus"]) == (str(other), str(glyphs_checkpoint))
 
 
-def test_the_bound_of_a_part_becomes_that_of_all_images(glyphs_checkpoint: Path) -> None:
+def test_the_bound_of_a_part_becomes_that_of_all_images(
+    glyphs_checkpoint: Path, tmp_path: Path
+) -> None:
     many = [glyphs_checkpoint, "--limit", 40, "--particles", "1,30"]
-    found = json.loads(run(*many, "--json")[1])["results"][0]
+    found = json.loads(run(*many, "--json", "--csv", tmp_path / "table.csv")[1])["results"][0]
     model, _ = checkpoint.load(glyphs_checkpoint)
     drawings = data.load("glyphs", split="weak", part="test", size=28)
     every = evaluate(model, drawings, particles=1).elbo
@@ -226,6 +228,53 @@ def test_the_bound_of_a_part_becomes_that_of_all_images(glyphs_checkpoint: Path)
     assert f"all {len(drawings):,} images" in run(*many)[1]
     few = json.loads(run(glyphs_checkpoint, "--limit", 2, "--particles", "1,2", "--json")[1])
     assert few["results"][0]["whole_set"] is None, "it would take much longer than the part"
+    assert found["nats_per_pixel"] == pytest.approx(whole["iwae"]["30"]["nats"] / 784, abs=1e-5)
+    (row,) = csv.DictReader((tmp_path / "table.csv").read_text().splitlines())
+    for prefix, given in (("", found), ("whole_set_", whole)):
+        for name, figure in (("elbo", given["elbo"]), ("iwae_30", given["iwae"]["30"])):
+            cells = [
+                row[f"{prefix}{name}{end}"]
+                for end in ("", "_standard_error", "_naive_standard_error")
+            ]
+            kinds = ("nats", "standard_error", "naive_standard_error")
+            wanted = [figure[kind] for kind in kinds]
+            assert [float(cell) for cell in cells] == pytest.approx(wanted, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("drawings", "limit", "particles", "pays"),
+    [
+        (310, 10, [1, 30], True),
+        (311, 10, [1, 30], False),
+        (310, 10, [30, 30, 1], True),
+        (100, 100, [1, 30], False),
+        (100, None, [1, 30], False),
+        (100, 50, [1], False),
+    ],
+)
+def test_all_images_are_measured_where_that_takes_no_longer_than_the_part(
+    drawings: int, limit: int | None, particles: list[int], pays: bool
+) -> None:
+    assert nll.whole_set_pays(drawings, limit, particles) is pays
+
+
+def test_the_seed_and_the_number_of_training_images(
+    glyphs_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [glyphs_checkpoint, "--limit", 12, "--particles", "1", "--json"]
+    found = json.loads(run(*few, "--seed", 1)[1])["results"][0]
+    model, _ = checkpoint.load(glyphs_checkpoint)
+    drawings = data.load("glyphs", split="weak", part="test", size=28)
+    index = nll.spread_over(len(drawings), 12)
+    one, other = (
+        -evaluate(model, drawings, index=index, particles=1, seed=seed).elbo.mean().item()
+        for seed in (0, 1)
+    )
+    assert found["elbo"]["nats"] == pytest.approx(other, abs=1e-4)
+    assert abs(one - other) > 1e-3
+    monkeypatch.setattr(likelihoods, "TRAINING_IMAGES", 5)
+    train = run(glyphs_checkpoint, "--part", "train", "--particles", "1", "--json")[1]
+    assert json.loads(train)["results"][0]["images"] == 5
 
 
 def test_refined_posteriors_have_rows_of_their_own(glyphs_checkpoint: Path, tmp_path: Path) -> None:

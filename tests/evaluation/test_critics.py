@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -78,6 +79,36 @@ def test_quarter_turns_turn_the_picture() -> None:
     either = [upright.rot90(k, (2, 3)) for k in (1, 3)]
     assert any((turned == quarter).float().mean() > 0.99 for quarter in either)
     assert (turned == upright).float().mean() < 0.9
+
+
+def crosses(**warp: float) -> torch.Tensor:
+    """Forty crosses, (40, 28, 28), warped by seed 0."""
+    still: dict[str, Any] = {"angle": 0, "log_scale": 0, "shear": 0, "shift": 0, "ink": (0.4, 0.4)}
+    images = torch.zeros(40, 56, 56)
+    images[:, 24:32, 12:44] = images[:, 12:44, 24:32] = 1
+    generator = torch.Generator().manual_seed(0)
+    return training.warped(images, training.Warp(**still | warp), generator)[:, 0]
+
+
+def test_a_shift_moves_the_picture_along_x_and_y() -> None:
+    def centre(made: torch.Tensor) -> torch.Tensor:
+        at, total = torch.arange(28.0), made.sum((1, 2))
+        return torch.stack([(made.sum(side) * at).sum(1) / total for side in (1, 2)], 1)
+
+    generator = torch.Generator().manual_seed(0)
+    for drawn in ((40,), (2, 40), (40,)):  # what is drawn before the shift
+        torch.rand(drawn, generator=generator)
+    shift = 0.2 * (2 * torch.rand((40, 2), generator=generator) - 1)
+    moved = centre(crosses(shift=0.2)) - centre(crosses())
+    torch.testing.assert_close(moved, -14 * shift, atol=0.6, rtol=0)
+
+
+def test_a_shear_slants_the_picture() -> None:
+    sheared = crosses(shear=0.3)
+    rows = (sheared * torch.arange(28.0)).sum(2) / sheared.sum(2).clamp(min=1)
+    slanted = (rows[:, 8] - rows[:, 19]).abs()
+    assert slanted.max() > 2
+    assert slanted.unique().numel() > 3, "each by another amount"
 
 
 def test_cut_erases_a_square_within_bounds() -> None:

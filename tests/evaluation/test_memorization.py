@@ -11,6 +11,8 @@ import torch
 from oneshot_cli import data
 from oneshot_cli.evaluation import memorization as mem
 from oneshot_cli.evaluation.critics import load_critic
+from oneshot_cli.evaluation.oneshot_scores import Estimate
+from oneshot_cli.evaluation.report import recall_note
 from oneshot_cli.imaging.distances import centred
 
 OMNIGLOT = Path(os.environ.get("ONESHOT_DATA", "/nowhere")) / "omniglot" / "images_evaluation.zip"
@@ -95,10 +97,30 @@ def test_the_interval_covers_the_share_of_people_who_are_drawn_from_the_same() -
     """By simulation: distances that differ between characters, as those of people's drawings do."""
     generator = torch.Generator().manual_seed(0)
     character = torch.arange(60).repeat_interleave(20)
-    covered = 0
-    for _ in range(20):
+    covered, widths, values = 0, [], []
+    for _ in range(40):
         of_character = 0.5 * torch.randn(60, generator=generator)[character]
         samples, held_out = of_character + torch.randn(2, 1200, generator=generator)
         share = mem.share_closer(samples, held_out, character, character)
         covered += share.low <= 0.01 <= share.high
-    assert covered >= 16
+        widths.append(share.high - share.low)
+        values.append(share.value)
+    assert covered >= 33
+    normal = 2 * 1.96 * torch.tensor(values).std().item()
+    assert 0.7 < torch.tensor(widths).mean().item() / normal < 1.5, "and it is no wider than that"
+
+
+@pytest.mark.parametrize(
+    ("pixel", "critic", "copies"),
+    [(0.019, 0.019, False), (0.021, 0.0, True), (0.0, 0.021, True)],
+)
+def test_a_model_is_flagged_where_more_is_near_than_twice_by_chance(
+    pixel: float, critic: float, copies: bool
+) -> None:
+    """By the lower ends of the intervals, of either distance; the report says the same."""
+    near = mem.Nearest(torch.ones(3), torch.zeros(3).long(), torch.ones(3))
+    by_pixel, by_critic = (Estimate(0.05, low, 0.1) for low in (pixel, critic))
+    found = mem.Memorization(near, near, by_pixel, by_critic, 1.0, 1.0, torch.zeros(0, 2))
+    assert found.flagged == copies
+    said = "the model copies" if copies else "no sign of copying"
+    assert said in recall_note(found)

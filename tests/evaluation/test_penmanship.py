@@ -78,6 +78,19 @@ def test_blobs_are_thicker_than_people_draw() -> None:
     assert penmanship(torch.cat([people[:, :3], blot], 1), people).blobs == 0.25
 
 
+def test_people_set_the_limit_and_only_the_first_five_drawings_count() -> None:
+    """One in twenty of people's drawings is wider, one in a hundred much wider."""
+    people = bar().expand(40, 5, -1, -1, -1).clone()
+    people[:10, 0] = bar(width=5)[0]
+    people[:2, 1] = bar(width=9)[0]
+    each = [bar(width=width).expand(40, 1, -1, -1, -1) for width in (3, 5, 9, 9, 9)]
+    mine = torch.cat(each, 1)
+    found = penmanship(mine, people)
+    assert found.blobs == pytest.approx(0.6)
+    more = torch.cat([mine, bar(width=11).expand(40, 3, -1, -1, -1)], 1)
+    assert penmanship(more, people).as_dict() == found.as_dict()
+
+
 def test_fog_is_what_is_neither_paper_nor_ink() -> None:
     people = bar().expand(2, 2, -1, -1, -1)
     foggy = people.clone()

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.evaluation import refinement
-from oneshot_cli.evaluation.bounds import evaluate
+from oneshot_cli.evaluation.bounds import evaluate, noise_streams
 from oneshot_cli.evaluation.nll import Nll, measure
 from oneshot_cli.evaluation.proposals import Proposals
-from oneshot_cli.evaluation.refinement import GRADIENT_LIMIT, limited, refine
+from oneshot_cli.evaluation.refinement import GRADIENT_LIMIT, NOISE_STREAM, limited, refine
 from oneshot_cli.model import Context, GenerativeModel, VAEConfig, build
 from oneshot_cli.model.config import DRAWConfig, NADEConfig
 from oneshot_cli.model.interface import Bound, Engine
@@ -87,6 +87,7 @@ def test_importance_weights_have_the_same_mean_for_any_proposal(name: str) -> No
 
 @pytest.mark.parametrize("name", MODELS)
 def test_refined_posteriors_have_tighter_bounds(name: str) -> None:
+    """The ELBO's gain is plain. Both importance-weighted bounds are near the same log p(x)."""
     model = MODELS[name]()
     shown = 1 if model.config.conditional else 0
     proposals = refine(model, DRAWINGS, steps=40, context_images=shown)
@@ -95,7 +96,7 @@ def test_refined_posteriors_have_tighter_bounds(name: str) -> None:
         for each in (None, proposals)
     )
     assert (refined.elbo - usual.elbo).mean() > 0.1
-    assert (refined.iwae > refined.elbo).all()
+    assert (refined.iwae - usual.iwae).mean().abs() < 0.3
 
 
 class Line(GenerativeModel):
@@ -192,16 +193,27 @@ def test_the_number_fitted_together_does_not_matter_to_other_models(
     torch.testing.assert_close(found[0].log_scale, found[1].log_scale, atol=1e-4, rtol=1e-3)
 
 
-def test_a_fit_that_diverges_leaves_the_networks_posterior() -> None:
-    """The gradient of a steep likelihood throws the ascent far off, in one image of them all."""
-    model = Line(steep=1e8)
-    proposals = refine(model, DRAWINGS, steps=30, context_images=0)
-    usual, refined = (
-        evaluate(model, DRAWINGS, proposals=each, context_images=0, particles=200)
-        for each in (None, proposals)
-    )
-    assert refined.elbo.isfinite().all()
-    assert (refined.elbo >= usual.elbo * (1 + 1e-2)).all()
+def test_a_fit_that_diverges_leaves_the_networks_posterior(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At a learning rate that throws the ascent far off, to bounds that are finite but worse."""
+    assert refine(Line(), DRAWINGS, steps=2, context_images=0).shift.any()
+    monkeypatch.setattr(refinement, "LEARNING_RATE", 5.0)
+    thrown = refine(Line(), DRAWINGS, steps=2, context_images=0)
+    assert not thrown.shift.any()
+    assert not thrown.log_scale.any()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7])
+def test_refinement_draws_noise_of_its_own(seed: int) -> None:
+    """Noise that the posterior was fitted to would make its bound too good."""
+    index = torch.arange(40)
+    drawn = {
+        tuple(torch.randn(3, generator=generator).tolist())
+        for more in ((), (NOISE_STREAM,))
+        for generator in noise_streams(index, seed, *more)
+    }
+    assert len(drawn) == 2 * len(index)
 
 
 def test_gradients_are_limited_for_each_image() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from test_oneshot_scores import tiny
 
-from oneshot_cli.evaluation.generalization import Generalization, document, measure
+from oneshot_cli.evaluation.generalization import Generalization, document, extremes, measure
 from oneshot_cli.evaluation.memorization import Memorization, memorization
-from oneshot_cli.evaluation.oneshot_scores import Critics, people
-from oneshot_cli.evaluation.report import page
+from oneshot_cli.evaluation.oneshot_scores import Critics, Estimate, people
+from oneshot_cli.evaluation.penmanship import MEASURES
+from oneshot_cli.evaluation.report import page, stroke_rows
 
 pytest.importorskip("matplotlib")
 DRAWINGS = tiny(characters=4, each=4)
@@ -67,3 +70,14 @@ def test_only_what_was_measured_has_a_section(scores: Generalization, critics: C
     for html in (short, whole):
         assert html.count("<table>") == html.count("</table>")
         assert "None" not in html
+
+
+def test_rows_and_examples_are_the_ones_they_say() -> None:
+    def measures(value: float) -> SimpleNamespace:
+        return SimpleNamespace(**dict.fromkeys(MEASURES, Estimate(value, value, value)))
+
+    both: Any = SimpleNamespace(drawings=measures(1.0), people=measures(2.0))
+    assert stroke_rows(both)[0] == ("parts", "1.00 [1.00, 1.00]", "2.00 [2.00, 2.00]")
+    recognized = torch.tensor([0.5, 0.9, math.nan, 0.7])
+    known: Any = SimpleNamespace(per_character={"recognizability": recognized})
+    assert extremes(known, 2) == ([1, 3], [2, 0]), "best, and worst"

@@ -35,6 +35,7 @@ def test_headline_of_a_model_that_is_people_at_one_temperature() -> None:
     made = spread_curve.score_curve(draw, shapes[:, 0], people, critics, spreads=(0.0, 0.6, 1.0))
     assert made.spread == pytest.approx(0.6)
     assert made.headline.value == pytest.approx(people.recognizability.value)
+    assert made.overlap.value == pytest.approx(people.overlap.value)
     assert made.headline.low <= made.headline.value <= made.headline.high
     assert made.reached
     short = spread_curve.score_curve(draw, shapes[:, 0], people, critics, spreads=(0.0, 0.1))
@@ -42,10 +43,13 @@ def test_headline_of_a_model_that_is_people_at_one_temperature() -> None:
     assert short.headline.as_dict() == {"value": None, "low": None, "high": None}
 
 
-def estimated(recognized: torch.Tensor, diverse: torch.Tensor) -> Scores:
+def estimated(
+    recognized: torch.Tensor, diverse: torch.Tensor, overlap: torch.Tensor | None = None
+) -> Scores:
     """Scores with these values (C,) of each character."""
     unknown = Estimate(math.nan, math.nan, math.nan)
-    values = {"recognizability": recognized, "diversity": diverse, "overlap": recognized}
+    overlap = recognized if overlap is None else overlap
+    values = {"recognizability": recognized, "diversity": diverse, "overlap": overlap}
     return Scores(unknown, unknown, unknown, unknown, 20, values, recognized[:, None])
 
 
@@ -62,18 +66,23 @@ def curve_and_people(shift: float, generator: torch.Generator) -> tuple[Curve, S
 
 
 def test_a_character_is_read_at_the_spread_of_other_characters() -> None:
-    curve, people = curve_and_people(0.0, torch.Generator().manual_seed(1))
+    """The parts differ in how diversity and the figures depend on the spread."""
+    part = torch.arange(60) % spread_curve.FOLDS
+    more = 0.1 * part + 0.02 * torch.randn(60, generator=torch.Generator().manual_seed(1))
+    spreads, goal = (0.0, 0.25, 0.5, 0.75, 1.0), torch.full((60,), 0.6)
+    scores = tuple(estimated(0.9 - 0.2 * part * s, s + more, 0.7 - 0.1 * part * s) for s in spreads)
+    unknown = Estimate(math.nan, math.nan, math.nan)
+    curve, people = Curve(spreads, scores, unknown, unknown, math.nan), estimated(goal, goal, goal)
     found = spread_curve.combined([[curve]], [[people]])
-    diverse, recognized = (
-        torch.stack([s.per_character[name] for s in curve.scores]).double()
-        for name in ("diversity", "recognizability")
-    )
-    fold, total = torch.arange(60) % spread_curve.FOLDS, 0.0
-    for number in range(spread_curve.FOLDS):
-        others, mine = diverse[:, fold != number].mean(1), recognized[:, fold == number].mean(1)
-        total += spread_curve.crossing(curve.spreads, others, mine, 0.5)[1] / spread_curve.FOLDS
-    assert found.headline.value == pytest.approx(total, abs=1e-6)
-    assert found.spread == pytest.approx(0.5, abs=0.05)
+    diverse = torch.stack([s.per_character["diversity"] for s in scores]).double()
+    for name, estimate in (("recognizability", found.headline), ("overlap", found.overlap)):
+        own, total = torch.stack([s.per_character[name] for s in scores]).double(), 0.0
+        for number in range(spread_curve.FOLDS):
+            others, mine = diverse[:, part != number].mean(1), own[:, part == number].mean(1)
+            total += spread_curve.crossing(spreads, others, mine, 0.6)[1] / spread_curve.FOLDS
+        assert estimate.value == pytest.approx(total, abs=1e-6)
+        alike = spread_curve.crossing(spreads, diverse.mean(1), own.mean(1), 0.6)[1]
+        assert abs(total - alike) > 1e-3, "the characters' own spread would give another figure"
 
 
 def test_what_a_seed_or_a_critic_does_to_all_characters_is_in_the_interval() -> None:

@@ -60,7 +60,9 @@ def test_nearest_drawing_by_shared_ink() -> None:
     asked = known[[7, 21]].clone()
     asked[0, 5, 5] ^= True
     index, distance = nearest_drawings(asked, known)
-    assert index[1] == 21
+    assert index.tolist() == [7, 21]
+    mine, theirs = centred(asked[:1]), centred(known[7:8])
+    shared = (mine & theirs).sum().item() / (mine | theirs).sum().item()
+    assert distance[0].item() == pytest.approx(1 - shared, abs=1e-6)
+    assert 0 < distance[0] < 0.5
     assert distance[1] == 0
-    assert (distance >= 0).all()
-    assert (distance <= 1).all()

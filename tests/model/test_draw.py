@@ -24,7 +24,7 @@ def tiny_draw(seed: int = 0, **changes: Any) -> DRAW:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:
-                parameter.mul_(10.0 if "aim" in name or "posterior" in name else 2.0)
+                parameter.mul_(10.0 if "attention" in name or "posterior" in name else 2.0)
     return model
 
 
@@ -211,3 +211,33 @@ def test_the_error_reaches_the_encoder() -> None:
         model.empty.add_(1.0)
     after = model.bound(x, EMPTY, draws).kl[0, 0]
     assert (before - after).abs().max() > 1e-4
+
+
+def test_sampled_kl_has_the_analytic_mean() -> None:
+    bound = tiny_draw().bound(images(1), Context.empty(1, 8), noise(1, 20_000, 3, 2))
+    error = (bound.log_ratio - bound.kl).std((0, 1)) / math.sqrt(20_000)
+    difference = (bound.log_ratio - bound.kl).mean((0, 1)).abs()
+    assert (difference < 4.5 * error + 1e-6).all()
+
+
+def test_the_gradient_of_a_state_is_limited() -> None:
+    model, found = tiny_draw(), []
+    for limit in (None, 1e9, 1e-3):
+        model.zero_grad()
+        bound = model.bound(images(4), EMPTY, noise(4, 1, 3, 2), limit)
+        objective(bound).backward()
+        gradient = model.decoder.weight.grad
+        assert gradient is not None
+        found.append(gradient.clone())
+    torch.testing.assert_close(found[0], found[1])
+    assert 0 < found[2].norm() < found[0].norm() / 100
+
+
+@torch.inference_mode()
+def test_the_windows_of_a_trace_are_the_writers() -> None:
+    model, draws = tiny_draw(), noise(2, 3, 2)
+    attention = model.writer.attention
+    expected = attention.frame(attention(model.generate(draws)))
+    found = model.trace(Context.empty(2, 8), draws).write_windows
+    assert expected.std(0).max() > 1e-3, "they differ"
+    torch.testing.assert_close(found, expected)

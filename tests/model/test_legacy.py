@@ -42,6 +42,10 @@ def test_an_old_checkpoint_is_read_whole() -> None:
     assert set(model.state_dict()) == {current_weight(n) for n in names(OLD / "last.safetensors")}
 
 
+def test_checkpoints_ship() -> None:
+    assert {"omniglot", "mnist"} <= {path.stem for path in SHIPPED}
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_checkpoints_that_ship_are_read(path: Path) -> None:
     model, header = checkpoint.load(path)

@@ -14,6 +14,7 @@ from oneshot_cli.model import Context
 from oneshot_cli.model.canvas import GatedCanvas
 from oneshot_cli.model.image_encoder import downsampled
 from oneshot_cli.model.likelihood import bernoulli_log_likelihood
+from oneshot_cli.model.lstm import LSTM
 from oneshot_cli.model.objective import iwae, objective
 from oneshot_cli.model.sequential import interpolate_latent, limit_gradient
 
@@ -143,6 +144,11 @@ def test_objective_is_the_bound_it_names() -> None:
     plain = torch.log(torch.exp(many.log_weight.double()).mean(1))
     torch.testing.assert_close(iwae(many).double(), plain, atol=1e-4, rtol=1e-5)
     torch.testing.assert_close(objective(many).double(), -plain.mean(), atol=1e-4, rtol=1e-5)
+    weights = many.log_likelihood - 0.3 * many.log_ratio.sum(-1)
+    weighted = -(weights.logsumexp(1) - math.log(7)).mean()
+    torch.testing.assert_close(objective(many, 0.3), weighted)
+    terms = 0.3 * many.kl.sum(-1) - many.log_likelihood
+    torch.testing.assert_close(objective(many, 0.3, "elbo"), terms.mean())
 
 
 def test_free_bits_leave_a_group_alone_until_it_says_more() -> None:
@@ -325,3 +331,25 @@ def test_without_a_context_larger_images_have_a_bound_too() -> None:
     x, draws = images(2, size=16), noise(2, 1, 3, 2)
     bound = model.bound(x, Context.empty(2, 16), draws)
     torch.testing.assert_close(bound.elbo, model.bound(x, Context.empty(2, 8), draws).elbo)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("redrawn", [False, True])
+def test_the_windows_of_a_trace_are_those_of_its_steps(redrawn: bool) -> None:
+    """A step reads with the state before it and writes with its own."""
+    model, shown, draws = tiny_model(), context(2, 1), noise(2, 3, 2)
+    more: dict[str, Any] = {"target": images(2), "closeness": 0.5} if redrawn else {}
+    trace = model.trace(shown, draws, temperature=0.7, **more)
+    h = model.unroll(0.7 * draws, shown, **more).h
+    before = torch.cat([model.start[0].expand(2, 1, -1), h[:, :-1]], 1)
+    torch.testing.assert_close(trace.write_windows, model.writer.attention(h))
+    assert model.context is not None
+    torch.testing.assert_close(trace.read_windows, model.context.reader.attention(before))
+    if redrawn:
+        torch.testing.assert_close(trace.target_windows, model.posterior.reader.attention(before))
+
+
+def test_the_forget_gate_starts_open() -> None:
+    bias = LSTM(3, 5).bias
+    assert (bias[5:10] == 1).all()
+    assert (bias[:5] != 1).all()

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,12 @@ from PIL import Image
 
 from oneshot_cli.errors import OneshotError
 from oneshot_cli.training.folder import RunFolder
-from oneshot_cli.training.learning_curves import learning_curves, tensorboard_writer, write_curves
+from oneshot_cli.training.learning_curves import (
+    TENSORBOARD_NAMES,
+    learning_curves,
+    tensorboard_writer,
+    write_curves,
+)
 
 ROWS = [
     {"step": s, "bound": -200 + s, "reconstruction": -190 + s, "kl": 10.0} for s in (1, 50, 100)
@@ -82,9 +88,29 @@ def test_without_tensorboard_it_says_how_to_get_it(
         tensorboard_writer(tmp_path)
 
 
-def test_tensorboard_gets_the_rows(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
+def test_tensorboard_gets_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[str, float, int]] = []
+
+    class Recorder:
+        def __init__(self, folder: str) -> None:
+            assert Path(folder) == tmp_path
+
+        def add_scalar(self, label: str, value: float, step: int) -> None:
+            written.append((label, value, step))
+
+        def flush(self) -> None:
+            pass
+
+    stub = SimpleNamespace(SummaryWriter=Recorder)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", stub)
     show = tensorboard_writer(tmp_path)
     for row in ROWS:
         show(row)
-    assert any(path.stat().st_size > 0 for path in tmp_path.iterdir())
+    expected = [
+        (label, row[name], row["step"])
+        for row in ROWS
+        for name, label in TENSORBOARD_NAMES.items()
+        if name in row
+    ]
+    assert sorted(written) == sorted(expected)
+    assert ("nats/bound", -199, 1) in written

@@ -190,7 +190,9 @@ def test_a_config_file_and_a_preset_exclude_each_other(tmp_path: Path) -> None:
 
 
 def test_every_checkpoint_that_ships_says_its_experiment() -> None:
-    for path in CHECKPOINTS.glob("*.safetensors"):
+    found = list(CHECKPOINTS.glob("*.safetensors"))
+    assert found
+    for path in found:
         experiment = Experiment.read(path)
         assert Experiment.from_dict(experiment.to_dict()) == experiment
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,8 @@ from oneshot_cli.data.spec import DataSpec
 from oneshot_cli.experiment import Experiment
 from oneshot_cli.model import image_encoder as module
 from oneshot_cli.model.canvas import GatedCanvas
+from oneshot_cli.model.engine import recurrence
+from oneshot_cli.model.engine.steps import Steps
 from oneshot_cli.model.image_encoder import ImageEncoder
 from oneshot_cli.model.objective import objective
 from oneshot_cli.training.config import TrainConfig
@@ -161,6 +164,25 @@ def test_recomputing_keeps_less() -> None:
         return sum(sizes.values())
 
     assert kept(4) < kept(0) / 3
+
+
+@pytest.mark.parametrize(("every", "kept"), [(0, 12), (4, 0)])
+def test_steps_that_are_computed_again_keep_nothing(
+    every: int, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the steps of the recurrence keep for the written-out gradient."""
+    made: list[Steps] = []
+
+    class Noted(Steps):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr(recurrence, "Steps", Noted)
+    model = tiny_model(steps=12)
+    model.recompute(every)
+    model.bound(images(2), context(2, 1), noise(2, 1, 12, 2))
+    assert [len(each.saved) for each in made] == [kept]
 
 
 def test_the_fused_optimizer_takes_the_plain_one_s_steps() -> None:
