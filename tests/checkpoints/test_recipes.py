@@ -108,13 +108,15 @@ def test_all_rows_are_listed_with_what_is_done(
     monkeypatch.setattr(sys, "argv", ["train.py", "tables", "--list"])
     script["main"]()
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(script["TABLES"]) + 7  # the first runs of seven rows
+    assert len(lines) == len(script["TABLES"]) + 8  # the first runs of seven rows
     assert lines[0].split() == ["st-add-30", "0", "of", "20,000", "iterations"]
 
 
 def test_the_checkpoints_that_ship_come_from_their_recipes(script: dict[str, Any]) -> None:
     """The model in the header is that of the recipe's last experiment."""
-    for path in HERE.rglob("*.safetensors"):
+    found = list(HERE.rglob("*.safetensors"))
+    assert found
+    for path in found:
         shipped, (recipe, _) = Experiment.read(path), experiments(script, path.stem)[-1]
         assert shipped.model == recipe.model, path.name
         wanted = recipe.data.to_dict()
