@@ -132,8 +132,8 @@ def vary(
     A folder of folders becomes a folder of the same shape, which torchvision's ImageFolder loads.
 
     With the same options and checkpoint, a picture depends only on the exemplar, the seed and its
-    number. With the default --spread and
-    --closeness, which are in the checkpoint, variations are about as diverse as people's drawings.
+    number. With the default --spread and --closeness, which are in the checkpoint, variations are
+    about as diverse as people's drawings.
 
     At a closeness above 0, the model redraws a deformed exemplar. The deformation is different for
     each variation: place, size, slant and bend differ as in people's drawings of one character.

@@ -52,7 +52,9 @@ def scatter(named: dict[str, Scores], curve: Curve | None = None) -> Figure:
         colour = FAINT if name in ("copies", "other characters") else colour
         _point(axes, scores, colour)
         point = (scores.diversity.value, scores.recognizability.value)
-        axes.annotate(name, point, (6, 5), textcoords="offset points", color=colour)
+        below = point[1] > 0.5  # the labels of the curve are above it
+        offset = (6, -14 if below else 5)
+        axes.annotate(name, point, offset, textcoords="offset points", color=colour)
     if curve is not None:
         xs = [s.diversity.value for s in curve.scores]
         ys = [s.recognizability.value for s in curve.scores]
