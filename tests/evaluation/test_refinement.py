@@ -100,16 +100,12 @@ def test_refined_posteriors_have_tighter_bounds(name: str) -> None:
 
 
 class Line(GenerativeModel):
-    """z = noise ~ q = N(0, 1), p(z) = N(0, 1), p(x | z) = N(mean ink of x; 2 z, 0.5^2).
-
-    `steep` multiplies log p(x | z).
-    """
+    """z = noise ~ q = N(0, 1), p(z) = N(0, 1), p(x | z) = N(mean ink of x; 2 z, 0.5^2)."""
 
     config_type = VAEConfig
 
-    def __init__(self, steep: float = 1.0) -> None:
+    def __init__(self) -> None:
         super().__init__(VAEConfig(size=8, latent=(1,), hidden=(1,)))
-        self.steep = steep
         self.device = nn.Parameter(torch.zeros(1))
 
     @property
@@ -121,7 +117,7 @@ class Line(GenerativeModel):
     ) -> Bound:
         seen = torch.distributions.Normal(2 * noise[..., 0], 0.5)
         nothing = torch.zeros_like(noise)
-        likelihood = self.steep * seen.log_prob(x.flatten(1).mean(1)[:, None])
+        likelihood = seen.log_prob(x.flatten(1).mean(1)[:, None])
         return Bound(likelihood, kl=nothing, log_ratio=nothing, posterior_mean=nothing)
 
     def sample(self, *_: Any, **__: Any) -> Tensor:
