@@ -22,7 +22,7 @@ def iwae(bound: Bound) -> Tensor:
 
 def objective(
     bound: Bound,
-    kl_weight: float = 1.0,
+    kl_weight: float | Tensor = 1.0,
     which: Objective = "iwae",
     free_bits: float = 0.0,
     batch_mean: Callable[[Tensor], Tensor] = lambda means: means,

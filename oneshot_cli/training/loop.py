@@ -23,6 +23,7 @@ from oneshot_cli.experiment import Experiment
 from oneshot_cli.model import Context, GenerativeModel, build
 from oneshot_cli.training import state
 from oneshot_cli.training.averaging import WeightAverage
+from oneshot_cli.training.cuda_graphs import Computation, Replayed
 from oneshot_cli.training.evaluations import VALIDATION
 from oneshot_cli.training.folder import RunFolder
 from oneshot_cli.training.loss import Loss
@@ -80,6 +81,7 @@ class Trainer:
         world: World = ALONE,
         intervals: Intervals = Intervals(),
         hooks: Hooks = Hooks(),
+        compiled: bool = False,
     ) -> None:
         config = experiment.training
         self.folder, self.experiment, self.config = folder, experiment, config
@@ -103,6 +105,9 @@ class Trainer:
             weight_decay=config.weight_decay,
             fused=self.device.type in ("cpu", "cuda"),
         )
+        self.gradients: Computation = self._gradients
+        if self.device.type == "cuda" and world.size == 1 and not compiled:
+            self.gradients = Replayed(self._gradients, self.model.parameters())
         self.counters = state.Counters()
         self.data = episodes.drawings.fingerprint()
         self.figures: dict[str, Any] = {}
@@ -171,20 +176,15 @@ class Trainer:
             *self.model.noise_shape,
             generator=torch.Generator().manual_seed((config.seed + 1) * 7_000_003 + step),
         )
-        # Processes average their gradients with equal weights, but parts may differ in size.
-        # `weight` corrects that: the result is the gradient of the mean over the whole batch.
-        size, processes = len(episode.target), self.world.size
-        weight = processes * size / config.batch
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bool(config.bf16)):
-            loss, bound = self.loss(
-                episode.target,
-                Context(episode.context, episode.mask, episode.alphabet),
-                to_device(noise[self.part], self.device),
-                gradient_limit=processes * config.step_clip / config.batch,
-                kl_weight=config.kl_weight(step),
-            )
         self.optimizer.zero_grad(set_to_none=True)
-        (weight * loss).backward()
+        bound, reconstruction, kl = self.gradients(
+            episode.target,
+            episode.context,
+            episode.mask,
+            episode.alphabet,
+            to_device(noise[self.part], self.device),
+            to_device(torch.tensor(config.kl_weight(step)), self.device),
+        )
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         for group in self.optimizer.param_groups:
             group["lr"] = config.rate(step)
@@ -193,12 +193,39 @@ class Trainer:
         self.nonfinite.add(nonfinite)
         self.average.update(self.model, step)
         self.counters.step += 1
-        return {
-            "bound": weight * bound.elbo.detach().mean(),
-            "reconstruction": weight * bound.log_likelihood.detach().mean(),
-            "kl": weight * bound.kl.detach().sum(-1).mean(),
-            "gradient": norm,
-        }
+        return {"bound": bound, "reconstruction": reconstruction, "kl": kl, "gradient": norm}
+
+    def _gradients(
+        self,
+        target: Tensor,
+        images: Tensor,
+        mask: Tensor,
+        alphabet: Tensor,
+        noise: Tensor,
+        kl_weight: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """Forward and backward pass of an episode: its gradients are added to the weights'.
+
+        Returns this process's share of the means of bound, reconstruction and KL.
+        """
+        config, processes = self.config, self.world.size
+        # Processes average their gradients with equal weights, but parts may differ in size.
+        # `weight` corrects that: the result is the gradient of the mean over the whole batch.
+        weight = processes * len(target) / config.batch
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bool(config.bf16)):
+            loss, bound = self.loss(
+                target,
+                Context(images, mask, alphabet),
+                noise,
+                gradient_limit=processes * config.step_clip / config.batch,
+                kl_weight=kl_weight,
+            )
+        (weight * loss).backward()
+        return (
+            weight * bound.elbo.detach().mean(),
+            weight * bound.log_likelihood.detach().mean(),
+            weight * bound.kl.detach().sum(-1).mean(),
+        )
 
     def _step(self, nonfinite: Tensor) -> None:
         """Step the optimizer, unless `nonfinite` is 1.

@@ -26,7 +26,7 @@ class Loss(nn.Module):
         self.model, self.which, self.free_bits, self.world = model, which, free_bits, world
 
     def forward(
-        self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float, kl_weight: float
+        self, x: Tensor, context: Context, noise: Tensor, gradient_limit: float, kl_weight: Tensor
     ) -> tuple[Tensor, Bound]:
         """The mean loss in nats, and the terms of the bound.
 

@@ -47,8 +47,8 @@ class RunOptions:
     """Options of a run that change its results at most by rounding.
 
     `max_seconds` is the longest time that it may take. `device` is as for `resolve_device`. With
-    `compiled` the model is compiled first (torch.compile), which helps on GPUs. `tensorboard` also
-    writes TensorBoard events, which need an optional extra.
+    `compiled` the model is compiled (torch.compile) instead of replayed as CUDA graphs.
+    `tensorboard` also writes TensorBoard events, which need an optional extra.
     """
 
     max_seconds: float | None = None
@@ -119,7 +119,7 @@ def train(
         if loaded is None:
             loaded = _load(experiment, options, world)
         experiment = _with_precision(experiment, world, options.reporter)
-        run = trainer(folder, experiment, loaded, options.intervals, world)
+        run = trainer(folder, experiment, loaded, options, world)
         if options.compiled:
             _compile(run)
         if weights is not None:
@@ -168,7 +168,7 @@ def _resume(
     loaded = _load(experiment, options, world)
     length = with_length(experiment.training, iterations, epochs, len(loaded.drawings))
     experiment = replace(experiment, training=length)
-    run = trainer(folder, experiment, loaded, options.intervals, world)
+    run = trainer(folder, experiment, loaded, options, world)
     if options.compiled:
         _compile(run)
     run.resume()
@@ -195,7 +195,7 @@ def trainer(
     folder: RunFolder,
     experiment: Experiment,
     loaded: TrainingData,
-    intervals: Intervals | None = None,
+    options: RunOptions = RunOptions(),
     world: World = ALONE,
 ) -> Trainer:
     """A new run that has not started."""
@@ -215,7 +215,8 @@ def trainer(
         loaded.validation,
         evaluated_on=loaded.evaluated_on,
         world=world,
-        intervals=intervals or Intervals(),
+        intervals=options.intervals,
+        compiled=options.compiled,
     )
 
 

@@ -27,7 +27,7 @@ from oneshot_cli.training.loop import Intervals
 from oneshot_cli.training.training_data import TrainingData, load_training_data
 from oneshot_cli.workflows import prepare
 from oneshot_cli.workflows.prepare import DataChoice, data_spec
-from oneshot_cli.workflows.train import trainer
+from oneshot_cli.workflows.train import RunOptions, trainer
 
 CONDITIONAL = ("flagship", "paper")
 
@@ -49,7 +49,7 @@ def run_of(folder: Path, name: str, drawings: Drawings, iterations: int) -> Any:
     plan = Experiment(model, training, spec)
     intervals = Intervals(log=1, evaluate=50, save=50, sample=50)
     loaded = TrainingData(drawings, drawings)
-    return plan, trainer(RunFolder(folder), plan, loaded, intervals)
+    return plan, trainer(RunFolder(folder), plan, loaded, RunOptions(intervals=intervals))
 
 
 @pytest.mark.parametrize("name", PRESETS)

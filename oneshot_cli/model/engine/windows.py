@@ -82,7 +82,7 @@ def bounded_maps_jacobian(raw: Tensor, maps: Tensor) -> Tensor:
     columns, a, b = maps[..., :2], maps[..., 0], maps[..., 1]
     area = a[..., 0] * b[..., 1] - b[..., 0] * a[..., 1]
     jacobian = maps.new_zeros(*raw.shape, 2, 3)
-    jacobian[..., (0, 1), (0, 1), 2] = 1.0
+    jacobian[..., 0, 0, 2] = jacobian[..., 1, 1, 2] = 1.0
     torch.mul(a, LOG_SCALE_RANGE, out=jacobian[..., 2, :, 0])
     torch.mul(b, LOG_SCALE_RANGE, out=jacobian[..., 3, :, 1])
     torch.mul(columns[..., 1, :], -ANGLE_RANGE, out=jacobian[..., 4, 0, :2])
