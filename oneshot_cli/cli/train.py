@@ -266,7 +266,7 @@ def train(
         bool,
         typer.Option(
             "--compile",
-            help="Compile the model with torch.compile. For GPUs; it is no faster on a CPU.",
+            help="Compile the model with torch.compile. No faster on a CPU; unmeasured on GPUs.",
             rich_help_panel=RUN,
         ),
     ] = False,

@@ -3,7 +3,7 @@
 The operations of a recurrence are many and small: a GPU is done with one before Python has launched
 the next. A CUDA graph is recorded once and launches all of them at once. It has fixed shapes, so
 there is one for each combination of the inputs' shapes: picture sizes, and numbers of context
-images.
+images. Each keeps the memory of its activations.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def record_cuda_graph(
 ) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
     """The `Recorder` of CUDA. Raises RuntimeError if the computation waits for the GPU."""
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # The outer block is for failures, which leave the stream of the recording the current one.
+    with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
         results = compute(*inputs)
     return graph.replay, results
 
@@ -50,8 +51,11 @@ class Replayed:
     """A computation that is recorded at the first call with inputs of new shapes, then repeated.
 
     It computes the same as the computation itself, gradients of `parameters` included, provided
-    that these have no gradient before. What a call returns is overwritten by the next. A
-    computation that cannot be recorded is called as it is, after a warning.
+    that these have no gradient before. Results and gradients of a call are overwritten by later
+    ones. The computation is called several times to be recorded. So it must depend on its inputs
+    alone, draw no random numbers and change nothing but gradients; numbers that are no tensors stay
+    what they were at the recording. Once a recording fails, there are no further ones, with a
+    warning: inputs of new shapes are computed without.
     """
 
     def __init__(
@@ -61,23 +65,24 @@ class Replayed:
         record: Recorder = record_cuda_graph,
     ) -> None:
         self.compute, self.parameters, self.record = compute, list(parameters), record
-        self.recorded: dict[tuple[torch.Size, ...], _Recorded] = {}
+        self.recorded: dict[tuple[tuple[torch.Size, torch.dtype], ...], _Recorded] = {}
         self.works = True
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        if not self.works:
-            return self.compute(*inputs)
-        shapes = tuple(each.shape for each in inputs)
-        if shapes not in self.recorded:
+        key = tuple((each.shape, each.dtype) for each in inputs)
+        if self.works and key not in self.recorded:
+            reason = ""
             try:
-                self.recorded[shapes] = self._recorded(inputs)
+                self.recorded[key] = self._recorded(inputs)
             except RuntimeError as error:
+                reason = _first_reason(error)
+            if reason:  # outside of the except block, which keeps the memory of the failed call
                 self.works = False
                 self._forget_gradients()
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                warnings.warn(f"training without CUDA graphs: {reason}", stacklevel=2)
-                return self.compute(*inputs)
-        call = self.recorded[shapes]
+                warnings.warn(f"no further CUDA graphs: {reason}", stacklevel=2)
+        if key not in self.recorded:
+            return self.compute(*inputs)
+        call = self.recorded[key]
         for memory, value in zip(call.inputs, inputs, strict=True):
             memory.copy_(value)
         call.repeat()
@@ -108,3 +113,10 @@ class Replayed:
     def _forget_gradients(self) -> None:
         for parameter in self.parameters:
             parameter.grad = None
+
+
+def _first_reason(error: BaseException) -> str:
+    """The first line of the error that came first: the end of a failed recording raises another."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

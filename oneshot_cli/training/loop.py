@@ -165,7 +165,7 @@ class Trainer:
         """One iteration: an episode, its bound, a step of the optimizer.
 
         Returns this process's share of the means over the batch. Nothing here waits for a GPU, so
-        that its queue does not run empty.
+        that its queue does not run empty, except where a CUDA graph is recorded.
         """
         step, config = self.counters.step, self.config
         strength = config.augmentation.scaled(config.remaining(step))
@@ -183,7 +183,7 @@ class Trainer:
             episode.mask,
             episode.alphabet,
             to_device(noise[self.part], self.device),
-            to_device(torch.tensor(config.kl_weight(step)), self.device),
+            torch.full((), config.kl_weight(step), dtype=torch.float32, device=self.device),
         )
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         for group in self.optimizer.param_groups:
@@ -204,7 +204,7 @@ class Trainer:
         noise: Tensor,
         kl_weight: Tensor,
     ) -> tuple[Tensor, ...]:
-        """Forward and backward pass of an episode: its gradients are added to the weights'.
+        """Forward and backward pass of an episode. Adds its gradients to those of the weights.
 
         Returns this process's share of the means of bound, reconstruction and KL.
         """

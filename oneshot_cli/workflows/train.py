@@ -47,8 +47,8 @@ class RunOptions:
     """Options of a run that change its results at most by rounding.
 
     `max_seconds` is the longest time that it may take. `device` is as for `resolve_device`. With
-    `compiled` the model is compiled (torch.compile) instead of replayed as CUDA graphs.
-    `tensorboard` also writes TensorBoard events, which need an optional extra.
+    `compiled` the model is compiled by torch.compile; on CUDA, iterations are then not recorded as
+    graphs. `tensorboard` also writes TensorBoard events, which need an optional extra.
     """
 
     max_seconds: float | None = None

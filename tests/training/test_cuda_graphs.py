@@ -43,6 +43,7 @@ def in_place(
             old.copy_(new)
         assert model.used.grad is not None
         memory.copy_(model.used.grad)
+        model.used.grad = None  # the gradient is in the memory, and nowhere else
 
     return repeat, results
 
@@ -71,18 +72,54 @@ def test_calls_are_recorded_once_for_each_shape() -> None:
     assert len(replayed.recorded) == 2
 
 
-@pytest.mark.parametrize("message", ["operation not permitted\nwhen stream is capturing", ""])
-def test_what_cannot_be_recorded_is_computed_as_it_is(message: str) -> None:
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [("not permitted\nwhen capturing", "not permitted"), ("", "RuntimeError")],
+)
+def test_what_cannot_be_recorded_is_computed_as_it_is(message: str, reason: str) -> None:
     def fail(compute: Computation, inputs: Sequence[Tensor]) -> object:
         compute(*inputs)
-        raise RuntimeError(message)
+        try:
+            raise RuntimeError(message)
+        finally:
+            raise RuntimeError("the end of the recording fails, too")
 
     compute = Weighted()
     replayed = Replayed(compute, compute.parameters, fail)  # type: ignore[arg-type]
-    with pytest.warns(UserWarning, match="without CUDA graphs"):
-        replayed(torch.ones(2))
+    with pytest.warns(UserWarning, match=f"no further CUDA graphs: {reason}"):
+        bound, total = replayed(torch.ones(2))
+    assert (bound, total) == (3, 2)
+    assert compute.used.grad is not None
+    assert compute.used.grad.tolist() == [1, 1]
     equal_calls(compute, replayed)
     assert not replayed.recorded
+
+
+def test_what_is_recorded_is_repeated_after_another_recording_fails() -> None:
+    compute = Weighted()
+    calls: list[int] = []
+
+    def once(
+        compute: Computation, inputs: Sequence[Tensor]
+    ) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
+        calls.append(len(inputs))
+        if len(calls) > 1:
+            raise RuntimeError("no memory")
+        return in_place(compute, inputs)
+
+    replayed = Replayed(compute, compute.parameters, once)
+    with pytest.warns(UserWarning, match="no memory"):
+        equal_calls(compute, replayed)
+    assert len(replayed.recorded) == 1
+    assert len(calls) == 2
+
+
+def test_inputs_of_another_type_are_recorded_anew() -> None:
+    compute = Weighted()
+    replayed = Replayed(compute, compute.parameters, in_place)
+    assert replayed(torch.ones(2))[0] == 3
+    compute.used.grad = None
+    assert replayed(torch.ones(2, dtype=torch.float64))[0].dtype == torch.float64
 
 
 @needs_cuda
@@ -102,6 +139,8 @@ def test_a_computation_that_waits_for_the_gpu_is_not_recorded() -> None:
 
     compute = Waiting("cuda")
     replayed = Replayed(compute, compute.parameters)
-    with pytest.warns(UserWarning, match="without CUDA graphs"):
+    stream = torch.cuda.current_stream()
+    with pytest.warns(UserWarning, match="no further CUDA graphs"):
         replayed(torch.ones(2, device="cuda"))
     equal_calls(compute, replayed, "cuda")
+    assert torch.cuda.current_stream() == stream

@@ -107,6 +107,30 @@ def test_an_iteration_is_what_the_configuration_says(tmp_path: Path) -> None:
             torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
 
 
+def test_gradients_follow_from_the_arguments_alone(tmp_path: Path) -> None:
+    """A CUDA graph knows nothing else: it repeats what was computed in another iteration."""
+    run = trainer(tmp_path, replace(CONFIG, kl_warmup=100))
+    episode = run.episodes.batch(0, CONFIG.batch)
+    noise = torch.randn(CONFIG.batch, CONFIG.particles, *run.model.noise_shape)
+
+    def gradients(step: int, kl_weight: float) -> Tensor:
+        run.counters.step = step
+        run.model.zero_grad()
+        run.gradients(
+            episode.target,
+            episode.context,
+            episode.mask,
+            episode.alphabet,
+            noise,
+            torch.tensor(kl_weight),
+        )
+        return torch.cat([p.grad.flatten() for p in run.model.parameters() if p.grad is not None])
+
+    first = gradients(0, 0.5)
+    assert torch.equal(first, gradients(1_000, 0.5))
+    assert not torch.allclose(first, gradients(0, 1.0))
+
+
 def test_the_averaged_weights_are_evaluated_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -322,6 +322,15 @@ def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "last.safetensors").read_bytes() == before
 
 
+WAITING = (
+    aten._local_scalar_dense,
+    aten.nonzero,
+    aten.equal,
+    aten.index,  # by indices that come from the CPU
+    aten.index_put_,
+)
+
+
 class Waits(TorchDispatchMode):
     """Notes the operations for whose results a GPU would have to be waited for."""
 
@@ -330,7 +339,7 @@ class Waits(TorchDispatchMode):
         self.seen: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.overloadpacket in (aten._local_scalar_dense, aten.nonzero, aten.equal):
+        if func.overloadpacket in WAITING:
             self.seen.append(str(func))
         return func(*args, **(kwargs or {}))
 
