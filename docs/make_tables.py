@@ -165,13 +165,22 @@ class Run:
         """The length of training, and whether it is the full preset."""
         training = self.about["training"]
         full = TrainConfig(**self.preset.training).iterations
-        step = training["step"] + training.get("steps_before", 0)
+        step = training["step"]
+        total = step + training.get("steps_before", 0)
         seconds = training["seconds"] + training.get("seconds_before", 0.0)
-        last = f" ({training['step']:,} in the last run)" if step > training["step"] else ""
-        took = f"{step:,} iterations of {training['batch']}{last}, {_time(seconds)}"
+        if gpu := self.recipe.get("gpu"):
+            took = f"{gpu['iterations']:,} iterations of {gpu['batch']}, "
+            took += f"{_time(gpu['seconds'])} on {gpu['name']}"
+            if (others := total - gpu["iterations"]) < 0:
+                raise SystemExit(f"{self.file}: has fewer iterations than recipes.json says")
+            if others:
+                took += f", and {others:,}, {_time(seconds - gpu['seconds'])} on a core"
+        else:
+            last = f" ({step:,} in the last run)" if total > step else ""
+            took = f"{total:,} iterations of {training['batch']}{last}, {_time(seconds)}"
         if self.changes:
             return f"{', '.join(self.changes)}; {took}"
-        return f"**full preset**: {took}" if training["step"] >= full else took
+        return f"**full preset**: {took}" if step >= full else took
 
     @property
     def curve(self) -> list[dict[str, float]]:

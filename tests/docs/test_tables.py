@@ -122,6 +122,31 @@ def test_digits_stand_beside_the_published_figure_of_their_preset(tmp_path: Path
         assert f"| {published.name}" in text
 
 
+def test_the_time_on_a_gpu_is_not_added_to_that_on_a_core(tmp_path: Path) -> None:
+    alone = measured(VAEConfig(), MNIST, {0: 90.0}, step=40_000, batch=99)
+    after = measured(VAEConfig(), MNIST, {0: 90.0}, steps_before=2500, seconds_before=120.0)
+    between = measured(VAEConfig(), MNIST, {0: 90.0}, steps_before=40_900, seconds_before=900.0)
+    iterations = {"alone": 40_000, "after": 7000, "between": 40_000}
+    for name, content in (("alone", alone), ("after", after), ("between", between)):
+        write(tmp_path, name, content, "oneshot train --dataset mnist --model vae")
+    path = tmp_path / "recipes.json"
+    recipes = json.loads(path.read_text())
+    for name, count in iterations.items():
+        gpu = {"name": "a GPU", "iterations": count, "batch": 99, "seconds": 600.0}
+        recipes[name]["gpu"] = gpu
+    path.write_text(json.dumps(recipes))
+    text = page(tmp_path)
+    assert row(text, "`alone`")[6] == (
+        "**full preset**: 40,000 iterations of 99, 10 minutes on a GPU"
+    )
+    assert row(text, "`after`")[6] == (
+        "7,000 iterations of 99, 10 minutes on a GPU, and 2,500, 2 minutes on a core"
+    )
+    assert row(text, "`between`")[6] == (
+        "40,000 iterations of 99, 10 minutes on a GPU, and 7,900, 15 minutes on a core"
+    )
+
+
 def test_a_bound_measured_on_a_part_is_that_of_all_images(tmp_path: Path) -> None:
     content = measured(VAEConfig(), MNIST, {0: 91.0}, {"1000": 87.0})
     whole = {"images": 10_000, "elbo": figure(90.0), "iwae": {"1000": figure(86.0)}}
